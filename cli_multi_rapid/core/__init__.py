@@ -1,0 +1,1 @@
+"""The pure core: plans, events, state and decisions. No I/O, no clock, no randomness."""

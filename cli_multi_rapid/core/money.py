@@ -1,0 +1,38 @@
+"""Money as integer micro-dollars: sums are exact, so that a ledger adds up to the last digit."""
+
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+MicroUsd = NewType("MicroUsd", int)
+"""A millionth of a US dollar."""
+
+ZERO = MicroUsd(0)
+_MICROS = Decimal(1_000_000)
+_LARGEST_USD = Decimal(1_000_000_000)
+
+
+def parse_usd(value: int | float | str | Decimal) -> MicroUsd:
+    """Turn dollars as people write them into micro-dollars, rounded half-even to the micro.
+
+    Raises `ValueError` for what is no finite amount between 0 and a billion dollars.
+    """
+    try:
+        amount = Decimal(str(value).strip().removeprefix("$"))
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is not an amount in dollars") from None
+    if not amount.is_finite() or amount < 0 or amount > _LARGEST_USD:
+        raise ValueError(f"{value!r} is not an amount between 0 and 1,000,000,000 dollars")
+    return MicroUsd(int((amount * _MICROS).to_integral_value()))
+
+
+def to_usd(amount: MicroUsd) -> float:
+    """Dollars as a number for JSON documents; exact for every sum a report can hold."""
+    return amount / 1_000_000
+
+
+def format_usd(amount: MicroUsd) -> str:
+    """`$1.50`, and up to six digits when cents do not tell the whole amount."""
+    sign, micros = ("-", -amount) if amount < 0 else ("", amount)
+    dollars, rest = divmod(micros, 1_000_000)
+    digits = f"{rest:06d}"
+    return f"{sign}${dollars}.{digits[:2]}{digits[2:].rstrip('0')}"
