@@ -3,7 +3,7 @@
 from typing import NewType
 
 RunId = NewType("RunId", str)
-"""One execution of a plan, and the name of its event stream. A queue's stream has one too: see `queue_stream`."""
+"""One execution of a plan, and the name of its event stream; `queue_stream` names those of queues."""
 
 NodeId = NewType("NodeId", str)
 EntryId = NewType("EntryId", str)

@@ -1,0 +1,127 @@
+"""Frozen dataclasses to plain JSON values and back, driven by their type hints.
+
+Defaults are left out when writing and filled in when reading, and unknown keys are ignored, so a stored
+document outlives a release that adds a field. Members of a union of dataclasses carry their `kind`.
+"""
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+Decoder = Callable[[Any], Any]
+
+
+class CorruptDocument(ValueError):
+    """A stored document does not have the shape of its type."""
+
+
+def to_data(value: object) -> Any:
+    """The plain JSON value of a dataclass, enum, time, tuple, mapping or primitive."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [to_data(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_data(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return _object_to_data(value)
+
+
+def from_data(cls: type[T], data: Any) -> T:
+    """Read a dataclass back. Raises `CorruptDocument` when the document does not fit the type."""
+    hint: Any = cls
+    try:
+        result: T = _decoder(hint)(data)
+    except CorruptDocument:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CorruptDocument(f"{cls.__name__}: {error}") from error
+    return result
+
+
+def _object_to_data(value: object) -> dict[str, Any]:
+    cls: Any = type(value)
+    kind = getattr(cls, "kind", None)
+    result: dict[str, Any] = {} if kind is None else {"kind": kind}
+    for name, default in _written_fields(cls):
+        item = getattr(value, name)
+        if item is not default and item != default:
+            result[name] = to_data(item)
+    return result
+
+
+@cache
+def _written_fields(cls: Any) -> tuple[tuple[str, object], ...]:
+    if not is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} has no JSON form")
+    return tuple(
+        (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(cls)
+    )
+
+
+@cache
+def _decoder(hint: Any) -> Decoder:
+    """Compile the reader of one type hint."""
+    if isinstance(hint, NewType):
+        return _decoder(hint.__supertype__)
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _union_decoder(get_args(hint))
+    if origin is tuple:
+        item = _decoder(get_args(hint)[0])
+        return lambda data: tuple(item(part) for part in _expect(list, data))
+    if origin is not None:  # the remaining generics of our types are mappings
+        return lambda data: _expect(dict, data)
+    if isinstance(hint, type) and is_dataclass(hint):
+        cls: Any = hint
+        return _dataclass_decoder(cls)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint
+    if hint is datetime:
+        return datetime.fromisoformat
+    if hint is float:
+        return lambda data: float(_expect((int, float), data))
+    if hint in (str, int, bool):
+        return lambda data: _expect(hint, data)
+    return lambda data: data
+
+
+def _expect(kind: Any, data: Any) -> Any:
+    if not isinstance(data, kind):
+        raise CorruptDocument(f"expected {kind}, found {type(data).__name__}")
+    return data
+
+
+def _union_decoder(members: tuple[Any, ...]) -> Decoder:
+    classes = {m.kind: _lazy(m) for m in members if is_dataclass(m) and hasattr(m, "kind")}
+    if classes:
+        return lambda data: None if data is None else classes[data["kind"]](data)
+    plain = [m for m in members if m is not type(None)]
+    if len(plain) == 1:
+        item = _decoder(plain[0])
+        return lambda data: None if data is None else item(data)
+    return lambda data: data  # a JSON value: str | int | list | ...
+
+
+def _dataclass_decoder(cls: Any) -> Decoder:
+    hints = get_type_hints(cls)
+    readers = {f.name: _lazy(hints[f.name]) for f in fields(cls)}
+
+    def read(data: Any) -> Any:
+        _expect(dict, data)
+        return cls(**{name: reader(data[name]) for name, reader in readers.items() if name in data})
+
+    return read
+
+
+def _lazy(hint: Any) -> Decoder:
+    """Postpone the compilation of a field, so that recursive types end."""
+    return lambda data: _decoder(hint)(data)

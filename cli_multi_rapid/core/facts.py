@@ -1,0 +1,101 @@
+"""The values that events are made of."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.money import ZERO, MicroUsd
+
+
+class FailureClass(StrEnum):
+    """Why an attempt failed; decides whether trying again makes sense."""
+
+    TOOL_FAILED = "tool_failed"
+    TOOL_MISSING = "tool_missing"
+    TRANSIENT = "transient"
+    """The tool's service had a passing fault: overload, rate limit, network."""
+    REFUSED = "refused"
+    """A wrong key or a denied permission: trying again changes nothing."""
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+    """The orchestrator died or was told to stop while the attempt ran."""
+    NO_CHANGE = "no_change"
+    MISSING_OUTPUT = "missing_output"
+    OUTSIDE_CLAIMS = "outside_claims"
+    UNSAFE_TREE = "unsafe_tree"
+    """The slot holds what must not be committed, for example an embedded repository."""
+    BASE_CONFLICT = "base_conflict"
+    """The heads of the dependencies do not merge into one base."""
+    HYDRATION = "hydration"
+    ENVIRONMENT = "environment"
+    """Disk, permissions, git: the machine, not the tool."""
+
+
+class Verdict(StrEnum):
+    """The outcome of one check on one tree."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    """The check itself could not be carried out; says nothing about the tree."""
+    TIMED_OUT = "timed_out"
+
+
+class RunStatus(StrEnum):
+    """Where a run stands, in the words of the report."""
+
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    BUDGET_STOPPED = "BUDGET_STOPPED"
+    WAITING = "WAITING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an attempt consumed, by its tool's own account or from the price table."""
+
+    cost: MicroUsd = ZERO
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    model: str | None = None
+    source: str = "none"
+    """Where the cost comes from: `tool`, `prices`, `assumed` (the attempt's end was not seen) or `none`."""
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedFile:
+    """One path that an attempt changed. Binary files count no lines."""
+
+    path: str
+    status: str
+    """A, M, D, R or T, as git names them."""
+    added: int = 0
+    removed: int = 0
+    old_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpliedEdge:
+    """An order between two nodes that comes from their claims, not from the plan's `deps`."""
+
+    before: NodeId
+    after: NodeId
+    reason: str
+
+
+class Payload:
+    """The facts of one event. Each subclass names its `type` and `version` and is listed in `CATALOGUE`."""
+
+    __slots__ = ()
+    type: ClassVar[str]
+    version: ClassVar[int] = 1

@@ -1,0 +1,209 @@
+"""Facts about the merge queue: entries, candidates, checks and landings."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cli_multi_rapid.core.facts import Payload, Verdict
+from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, NodeId, RunId, Tree
+from cli_multi_rapid.core.plan import CheckSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeEntry:
+    """A sealed lane head waiting for a target branch."""
+
+    id: EntryId
+    branch: Branch
+    head: Commit
+    base: Commit
+    """The commit that the lane was started from."""
+    target: Branch
+    priority: int = 1
+    deps: tuple[EntryId, ...] = ()
+    """Entries that must land first; without them this one cannot land."""
+    after: tuple[EntryId, ...] = ()
+    """Entries whose work this lane was built on because of claims; it can land without them."""
+    checks: tuple[CheckSpec, ...] = ()
+    marker: str = ""
+    """The full name of the ref that proves the landing."""
+    run_id: RunId | None = None
+    node_id: NodeId | None = None
+    label: str = ""
+    needs_approval: bool = False
+    update_checkout: bool = True
+    push: str | None = None
+    """The remote to push to, or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeEnqueued(Payload):
+    """An entry joined the queue, sealed at its head."""
+
+    type: ClassVar[str] = "merge.enqueued"
+    entry: MergeEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeApproved(Payload):
+    """A person agreed to land an entry."""
+
+    type: ClassVar[str] = "merge.approved"
+    entry_id: EntryId
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeChecking(Payload):
+    """A candidate was built and its checks begin."""
+
+    type: ClassVar[str] = "merge.checking"
+    entries: tuple[EntryId, ...]
+    tip: Commit
+    commit: Commit
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStarted(Payload):
+    """A check begins on the exact candidate."""
+
+    type: ClassVar[str] = "check.started"
+    check: CheckId
+    tree: Tree
+    key: str
+    entries: tuple[EntryId, ...] = ()
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinished(Payload):
+    """The verdict of a check on a tree. `reused`: known from before, nothing was run."""
+
+    type: ClassVar[str] = "check.finished"
+    check: CheckId
+    tree: Tree
+    key: str
+    verdict: Verdict
+    reason: str = ""
+    exit_code: int | None = None
+    duration_s: float = 0.0
+    log: str = ""
+    evidence: str = ""
+    reused: bool = False
+    entries: tuple[EntryId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeSplit(Payload):
+    """A prefix of entries is known to fail together: shorter ones are tried."""
+
+    type: ClassVar[str] = "merge.split"
+    entries: tuple[EntryId, ...]
+    check: CheckId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeLanding(Payload):
+    """The refs are about to move. On disk before they do, so that a crash leaves a gap to look into."""
+
+    type: ClassVar[str] = "merge.landing"
+    entries: tuple[EntryId, ...]
+    expected: Commit
+    commit: Commit
+    tree: Tree
+    markers: tuple[str, ...]
+    verdicts: tuple[EventId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeLanded(Payload):
+    """The target ref moved to a commit whose exact tree passed every required check."""
+
+    type: ClassVar[str] = "merge.landed"
+    entries: tuple[EntryId, ...]
+    commit: Commit
+    tree: Tree
+    recovered: bool = False
+    """True when the landing was found done after a crash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeMissed(Payload):
+    """A landing did not happen and nothing changed: the target moved, or the ref was refused."""
+
+    type: ClassVar[str] = "merge.missed"
+    entries: tuple[EntryId, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeHeld(Payload):
+    """Verified and ready to land, but git or the user's checkout is in the way; `command` finishes it."""
+
+    type: ClassVar[str] = "merge.held"
+    entries: tuple[EntryId, ...]
+    commit: Commit
+    reason: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeResealed(Payload):
+    """An entry was built anew on the target, without the work of an entry that did not land."""
+
+    type: ClassVar[str] = "merge.resealed"
+    entry_id: EntryId
+    head: Commit
+    base: Commit
+    without: EntryId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeConflicted(Payload):
+    """An entry does not merge."""
+
+    type: ClassVar[str] = "merge.conflicted"
+    entry_id: EntryId
+    files: tuple[str, ...]
+    partner: str
+    """The entry that it conflicts with, or the target's name."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeFailed(Payload):
+    """An entry left the queue because a check failed on a tree where it was the only suspect."""
+
+    type: ClassVar[str] = "merge.failed"
+    entry_id: EntryId
+    reason: str
+    check: CheckId | None = None
+    log: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeCancelled(Payload):
+    """An entry was withdrawn, or cannot land because what it needs did not."""
+
+    type: ClassVar[str] = "merge.cancelled"
+    entry_id: EntryId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeHalted(Payload):
+    """The queue stopped ejecting: the target's own tip fails, or something of the machine is broken."""
+
+    type: ClassVar[str] = "merge.halted"
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeResumed(Payload):
+    """A person, or a moved target, set a halted queue going again."""
+
+    type: ClassVar[str] = "merge.resumed"
+    reason: str

@@ -1,0 +1,213 @@
+"""The plan: an immutable, validated DAG of nodes with budget, checks and policies.
+
+Everything here is already parsed and checked: `schema/` turns text into these values and collects the
+problems, and a plan read back from its `plan.accepted` event is the same value again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import ClassVar
+
+from cli_multi_rapid.core.claims import PathClaim
+from cli_multi_rapid.core.ids import Branch, CheckId, CorrelationId, NodeId, ToolName
+from cli_multi_rapid.core.money import MicroUsd
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+JsonObject = Mapping[str, Json]
+
+
+class Role(StrEnum):
+    """What a node does with the repository."""
+
+    WT = "wt"
+    """Changes files in its own worktree; the result is landed by the merge queue."""
+    IPT = "ipt"
+    """Plans or verifies on the merged target; nothing of it is landed."""
+
+
+class Approval(StrEnum):
+    """When a person must agree."""
+
+    NONE = "none"
+    BEFORE = "before"
+    LANDING = "landing"
+
+
+class MergeWhen(StrEnum):
+    """When sealed lanes go to the merge queue."""
+
+    EAGER = "eager"
+    AFTER_ALL = "after_all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """Work for an agent: the goal is its prompt."""
+
+    kind: ClassVar[str] = "prompt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellLine:
+    """A line for `sh -c`: the one place where a plan asks for a shell."""
+
+    kind: ClassVar[str] = "run"
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argv:
+    """A program and its arguments; no shell sees them."""
+
+    kind: ClassVar[str] = "argv"
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonCall:
+    """`module:function` with keyword arguments, called in a subprocess."""
+
+    kind: ClassVar[str] = "python"
+    target: str
+    kwargs: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeDirs:
+    """Create folders (a `.gitkeep` makes an empty one visible to git)."""
+
+    kind: ClassVar[str] = "mkdirs"
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFile:
+    """Write a text to a path below the worktree."""
+
+    kind: ClassVar[str] = "file"
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTests:
+    """Run the tests in the slot; an empty argv means `pytest -q`."""
+
+    kind: ClassVar[str] = "tests"
+    argv: tuple[str, ...] = ()
+
+
+Action = ShellLine | Argv | PythonCall | MakeDirs | WriteFile | RunTests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """The deterministic steps of a phase, done in order without a model."""
+
+    kind: ClassVar[str] = "actions"
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """Steps for the scripted tool of demos and tests; see `adapters/scripted.py`."""
+
+    kind: ClassVar[str] = "script"
+    steps: tuple[JsonObject, ...]
+
+
+Work = Prompt | ShellLine | Argv | PythonCall | Actions | Script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSpec:
+    """A named command that must pass on a tree. Exactly one of `argv` and `run` is set."""
+
+    id: CheckId
+    argv: tuple[str, ...] = ()
+    run: str | None = None
+    inputs: tuple[str, ...] = ()
+    """Globs of the paths it reads; empty means the whole tree."""
+    timeout_s: float = 900.0
+    min_time_s: float = 0.0
+    """A pass quicker than this is suspicious and counts as a failure."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergePolicy:
+    """How sealed lanes reach the target."""
+
+    target: Branch
+    checklist: tuple[CheckId, ...] | None = None
+    """None: from the configuration, else found in the repository. Empty: nothing to check."""
+    when: MergeWhen = MergeWhen.EAGER
+    auto_merge: bool = True
+    """False: a person approves each landing."""
+    strategy: str = "merge-queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackPolicy:
+    """What happens to the remains of a failure."""
+
+    preserve_worktrees: bool = True
+    max_retry_attempts: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One unit of work. Durations are seconds, `priority` is lower first."""
+
+    id: NodeId
+    label: str
+    tool: ToolName
+    role: Role = Role.WT
+    goal: str = ""
+    work: Work = field(default_factory=Prompt)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    path_claims: tuple[PathClaim, ...] = ()
+    deps: tuple[NodeId, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    priority: int = 1
+    est_cost: MicroUsd | None = None
+    max_cost: MicroUsd | None = None
+    est_duration_s: float | None = None
+    timeout_s: float | None = None
+    retries: int | None = None
+    """None: `rollback_policy.max_retry_attempts`."""
+    model: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    approval: Approval = Approval.NONE
+    stream: str | None = None
+    """The stream of the `multi_stream.yaml` that this node's phase belongs to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is executed. Node ids are unique, deps exist and are free of cycles."""
+
+    plan_id: str
+    name: str
+    nodes: tuple[Node, ...]
+    merge_policy: MergePolicy
+    rollback_policy: RollbackPolicy = field(default_factory=RollbackPolicy)
+    budget: MicroUsd | None = None
+    checks: tuple[CheckSpec, ...] = ()
+    branch_base: Branch
+    branch_name: str | None = None
+    correlation_id: CorrelationId | None = None
+    created_by: str | None = None
+    description: str = ""
+
+    @cached_property
+    def by_id(self) -> Mapping[NodeId, Node]:
+        """The nodes by their id, in plan order."""
+        return {node.id: node for node in self.nodes}
+
+    def retries_of(self, node: Node) -> int:
+        """How often a failed attempt of this node may be repeated."""
+        return self.rollback_policy.max_retry_attempts if node.retries is None else node.retries

@@ -1,0 +1,196 @@
+"""Facts about plans, runs, money, consent and what people asked for."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from cli_multi_rapid.core.facts import ImpliedEdge, Payload, RunStatus, Usage
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
+from cli_multi_rapid.core.money import ZERO, MicroUsd
+from cli_multi_rapid.core.plan import JsonObject, Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReady(Payload):
+    """A planner made a plan and saved it."""
+
+    type: ClassVar[str] = "plan.ready"
+    plan_id: str
+    path: str
+    planner: str
+    estimated_cost: MicroUsd = ZERO
+    complexity: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanAccepted(Payload):
+    """The plan that this run executes, with the order and the implied edges derived from it."""
+
+    type: ClassVar[str] = "plan.accepted"
+    plan: Plan
+    order: tuple[NodeId, ...]
+    """Every node once: the dispatch order among ready nodes."""
+    implied: tuple[ImpliedEdge, ...] = ()
+    digest: str
+    source: str
+    """The file, or the request, that the plan came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Payload):
+    """A process took up the run: the first time, or again after an end or a crash."""
+
+    type: ClassVar[str] = "run.started"
+    repository: str
+    target: Branch
+    base: Commit
+    pid: int
+    host: str
+    workers: int
+    budget: MicroUsd | None = None
+    resumed: bool = False
+    queue_seq: int = 0
+    """Where the queue's stream stood: what concerns this run comes later."""
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused(Payload):
+    """No new attempts start; running ones finish."""
+
+    type: ClassVar[str] = "run.paused"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunUnpaused(Payload):
+    """Attempts start again."""
+
+    type: ClassVar[str] = "run.unpaused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelling(Payload):
+    """The run is being stopped: running attempts are ended, nothing new starts."""
+
+    type: ClassVar[str] = "run.cancelling"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Payload):
+    """The run came to rest. It can be taken up again when something was left to do."""
+
+    type: ClassVar[str] = "run.finished"
+    status: RunStatus
+    exit_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetReserved(Payload):
+    """Money set aside before an attempt starts."""
+
+    type: ClassVar[str] = "budget.reserved"
+    node_id: NodeId
+    attempt: int
+    amount: MicroUsd
+    source: str
+    """`est_cost`, `max_cost`, `typical` or `config`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettled(Payload):
+    """What an attempt really cost; its reservation is free again."""
+
+    type: ClassVar[str] = "budget.settled"
+    node_id: NodeId
+    attempt: int
+    tool: ToolName
+    action: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetWarned(Payload):
+    """Spending crossed the warning line. Said once."""
+
+    type: ClassVar[str] = "budget.warned"
+    spent: MicroUsd
+    limit: MicroUsd
+    percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetHalted(Payload):
+    """Spending crossed the halting line: no new attempts. Said once."""
+
+    type: ClassVar[str] = "budget.halted"
+    spent: MicroUsd
+    limit: MicroUsd
+    percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRefused(Payload):
+    """A node was not started because it cannot fit."""
+
+    type: ClassVar[str] = "budget.refused"
+    node_id: NodeId
+    needed: MicroUsd
+    available: MicroUsd
+    limit_name: str
+    """Which limit: `run`, `node` or `day`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetChanged(Payload):
+    """A person set another limit for the run."""
+
+    type: ClassVar[str] = "budget.changed"
+    limit: MicroUsd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(Payload):
+    """A person must agree before the node starts (`before`) or lands (`landing`)."""
+
+    type: ClassVar[str] = "approval.requested"
+    node_id: NodeId
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGranted(Payload):
+    """A person agreed."""
+
+    type: ClassVar[str] = "approval.granted"
+    node_id: NodeId
+    what: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRejected(Payload):
+    """A person refused."""
+
+    type: ClassVar[str] = "approval.rejected"
+    node_id: NodeId
+    what: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandGiven(Payload):
+    """A person asked for something; the loop that holds the lease answers with further events."""
+
+    type: ClassVar[str] = "command.given"
+    command: str
+    """`cancel`, `pause`, `unpause`, `retry`, `approve`, `reject`, `inject`, `budget`, `withdraw`."""
+    by: str
+    node_id: NodeId | None = None
+    entry_id: EntryId | None = None
+    text: str = ""
+    amount: MicroUsd | None = None
+    with_dependents: bool = False
