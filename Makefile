@@ -1,0 +1,91 @@
+# Needs python3 (3.11 to 3.13), git and make. Everything else is installed into .venv from requirements.lock,
+# whose hashes are checked. Once .venv is there and the lock is unchanged, no target needs a network.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint types contracts security cov check lock clean
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# The interpreter that makes .venv. Candidates are run, not only looked up: a version manager may put names
+# on PATH that only print an error. Override with `make PYTHON=/path/to/python3.12 …`.
+PYTHON ?=
+CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+
+# Two workers: the suite is made for two cores. `make test ARGS="-k claims"` narrows it down.
+WORKERS ?= 2
+ARGS ?=
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
+
+venv: $(READY) ## make or refresh .venv from the lock file
+
+$(READY): requirements.lock pyproject.toml
+	@if ! $(PY) -c '$(USABLE)' 2>/dev/null || ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  found=; \
+	  for candidate in $(CANDIDATES); do \
+	    if "$$candidate" -c '$(USABLE)' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo 'make: no usable Python. Tried: $(CANDIDATES).' >&2; \
+	    echo 'Needed: Python 3.11, 3.12 or 3.13 with venv and ensurepip (Debian, Ubuntu: apt install python3-venv),' >&2; \
+	    echo 'or name one: make PYTHON=/path/to/python3.12 …' >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Creating $(VENV) with $$("$$found" --version) ..." >&2; \
+	  "$$found" -m venv --clear $(VENV); \
+	fi
+	@echo 'Installing from requirements.lock ...' >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no network
+	@PATH="$$PWD/$(VENV)/bin:$$PATH" scripts/demo
+
+test: $(READY) ## run the tests
+	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: $(READY) ## ruff: rules and format
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --check --quiet . || { echo 'run: .venv/bin/ruff format .' >&2; exit 1; }
+
+types: $(READY) ## mypy --strict over the package and the tests
+	@$(PY) -m mypy --strict
+
+contracts: $(READY) ## which room may import which
+	@$(VENV)/bin/lint-imports --no-logo
+
+security: $(READY) ## bandit over the package
+	@$(PY) -m bandit -q -r -c pyproject.toml cli_multi_rapid
+
+# The rooms that must be covered by their own tests, not by accident of a run through everything.
+COVERED := core schema
+PERCENT := 95
+
+cov: $(READY) ## branch coverage; fails when core/ or schema/ is below 95 %
+	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal --cov=cli_multi_rapid --cov-branch --cov-report= $(ARGS)
+	@$(PY) -m coverage report --skip-covered
+	@for room in $(COVERED); do \
+	  ls cli_multi_rapid/$$room/*.py >/dev/null 2>&1 || continue; \
+	  echo "$$room/ must have $(PERCENT) %:"; \
+	  $(PY) -m coverage report --include="cli_multi_rapid/$$room/*" --fail-under=$(PERCENT) --format=total || exit 1; \
+	done
+
+check: test lint types contracts security cov ## all of the above but the demo
+
+lock: $(READY) ## renew requirements.lock to the newest versions that pyproject.toml allows
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+	  --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+	@if grep -n '://' requirements.lock; then echo 'requirements.lock must name no host' >&2; exit 1; fi
+
+clean: ## remove .venv and what the tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* \
+	  htmlcov build dist *.egg-info
+	find cli_multi_rapid tests -type d -name __pycache__ -prune -exec rm -rf {} +

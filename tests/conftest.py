@@ -1,0 +1,150 @@
+"""What holds for every test: no network, no real home folder, no settings of the person who runs them."""
+
+import os
+import pwd
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+GIT_CONFIG = """\
+[user]
+	name = Test Person
+	email = test@example.invalid
+[init]
+	defaultBranch = main
+[commit]
+	gpgSign = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[protocol "file"]
+	allow = always
+"""
+
+_CALLER_PREFIXES = ("GIT_", "GITHUB_", "CLI_ORCHESTRATOR_", "WT_")
+_CALLER_NAMES = frozenset({"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTEST_ADDOPTS"})
+
+# `ci` repeats the same examples on every machine and never fails because a machine is slow.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("fast", max_examples=50, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast"))
+
+
+class HomeTouched(AssertionError):
+    """A test was about to write below the real home folder."""
+
+
+class HomeGuard:
+    """Refuses writes of this process below the real home folder while a test runs.
+
+    The interpreter's audit events are used, so that other programs on the machine cannot cause a false alarm.
+    Programs that a test starts inherit HOME and the XDG variables, which point elsewhere.
+    """
+
+    _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+    _PATH_EVENTS = frozenset(
+        {"os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "sqlite3.connect"}
+    )
+
+    def __init__(self, home: Path, allowed: tuple[Path, ...]) -> None:
+        self.active = False
+        self._home = f"{home}{os.sep}"
+        self._allowed = tuple(f"{path}{os.sep}" for path in allowed)
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        if not self.active:
+            return
+        if event == "open":
+            path, _mode, flags = arguments
+            if isinstance(flags, int) and flags & self._WRITING:
+                self._refuse(event, path)
+        elif event in self._PATH_EVENTS:
+            for path in arguments[:2]:
+                self._refuse(event, path)
+
+    def _refuse(self, event: str, path: object) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        # Not Path.resolve(): it would read the file system from inside the hook that watches it.
+        absolute = os.path.abspath(os.fsdecode(path))  # noqa: PTH100
+        if not absolute.startswith(self._home) or f"{os.sep}__pycache__{os.sep}" in absolute:
+            return
+        if not absolute.startswith(self._allowed):
+            raise HomeTouched(f"{event} of {absolute}: a test must not write to the real home folder")
+
+
+def _real_home() -> Path:
+    # Not from HOME: that may already be somebody else's sandbox.
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir).resolve()
+    except KeyError:  # a container's user without an account has no home to protect
+        return Path("/")
+
+
+def _install_home_guard() -> HomeGuard:
+    may_lie_in_home = (REPOSITORY, Path(tempfile.gettempdir()), Path(sys.prefix), Path(sys.base_prefix))
+    guard = HomeGuard(_real_home(), tuple(path.resolve() for path in may_lie_in_home))
+    if _real_home() != Path("/"):
+        sys.addaudithook(guard)
+    return guard
+
+
+_home_guard = _install_home_guard()
+
+
+def _new_home(homes: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=homes))
+
+
+def _point_home_to(home: Path, environment: pytest.MonkeyPatch) -> None:
+    git_config = home / ".gitconfig"
+    git_config.write_text(GIT_CONFIG)
+    environment.setenv("HOME", str(home))
+    environment.setenv("GIT_CONFIG_GLOBAL", str(git_config))
+    environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name, folder in {
+        "XDG_CONFIG_HOME": ".config",
+        "XDG_CACHE_HOME": ".cache",
+        "XDG_DATA_HOME": ".local/share",
+        "XDG_STATE_HOME": ".local/state",
+        "XDG_RUNTIME_DIR": "run",
+    }.items():
+        environment.setenv(name, str(home / folder))
+    (home / "run").mkdir(mode=0o700)
+
+
+def _forget_the_caller(environment: pytest.MonkeyPatch) -> None:
+    """Remove what a hook, a CI service or a running orchestrator left in the environment."""
+    for name in list(os.environ):
+        if name in _CALLER_NAMES or name.startswith(_CALLER_PREFIXES):
+            environment.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home for module-wide fixtures, which are made before those of a single test."""
+    homes = tmp_path_factory.mktemp("homes")
+    with pytest.MonkeyPatch.context() as environment:
+        _forget_the_caller(environment)
+        _point_home_to(_new_home(homes), environment)
+        yield homes
+
+
+@pytest.fixture(autouse=True)
+def sandbox_home(
+    _session_home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """An empty home folder with a git identity, for this test alone; writes to the real one fail."""
+    home = _new_home(_session_home)
+    _point_home_to(home, monkeypatch)
+    _home_guard.active = True
+    yield home
+    _home_guard.active = False

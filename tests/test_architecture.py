@@ -1,0 +1,264 @@
+"""The rooms of the house and the habits of its code, checked on the source itself.
+
+Each habit is a function from a module to the places that break it. The first half of this file applies them
+to the project, the second half shows that each one finds what it is there for.
+"""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from importlinter import api as importlinter_api
+from importlinter.application.use_cases import lint_imports
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "cli_multi_rapid"
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Places = Iterator[tuple[int, str]]
+Habit = Callable[[ast.Module], Places]
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+BAGS = frozenset({"util", "utils", "helper", "helpers", "common", "manager", "managers", "base", "misc"})
+PROGRAM_STARTING_MODULES = frozenset({"subprocess", "multiprocessing", "pty", "pexpect"})
+PROGRAM_STARTING_CALLS = ("system", "popen", "fork", "forkpty", "exec", "spawn", "posix_spawn")
+CLOCK_READS = frozenset({"now", "utcnow", "today"})
+OUTSIDE_WORLD = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
+HEAVY_IMPORTS = ("sqlmodel", "sqlalchemy", "jsonschema", "networkx", "rich")
+
+
+# --- the habits ---------------------------------------------------------------------------------------------
+
+
+def calls(tree: ast.Module) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.module or ""
+
+
+def is_git(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in {"git", b"git"}
+
+
+def git_commands(tree: ast.Module) -> Places:
+    for node in ast.walk(tree):
+        is_argv = isinstance(node, ast.List | ast.Tuple) and node.elts and is_git(node.elts[0])
+        is_call = isinstance(node, ast.Call) and len(node.args) > 1 and is_git(node.args[0])
+        if isinstance(node, ast.expr) and (is_argv or is_call):
+            yield node.lineno, "builds a git command: that is for git.py"
+
+
+def program_starts(tree: ast.Module) -> Places:
+    for line, module in imports(tree):
+        if module.partition(".")[0] in PROGRAM_STARTING_MODULES:
+            yield line, f"imports {module}: programs are started in process.py"
+    for call in calls(tree):
+        if not isinstance(call.func, ast.Attribute):
+            continue
+        owner, name = ast.unparse(call.func.value), call.func.attr
+        if (owner == "os" and name.startswith(PROGRAM_STARTING_CALLS)) or (
+            owner == "asyncio" and name.startswith("create_subprocess")
+        ):
+            yield call.lineno, f"{owner}.{name}: programs are started in process.py"
+
+
+def shells(tree: ast.Module) -> Places:
+    for call in calls(tree):
+        for keyword in call.keywords:
+            off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+            if keyword.arg == "shell" and not off:
+                yield call.lineno, "shell=…: pass an argv list"
+
+
+def fork_hooks(tree: ast.Module) -> Places:
+    for call in calls(tree):
+        if any(keyword.arg == "preexec_fn" for keyword in call.keywords):
+            yield call.lineno, "preexec_fn can deadlock in a program with threads"
+
+
+def swallowed_errors(tree: ast.Module) -> Places:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and all(is_empty(statement) for statement in node.body):
+            yield node.lineno, "an error is swallowed"
+    for call in calls(tree):
+        broad = any(ast.unparse(argument) in {"Exception", "BaseException"} for argument in call.args)
+        if ast.unparse(call.func).endswith("suppress") and broad:
+            yield call.lineno, "every error is swallowed"
+
+
+def is_empty(statement: ast.stmt) -> bool:
+    is_constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Pass) or is_constant
+
+
+def long_functions(tree: ast.Module) -> Places:
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > LONGEST_FUNCTION:
+                yield node.lineno, f"{node.name} has {length} lines"
+
+
+def impurities(tree: ast.Module) -> Places:
+    for call in calls(tree):
+        if isinstance(call.func, ast.Attribute) and call.func.attr in CLOCK_READS:
+            yield call.lineno, f"{ast.unparse(call.func)} reads the clock"
+        elif isinstance(call.func, ast.Name) and call.func.id in OUTSIDE_WORLD:
+            yield call.lineno, f"{call.func.id}() reaches outside the core"
+
+
+# --- applied to the project ---------------------------------------------------------------------------------
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def package_modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def modules_of_tests() -> list[Path]:
+    tests = ROOT / "tests"
+    return sorted(path for path in tests.rglob("*.py") if tests / "data" not in path.parents)
+
+
+def broken(habit: Habit, modules: list[Path]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{line}: {what}" for path in modules for line, what in habit(parsed(path))
+    ]
+
+
+def may_start_programs(path: Path) -> bool:
+    return path.parent == PACKAGE and path.stem in {"process", "process_tree"}
+
+
+def may_build_git_commands(path: Path) -> bool:
+    return path.parent == PACKAGE and (path.stem == "git" or path.stem.startswith("git_"))
+
+
+def test_imports_run_one_way_through_the_rooms() -> None:
+    kept = lint_imports(
+        config_filename=str(ROOT / "pyproject.toml"), cache_dir=None, is_debug_mode=True, no_logo=True
+    )
+    assert kept, "see the broken contracts above"
+
+
+def test_a_new_module_must_be_given_a_room() -> None:
+    contracts = importlinter_api.read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
+    exhaustive = {contract["id"] for contract in contracts if str(contract.get("exhaustive")) == "True"}
+    assert exhaustive >= {"rooms", "core"}
+
+
+def test_git_commands_are_built_in_the_git_room_only() -> None:
+    modules = [path for path in package_modules() if not may_build_git_commands(path)]
+    assert broken(git_commands, modules) == []
+
+
+def test_programs_are_started_in_process_only() -> None:
+    modules = [path for path in package_modules() if not may_start_programs(path)]
+    assert broken(program_starts, modules) == []
+
+
+def test_no_program_is_started_through_a_shell_or_with_a_fork_hook() -> None:
+    modules = package_modules() + modules_of_tests()
+    assert broken(shells, modules) + broken(fork_hooks, modules) == []
+
+
+def test_no_error_is_swallowed() -> None:
+    assert broken(swallowed_errors, package_modules() + modules_of_tests()) == []
+
+
+def test_functions_stay_readable() -> None:
+    assert broken(long_functions, package_modules() + modules_of_tests()) == []
+
+
+def test_modules_stay_readable() -> None:
+    def length(path: Path) -> int:
+        return len(path.read_text(encoding="utf-8").splitlines())
+
+    modules = package_modules() + modules_of_tests()
+    assert [f"{path}: {length(path)}" for path in modules if length(path) > LONGEST_MODULE] == []
+
+
+def test_modules_are_named_after_a_thing() -> None:
+    names = [path for path in package_modules() if BAGS & set(path.stem.split("_"))]
+    folders = [path for path in package_modules() if BAGS & set(path.parent.name.split("_"))]
+    assert names + folders == []
+
+
+def test_the_core_reads_no_clock_and_reaches_for_nothing() -> None:
+    assert broken(impurities, sorted((PACKAGE / "core").rglob("*.py"))) == []
+
+
+def test_a_command_does_not_pay_for_what_it_does_not_need() -> None:
+    if importlib.util.find_spec("cli_multi_rapid.cli.main") is None:
+        # The command line is the last room to be built; the package must be light until then as well.
+        entry = "cli_multi_rapid.core"
+    else:
+        entry = "cli_multi_rapid.cli.main"
+    program = f"import sys, {entry}; print(*sorted(set({HEAVY_IMPORTS!r}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [], f"{entry} imports heavy packages at start-up"
+
+
+# --- each habit finds what it is there for ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("habit", "source"),
+    [
+        (git_commands, 'run(["git", "status"])'),
+        (git_commands, 'run(("git",))'),
+        (git_commands, 'run("git", "status")'),
+        (program_starts, "import subprocess"),
+        (program_starts, "from subprocess import run"),
+        (program_starts, "from multiprocessing.pool import Pool"),
+        (program_starts, 'os.system("ls")'),
+        (program_starts, 'os.execvp("ls", [])'),
+        (program_starts, 'asyncio.create_subprocess_exec("ls")'),
+        (shells, 'run("ls", shell=True)'),
+        (shells, 'run("ls", shell=anything)'),
+        (fork_hooks, "run(argv, preexec_fn=setsid)"),
+        (swallowed_errors, "try:\n    f()\nexcept OSError:\n    pass"),
+        (swallowed_errors, "try:\n    f()\nexcept OSError:\n    ..."),
+        (swallowed_errors, "with contextlib.suppress(Exception):\n    f()"),
+        (long_functions, "def f():\n" + "    g()\n" * 60),
+        (impurities, "datetime.now(UTC)"),
+        (impurities, 'open("x")'),
+    ],
+)
+def test_a_broken_habit_is_found(habit: Habit, source: str) -> None:
+    assert list(habit(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    ("habit", "source"),
+    [
+        (git_commands, 'find_program("git")'),
+        (git_commands, 'argv = ["ruff", "check", "git"]'),
+        (program_starts, 'from cli_multi_rapid.process import run\nos.path.join("a", "b")'),
+        (shells, 'run(["ls"], shell=False)'),
+        (swallowed_errors, "try:\n    f()\nexcept OSError:\n    log()"),
+        (swallowed_errors, "with contextlib.suppress(FileNotFoundError):\n    f()"),
+        (long_functions, "def f():\n" + "    g()\n" * 59),
+        (impurities, "plan.opened(now)"),
+    ],
+)
+def test_good_code_is_left_alone(habit: Habit, source: str) -> None:
+    assert list(habit(ast.parse(source))) == []
