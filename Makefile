@@ -8,6 +8,8 @@
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
+# Errors only: warnings about a machine's own package settings are not ours to print.
+PIP_INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
 # The interpreter that makes .venv. Candidates are run, not only looked up: a version manager may put names
@@ -41,8 +43,8 @@ $(READY): requirements.lock pyproject.toml
 	  "$$found" -m venv --clear $(VENV); \
 	fi
 	@echo 'Installing from requirements.lock ...' >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no network
@@ -80,7 +82,7 @@ cov: $(READY) ## branch coverage; fails when core/ or schema/ is below 95 %
 check: test lint types contracts security cov ## all of the above but the demo
 
 lock: $(READY) ## renew requirements.lock to the newest versions that pyproject.toml allows
-	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(PIP_INSTALL) uv
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 	  --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
 	@if grep -n '://' requirements.lock; then echo 'requirements.lock must name no host' >&2; exit 1; fi
