@@ -1,0 +1,39 @@
+"""Money of a run as its events tell it: what is set aside and what is spent."""
+
+from dataclasses import dataclass, field
+
+from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.money import ZERO, MicroUsd
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """Sums in micro-dollars. `limit` None: no limit."""
+
+    limit: MicroUsd | None = None
+    spent: MicroUsd = ZERO
+    reserved: MicroUsd = ZERO
+    open: dict[tuple[NodeId, int], MicroUsd] = field(default_factory=dict)
+    """The reservation of each running attempt."""
+    warned: bool = False
+    halted: bool = False
+
+    def reserve(self, node_id: NodeId, attempt: int, amount: MicroUsd) -> None:
+        """Set money aside for an attempt."""
+        self.open[node_id, attempt] = amount
+        self.reserved = MicroUsd(self.reserved + amount)
+
+    def settle(self, node_id: NodeId, attempt: int, cost: MicroUsd) -> None:
+        """Book what an attempt cost and free what was set aside for it."""
+        self.reserved = MicroUsd(self.reserved - self.open.pop((node_id, attempt), ZERO))
+        self.spent = MicroUsd(self.spent + cost)
+
+    @property
+    def available(self) -> MicroUsd | None:
+        """What could still be reserved; None without a limit."""
+        return None if self.limit is None else MicroUsd(max(0, self.limit - self.spent - self.reserved))
+
+    def change_limit(self, limit: MicroUsd) -> None:
+        """Another limit; the notices about the old one no longer count."""
+        self.limit = limit
+        self.warned = self.halted = False

@@ -1,0 +1,157 @@
+"""What is known of one node, and the table of how its status may change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
+from cli_multi_rapid.core.node_events import (
+    NodeAttemptFailed,
+    NodeBased,
+    NodeCancelled,
+    NodeFailed,
+    NodeReset,
+    NodeRetryScheduled,
+    NodeSkipped,
+    NodeStarted,
+    NodeSucceeded,
+)
+from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.run_events import ApprovalGranted, ApprovalRejected, ApprovalRequested
+
+
+class NodeStatus(StrEnum):
+    """Where a node stands. `BLOCKED` is derived: a dependency of it cannot complete or land."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+
+
+class MergeStatus(StrEnum):
+    """Where a node's work, or any entry of a queue, stands on its way to the target."""
+
+    QUEUED = "QUEUED"
+    CHECKING = "CHECKING"
+    MERGING = "MERGING"
+    MERGED = "MERGED"
+    FAILED = "FAILED"
+    CONFLICTED = "CONFLICTED"
+    CANCELLED = "CANCELLED"
+    BLOCKED = "BLOCKED"
+
+
+MERGE_DEAD = frozenset({MergeStatus.FAILED, MergeStatus.CONFLICTED, MergeStatus.CANCELLED})
+_DEAD = frozenset({NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELLED})
+
+TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
+    (NodeStatus.PENDING, NodeStarted): NodeStatus.RUNNING,
+    (NodeStatus.PENDING, ApprovalRequested): NodeStatus.WAITING,
+    (NodeStatus.PENDING, NodeRetryScheduled): NodeStatus.PENDING,
+    (NodeStatus.PENDING, NodeFailed): NodeStatus.FAILED,
+    (NodeStatus.PENDING, NodeSkipped): NodeStatus.SKIPPED,
+    (NodeStatus.PENDING, NodeCancelled): NodeStatus.CANCELLED,
+    (NodeStatus.WAITING, ApprovalGranted): NodeStatus.PENDING,
+    (NodeStatus.WAITING, ApprovalRejected): NodeStatus.WAITING,
+    (NodeStatus.WAITING, NodeFailed): NodeStatus.FAILED,
+    (NodeStatus.WAITING, NodeSkipped): NodeStatus.SKIPPED,
+    (NodeStatus.WAITING, NodeCancelled): NodeStatus.CANCELLED,
+    (NodeStatus.RUNNING, NodeBased): NodeStatus.RUNNING,
+    (NodeStatus.RUNNING, NodeSucceeded): NodeStatus.COMPLETED,
+    (NodeStatus.RUNNING, NodeAttemptFailed): NodeStatus.PENDING,
+    (NodeStatus.COMPLETED, ApprovalRequested): NodeStatus.COMPLETED,
+    (NodeStatus.COMPLETED, ApprovalGranted): NodeStatus.COMPLETED,
+    (NodeStatus.COMPLETED, ApprovalRejected): NodeStatus.COMPLETED,
+    (NodeStatus.COMPLETED, NodeReset): NodeStatus.PENDING,
+    (NodeStatus.FAILED, NodeReset): NodeStatus.PENDING,
+    (NodeStatus.SKIPPED, NodeReset): NodeStatus.PENDING,
+    (NodeStatus.CANCELLED, NodeReset): NodeStatus.PENDING,
+}
+"""(status, event) -> status. Every pair that is not listed is illegal."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One try of a node by one tool."""
+
+    number: int
+    tool: ToolName
+    started_at: datetime
+    slot: str
+    log: str
+    reason: str
+    base: Commit | None = None
+    ended_at: datetime | None = None
+    failure: FailureClass | None = None
+    outcome: str = ""
+    """The reason of a failure, or the tool's summary of its success."""
+    evidence: str = ""
+    branch: Branch | None = None
+    usage: Usage = field(default_factory=Usage)
+    session_id: str | None = None
+    duration_s: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeState:
+    """All that is known of one node."""
+
+    node: Node
+    status: NodeStatus = NodeStatus.PENDING
+    attempts: list[Attempt] = field(default_factory=list)
+    tries: int = 0
+    """Attempts since the node was last reset."""
+    reason: str = ""
+    failure: FailureClass | None = None
+    by_budget: bool = False
+    not_before: datetime | None = None
+    next_tool: ToolName | None = None
+    requested: set[str] = field(default_factory=set)
+    """The approvals asked for and not yet answered: `before`, `landing`."""
+    granted: set[str] = field(default_factory=set)
+    success: NodeSucceeded | None = None
+    entry_id: EntryId | None = None
+    entries: int = 0
+    """How many entries this node has had in the queue."""
+    head: Commit | None = None
+    """The sealed head: what dependents build on and what lands."""
+    merge_status: MergeStatus | None = None
+    merge_reason: str = ""
+    merge_files: tuple[str, ...] = ()
+    merge_log: str = ""
+    landed_commit: Commit | None = None
+    held_command: str = ""
+    blocked_by: NodeId | None = None
+    context: list[str] = field(default_factory=list)
+    open_edges: set[NodeId] = field(default_factory=set)
+    """The predecessors that this node still waits for."""
+
+    @property
+    def shown_status(self) -> NodeStatus:
+        """The status that people see: a pending node behind a dead dependency is blocked."""
+        pending = self.status in (NodeStatus.PENDING, NodeStatus.WAITING)
+        return NodeStatus.BLOCKED if pending and self.blocked_by else self.status
+
+    @property
+    def dead(self) -> bool:
+        """Whether its dependents can no longer count on it."""
+        return self.status in _DEAD or self.blocked_by is not None or self.merge_status in MERGE_DEAD
+
+    @property
+    def landed(self) -> bool:
+        """Whether nothing of it is left to land."""
+        if self.status is not NodeStatus.COMPLETED:
+            return False
+        return self.head is None or self.merge_status is MergeStatus.MERGED
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen to it without a person."""
+        return (self.dead and self.status is not NodeStatus.RUNNING) or self.landed
