@@ -1,0 +1,159 @@
+"""Real git repositories in temporary folders, made in one call and untouched by anybody's settings."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli_multi_rapid.core.ids import Branch, Commit, Tree
+
+_SETTINGS = """\
+[user]
+	name = Ada Example
+	email = ada@example.invalid
+[init]
+	defaultBranch = main
+[commit]
+	gpgSign = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[protocol "file"]
+	allow = always
+"""
+
+Content = str | bytes | None
+"""What a file holds; None removes it."""
+
+
+def git_environment(home: Path) -> dict[str, str]:
+    """An environment in which git sees no configuration but the repository's own."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_EDITOR": "true",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryBuilder:
+    """A person's repository: the folder, and the few things a test wants to do in it."""
+
+    path: Path
+
+    def git(self, *args: str, stdin: bytes | None = None, at: Path | None = None) -> str:
+        """Run git here as the person would, and return its output without the last newline.
+
+        Raises `AssertionError` with git's own words when it fails.
+        """
+        done = self.try_git(*args, stdin=stdin, at=at)
+        output = (done.stdout + done.stderr).decode("utf-8", "replace")
+        assert done.returncode == 0, f"git {' '.join(args)}: {output}"
+        return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+    def try_git(
+        self, *args: str, stdin: bytes | None = None, at: Path | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run git here and return what happened, whatever it was."""
+        return subprocess.run(
+            ["git", *args],
+            cwd=at or self.path,
+            env=git_environment(self.path),
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            check=False,
+        )
+
+    def write(self, files: Mapping[str, Content]) -> None:
+        """Write files into the work tree without committing them."""
+        for name, content in files.items():
+            path = self.path / name
+            if content is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def commit(self, files: Mapping[str, Content] | None = None, message: str = "change") -> Commit:
+        """Write these files on the current branch and commit everything; an empty commit is fine."""
+        self.write(files or {})
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.head
+
+    def branch(self, name: str, at: str = "HEAD") -> Branch:
+        """Make a branch without checking it out."""
+        self.git("branch", "--no-track", name, at)
+        return Branch(name)
+
+    def commit_on(
+        self, branch: str, files: Mapping[str, Content], message: str = "change", *, start: str = "HEAD"
+    ) -> Commit:
+        """Commit on top of a branch (made at `start` when missing) and come back to where we were."""
+        here = self.git("symbolic-ref", "-q", "--short", "HEAD")
+        known = self.try_git("rev-parse", "-q", "--verify", f"refs/heads/{branch}").returncode == 0
+        self.git("checkout", "-q", *([branch] if known else ["--no-track", "-b", branch, start]))
+        try:
+            return self.commit(files, message)
+        finally:
+            self.git("checkout", "-q", here)
+
+    @property
+    def head(self) -> Commit:
+        """The commit that is checked out."""
+        return self.commit_of("HEAD")
+
+    def commit_of(self, revision: str) -> Commit:
+        """The commit that a revision names."""
+        return Commit(self.git("rev-parse", "--verify", f"{revision}^{{commit}}"))
+
+    def tree_of(self, revision: str) -> Tree:
+        """The tree that a revision names."""
+        return Tree(self.git("rev-parse", "--verify", f"{revision}^{{tree}}"))
+
+    def show(self, revision: str, path: str) -> str:
+        """The text of a file in a commit."""
+        done = self.try_git("show", f"{revision}:{path}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def files(self, revision: str = "HEAD") -> list[str]:
+        """The names of all files in a commit."""
+        listing = self.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision)
+        return [name for name in listing.split("\0") if name]
+
+    def status(self) -> str:
+        """`git status --porcelain`: empty when nothing is changed."""
+        return self.git("status", "--porcelain")
+
+
+def make_repository(path: Path, files: Mapping[str, Content] | None = None) -> RepositoryBuilder:
+    """A new repository on branch `main` with one commit that holds `files` (by default a README)."""
+    repository = make_empty_repository(path)
+    repository.commit(files if files is not None else {"README.md": "# Example\n"}, "first")
+    return repository
+
+
+def make_empty_repository(path: Path, *options: str) -> RepositoryBuilder:
+    """A new repository on branch `main` without any commit; `options` go to `git init`."""
+    path.mkdir(parents=True, exist_ok=True)
+    repository = RepositoryBuilder(path=path)
+    repository.git("init", "-q", "--template=", "--initial-branch=main", *options, ".")
+    git_dir = Path(repository.git("rev-parse", "--absolute-git-dir"))
+    with (git_dir / "config").open("a", encoding="utf-8") as config:
+        config.write(_SETTINGS)
+    return repository
+
+
+def make_bare_remote(path: Path, origin: RepositoryBuilder, name: str = "origin") -> RepositoryBuilder:
+    """A bare repository beside `origin`, filled from it and known to it as the remote `name`."""
+    remote = make_empty_repository(path, "--bare")
+    origin.git("remote", "add", name, str(path))
+    origin.git("push", "-q", name, "--all")
+    return remote
