@@ -209,9 +209,9 @@ def test_a_command_does_not_pay_for_what_it_does_not_need() -> None:
     entry = "cli_multi_rapid.cli.main" if is_built else "cli_multi_rapid.core.events"
     program = f"import sys, {entry}; print(*sorted(set({HEAVY_IMPORTS!r}) & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == [], f"{entry} imports heavy packages at start-up"
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
 
 
 # --- each habit finds what it is there for ------------------------------------------------------------------
