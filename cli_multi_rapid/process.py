@@ -79,20 +79,39 @@ def run(
     return Completed(argv=tuple(argv), returncode=program.returncode, stdout=stdout, stderr=stderr)
 
 
+def run_through(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> int:
+    """Run a program as a part of this one, to its end; its return code, negative for a signal.
+
+    It shares our output and our process group, so that whoever supervises us sees what it says and ends it with
+    us. Standard input is /dev/null. Raises as `run` does when it cannot be started.
+    """
+    try:
+        done = subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False)  # nosec B603
+    except (OSError, ValueError) as error:
+        raise _cannot_start(argv, cwd, error) from error
+    return done.returncode
+
+
 def _kill_group(leader: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
-def _cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError | ValueError) -> EnvironmentFault | UserError:
+def _cannot_start(
+    argv: Sequence[str], cwd: Path | None, error: OSError | ValueError
+) -> EnvironmentFault | UserError:
     """Say in whose hands the remedy lies when a program could not be started."""
     name = argv[0]
     if isinstance(error, ValueError):
-        return UserError(f"an argument of {name} holds a NUL character", hint="remove it from the plan's text")
+        return UserError(
+            f"an argument of {name} holds a NUL character", hint="remove it from the plan's text"
+        )
     if cwd is not None and not cwd.is_dir():
         return EnvironmentFault(f"the folder {cwd} in which {name} should run does not exist")
     if error.errno == errno.ENOENT:
-        return EnvironmentFault(f"the program {name} was not found", hint=f"install {name} or put it on the PATH")
+        return EnvironmentFault(
+            f"the program {name} was not found", hint=f"install {name} or put it on the PATH"
+        )
     if error.errno in (errno.EACCES, errno.ENOEXEC):
         return EnvironmentFault(f"{name} cannot be executed: {error.strerror}", hint="check its permissions")
     if error.errno == errno.E2BIG:
