@@ -23,6 +23,8 @@ class Frontier:
         self._soft: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in nodes}
         self.running: dict[NodeId, None] = {}
         self.unsettled: set[NodeId] = set()
+        self.unqueued: dict[NodeId, None] = {}
+        """The nodes whose sealed work has not been given to the merge queue."""
         for state in nodes.values():
             state.open_edges, state.blocked_by = set(), None
             for dep in state.node.deps:
@@ -46,6 +48,10 @@ class Frontier:
         """The nodes that come before this one because of their claims."""
         return self._earlier.get(node_id, ())
 
+    def later(self, node_id: NodeId) -> tuple[NodeId, ...]:
+        """The nodes that come after this one because of their claims."""
+        return tuple(self._soft[node_id])
+
     def refresh(self, changed: NodeState) -> None:
         """Bring the indexes up to date after a node changed, and after what that blocks or frees."""
         stack = [changed]
@@ -67,6 +73,10 @@ class Frontier:
             self.running[node_id] = None
         else:
             self.running.pop(node_id, None)
+        if state.status is NodeStatus.COMPLETED and state.head and state.merge_status is None:
+            self.unqueued[node_id] = None
+        else:
+            self.unqueued.pop(node_id, None)
         self._index_ready(state)
 
     def _update_edge(self, before: NodeState, after: NodeState, *, hard: bool) -> bool:

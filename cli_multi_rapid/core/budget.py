@@ -1,0 +1,130 @@
+"""Whether a node may start, given the money: reserved before, settled after, never overrun by a start."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cli_multi_rapid.core.ledger import Ledger
+from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
+from cli_multi_rapid.core.plan import Node
+
+DEFAULT_NODE_LIMIT = MicroUsd(2_000_000)
+"""What a node may cost when it names no `max_cost` of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRules:
+    """Limits beside the run's own. Percentages are of the run's limit."""
+
+    warn_pct: int = 80
+    halt_pct: int = 95
+    node_limit: MicroUsd = DEFAULT_NODE_LIMIT
+    day_limit: MicroUsd | None = None
+    day_spent: MicroUsd = ZERO
+    """What other runs of today have spent."""
+    allow_unpriced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What is known of a tool's price before it runs."""
+
+    free: bool = False
+    known: bool = True
+    """False: the tool's cost cannot be told, not even afterwards."""
+    typical: MicroUsd | None = None
+    """From history or configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fits:
+    """The node may start once this amount is set aside."""
+
+    amount: MicroUsd
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotNow:
+    """It would fit if what is set aside for running nodes is not needed after all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CannotFit:
+    """The node must not start."""
+
+    needed: MicroUsd
+    available: MicroUsd
+    limit_name: str
+    reason: str
+
+
+def cap_of(node: Node, rules: BudgetRules) -> MicroUsd:
+    """The most that one attempt may cost: `max_cost`, else the larger of the estimate and the default."""
+    if node.max_cost is not None:
+        return node.max_cost
+    return MicroUsd(max(node.est_cost or ZERO, rules.node_limit))
+
+
+def reservation(node: Node, price: Price, rules: BudgetRules) -> Fits:
+    """What is set aside for an attempt, and where the figure comes from."""
+    if node.est_cost is not None:
+        return Fits(amount=node.est_cost, source="est_cost")
+    if node.max_cost is not None:
+        return Fits(amount=node.max_cost, source="max_cost")
+    if price.free:
+        return Fits(amount=ZERO, source="free")
+    if price.typical is not None:
+        return Fits(amount=price.typical, source="typical")
+    return Fits(amount=rules.node_limit, source="config")
+
+
+def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | NotNow | CannotFit:
+    """Hold a node against every limit: its own, the run's and the day's."""
+    want = reservation(node, price, rules)
+    if not price.known and not rules.allow_unpriced and _is_capped(node, ledger, rules):
+        return CannotFit(
+            needed=want.amount,
+            available=ledger.available or ZERO,
+            limit_name="run",
+            reason="its tool's price is unknown, so no limit can be kept; --allow-unpriced runs it anyway",
+        )
+    if node.max_cost is not None and want.amount > node.max_cost:
+        return _refusal(want.amount, node.max_cost, node.max_cost, "node")
+    if want.amount == ZERO:
+        return want
+    for name, limit, spent in _shared_limits(ledger, rules):
+        left = MicroUsd(max(0, limit - spent))
+        if want.amount > left or (name == "run" and spent * 100 > limit * rules.halt_pct):
+            return _refusal(want.amount, left, limit, name)
+        if want.amount + ledger.reserved > left:
+            return NotNow()
+    return want
+
+
+def _is_capped(node: Node, ledger: Ledger, rules: BudgetRules) -> bool:
+    return ledger.limit is not None or rules.day_limit is not None or node.max_cost is not None
+
+
+def _shared_limits(ledger: Ledger, rules: BudgetRules) -> Iterator[tuple[str, MicroUsd, MicroUsd]]:
+    """Name, limit and what is spent of it, for each limit that nodes share."""
+    if ledger.limit is not None:
+        yield "run", ledger.limit, ledger.spent
+    if rules.day_limit is not None:
+        yield "day", rules.day_limit, MicroUsd(rules.day_spent + ledger.spent)
+
+
+def percent_spent(ledger: Ledger) -> int:
+    """How much of the limit is spent, in whole per cent; 0 without a limit."""
+    if not ledger.limit:
+        return 0
+    return ledger.spent * 100 // ledger.limit
+
+
+def _refusal(needed: MicroUsd, available: MicroUsd, limit: MicroUsd, name: str) -> CannotFit:
+    left = f"{format_usd(available)} of the {name}'s {format_usd(limit)} is left"
+    return CannotFit(
+        needed=needed,
+        available=available,
+        limit_name=name,
+        reason=f"needs {format_usd(needed)}; {left}",
+    )

@@ -1,0 +1,101 @@
+"""What the scheduler wants done. Intents are data: only the engine acts on them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli_multi_rapid.core.facts import RunStatus
+from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.money import MicroUsd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    """Run a node once."""
+
+    node_id: NodeId
+    attempt: int
+    tool: ToolName
+    reason: str
+    reserve: MicroUsd
+    reserve_source: str
+    cap: MicroUsd | None
+    """The most it may cost; None for tools that cost nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseForBudget:
+    """Skip a node that cannot fit."""
+
+    node_id: NodeId
+    needed: MicroUsd
+    available: MicroUsd
+    limit_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskApproval:
+    """Ask a person about a node: `before` it starts, or before its `landing`."""
+
+    node_id: NodeId
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Give a node's sealed work to the merge queue."""
+
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelNode:
+    """Call off a node that has not started."""
+
+    node_id: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAttempt:
+    """End a running attempt with its whole process tree."""
+
+    node_id: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarnBudget:
+    """Say once that spending crossed a line; `halt` when no more paid nodes will start."""
+
+    percent: int
+    halt: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeAt:
+    """Nothing to do before this time."""
+
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRun:
+    """The run has come to rest."""
+
+    status: RunStatus
+    exit_code: int
+    reason: str
+
+
+Intent = (
+    StartAttempt
+    | RefuseForBudget
+    | AskApproval
+    | Enqueue
+    | CancelNode
+    | StopAttempt
+    | WarnBudget
+    | WakeAt
+    | FinishRun
+)

@@ -1,0 +1,260 @@
+"""What a merge queue does next: order, candidates, and what follows from verdicts. Pure.
+
+One candidate at a time. It holds every entry that can land; when it fails, the prefix known to fail is
+halved until a single entry is left, which is tried once more if the failure may be a flake, and ejected only
+when the target's own tip passes the same check. The prefix ladder with several candidates at once takes this place.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.merge_events import CheckFinished
+from cli_multi_rapid.core.node_state import MERGE_DEAD
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_state import EntryState, Prefix, QueueState, TreeRecord, Trial
+
+MAX_MISSES = 5
+"""How often in a row a foreign movement of the target may spoil a landing before the queue asks for help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLimits:
+    """How the queue works. `aging_s`: waiting this long is worth one step of priority."""
+
+    workers: int = 2
+    batch: int = 64
+    retry_flaky: int = 1
+    """How often a failed check is run again before a single entry is blamed."""
+    retry_broken: int = 2
+    """How often a check that could not be carried out, or timed out, is run again on the same tree."""
+    aging_s: float = 3600.0
+    fingerprint: str = ""
+    """What verdicts depend on beside the command and the tree: tools and platform."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """The target as it is now."""
+
+    commit: Commit
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildCandidate:
+    """Merge these entries, in this order, onto the tip."""
+
+    entries: Prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChecks:
+    """Carry out checks on a tree that have no usable verdict yet. `entries` is empty for the tip itself."""
+
+    tree: Tree
+    commit: Commit
+    checks: tuple[CheckSpec, ...]
+    entries: Prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Land:
+    """Move the target to the candidate: every required check passed on its exact tree."""
+
+    trial: Trial
+    verdicts: tuple[str, ...]
+    """The keys of the passing verdicts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The prefix fails: try shorter ones."""
+
+    entries: Prefix
+    outcome: CheckFinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eject:
+    """The entry fails alone on a tip that passes."""
+
+    entry_id: EntryId
+    outcome: CheckFinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelEntry:
+    """The entry cannot land any more."""
+
+    entry_id: EntryId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reseal:
+    """Rebuild the entry without the work of one that did not land."""
+
+    entry_id: EntryId
+    without: EntryId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Stop: what fails is not an entry."""
+
+    reason: str
+    hint: str
+
+
+QueueIntent = BuildCandidate | RunChecks | Land | Split | Eject | CancelEntry | Reseal | Halt
+
+
+def verdict_key(check: CheckSpec, tree: Tree, fingerprint: str) -> str:
+    """The content key of a verdict: the check's definition, the environment and the exact tree."""
+    parts = (
+        check.id,
+        *check.argv,
+        check.run or "",
+        *(f"{name}={value}" for name, value in sorted(check.env.items())),
+        str(check.min_time_s),
+        fingerprint,
+        tree,
+    )
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
+    """Every intent that follows from the state. Empty: wait, or nothing to do."""
+    if state.halted is not None or state.landing is not None:
+        return []
+    if state.misses > MAX_MISSES:
+        return [
+            Halt(
+                reason=f"{state.target} was moved by somebody else {state.misses} times in a row",
+                hint="run the queue again when the branch is quiet",
+            )
+        ]
+    repairs = list(_repairs(state))
+    if repairs:
+        return repairs
+    trial = state.trial
+    if trial is not None and trial.tip == tip.commit:
+        return list(_judge(state, trial, tip, limits))
+    order = line(state, limits, now)
+    return [BuildCandidate(entries=choose_prefix(order, state.failing, limits))] if order else []
+
+
+def _repairs(state: QueueState) -> Iterator[QueueIntent]:
+    """Entries whose predecessors will never land."""
+    for entry_id in state.open:
+        entry = state.entries[entry_id].entry
+        dead = [dep for dep in entry.deps if _dead(state, dep)]
+        if dead:
+            yield CancelEntry(entry_id=entry_id, reason=f"{dead[0]}, which it depends on, did not land")
+            continue
+        for other in entry.after:
+            if _dead(state, other):
+                yield Reseal(entry_id=entry_id, without=other)
+                break
+
+
+def _dead(state: QueueState, entry_id: EntryId) -> bool:
+    known = state.entries.get(entry_id)
+    return known is not None and known.status in MERGE_DEAD
+
+
+def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
+    """The entries that can land now, in order: priority with aging, dependencies first, then arrival."""
+    candidates = [state.entries[entry_id] for entry_id in state.open]
+    waiting = sorted(
+        (
+            entry
+            for entry in candidates
+            if not entry.command and (entry.approved or not entry.entry.needs_approval)
+        ),
+        key=lambda entry: (_aged_priority(entry, limits, now), entry.place),
+    )
+    placed: dict[EntryId, None] = {}
+    progress = True
+    while progress:
+        progress = False
+        for entry in waiting:
+            needs = (*entry.entry.deps, *entry.entry.after)
+            if entry.entry.id not in placed and all(n in placed or state.landed(n) for n in needs):
+                placed[entry.entry.id] = None
+                progress = True
+                break
+    return tuple(placed)
+
+
+def _aged_priority(entry: EntryState, limits: QueueLimits, now: datetime) -> int:
+    waited = (now - entry.enqueued_at).total_seconds()
+    return entry.entry.priority - int(max(0.0, waited) // limits.aging_s)
+
+
+def choose_prefix(order: Prefix, failing: Prefix, limits: QueueLimits) -> Prefix:
+    """All that can land, or half of what is known to fail."""
+    if failing and order[: len(failing)] == failing:
+        return order[: max(1, len(failing) // 2)]
+    return order[: limits.batch]
+
+
+def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[CheckSpec, ...]:
+    """The checks that a candidate of these entries must pass: those of every member, each definition once."""
+    found: list[CheckSpec] = []
+    for entry_id in entries:
+        found.extend(check for check in state.entries[entry_id].entry.checks if check not in found)
+    return tuple(found)
+
+
+def _judge(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits) -> Iterator[QueueIntent]:
+    """What follows from the verdicts on the candidate so far."""
+    checks = required_checks(state, trial.entries)
+    keys = [verdict_key(check, trial.tree, limits.fingerprint) for check in checks]
+    alone = len(trial.entries) == 1
+    to_run: list[CheckSpec] = []
+    failed: tuple[CheckSpec, CheckFinished] | None = None
+    for check, key in zip(checks, keys, strict=True):
+        record = state.records.get(key)
+        if record is None or may_rerun(record, limits, alone=alone):
+            to_run.append(check)
+        elif record.last.verdict is not Verdict.PASSED:
+            failed = failed or (check, record.last)
+    if failed is not None and not alone:
+        yield Split(entries=trial.entries, outcome=failed[1])
+    elif failed is not None:
+        yield _blame(state, trial, tip, limits, *failed)
+    elif to_run:
+        yield RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
+    else:
+        yield Land(trial=trial, verdicts=tuple(keys))
+
+
+def may_rerun(record: TreeRecord, limits: QueueLimits, *, alone: bool) -> bool:
+    """Whether a check on one tree is worth another run: a broken one, or a failure that may be a flake."""
+    match record.last.verdict:
+        case Verdict.PASSED:
+            return False
+        case Verdict.ERROR | Verdict.TIMED_OUT:
+            return record.count(Verdict.ERROR, Verdict.TIMED_OUT) <= limits.retry_broken
+        case Verdict.FAILED:
+            return alone and record.count(Verdict.FAILED) <= limits.retry_flaky
+
+
+def _blame(
+    state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, check: CheckSpec, outcome: CheckFinished
+) -> QueueIntent:
+    """One entry is left and fails: eject it, unless the tip fails without it."""
+    on_tip = state.records.get(verdict_key(check, tip.tree, limits.fingerprint))
+    if trial.tree == tip.tree or (on_tip is not None and on_tip.last.verdict is not Verdict.PASSED):
+        return Halt(
+            reason=f"{state.target} itself fails {check.id}: {outcome.reason}",
+            hint=f"repair {state.target}, or take {check.id} off the checklist, then run it again",
+        )
+    if on_tip is None:
+        return RunChecks(tree=tip.tree, commit=tip.commit, checks=(check,), entries=())
+    return Eject(entry_id=trial.entries[0], outcome=outcome)

@@ -1,0 +1,76 @@
+"""What follows a failed attempt: another try, another tool, or the end of the node."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.node_state import NodeState
+
+NEVER_AGAIN = frozenset(
+    {
+        FailureClass.REFUSED,
+        FailureClass.OUTSIDE_CLAIMS,
+        FailureClass.UNSAFE_TREE,
+        FailureClass.BASE_CONFLICT,
+        FailureClass.TOOL_MISSING,
+    }
+)
+"""Failures that the same tool would repeat."""
+
+TOOL_AT_FAULT = frozenset({FailureClass.TOOL_MISSING, FailureClass.REFUSED})
+"""Failures after which another tool may do better at once."""
+
+MAX_INTERRUPTIONS = 5
+"""An attempt that the orchestrator itself cut short is free, but not for ever: it may be what kills us."""
+
+_LONGEST_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryAgain:
+    """Run the node again, not before a time, perhaps with another tool."""
+
+    not_before: datetime
+    reason: str
+    tool: ToolName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp:
+    """The node has failed for good."""
+
+    reason: str
+
+
+def after_failure(
+    state: NodeState, retries: int, fallback: ToolName | None, now: datetime
+) -> TryAgain | GiveUp:
+    """Decide from the attempts of a node, the last of which has just failed.
+
+    `retries`: how many repetitions are allowed. `fallback`: the tool that comes next in the chain, if any.
+    """
+    last = state.attempts[-1]
+    recent = state.attempts[len(state.attempts) - state.tries :]
+    interrupted = sum(1 for attempt in recent if attempt.failure is FailureClass.INTERRUPTED)
+    if last.failure is FailureClass.INTERRUPTED and interrupted <= MAX_INTERRUPTIONS:
+        return TryAgain(not_before=now, reason="the attempt was interrupted and does not count")
+    if last.failure in TOOL_AT_FAULT and fallback is not None:
+        return TryAgain(not_before=now, reason=f"{last.tool}: {last.outcome}", tool=fallback)
+    if last.failure in NEVER_AGAIN:
+        return GiveUp(reason=last.outcome)
+    counted = sum(1 for attempt in recent if attempt.tool == last.tool) - interrupted
+    if counted <= retries:
+        wait = backoff_s(counted, transient=last.failure is FailureClass.TRANSIENT)
+        return TryAgain(
+            not_before=now + timedelta(seconds=wait), reason=f"retry {counted} of {retries}: {last.outcome}"
+        )
+    if fallback is not None:
+        return TryAgain(not_before=now, reason=f"{last.tool} failed {counted} times", tool=fallback)
+    times = "" if counted == 1 else f" ({counted} attempts)"
+    return GiveUp(reason=f"{last.outcome}{times}")
+
+
+def backoff_s(attempt: int, *, transient: bool) -> float:
+    """Seconds before the next try: doubling, long for an overloaded service, short otherwise."""
+    return min(_LONGEST_WAIT_S, (2.0 if transient else 0.2) * 2.0 ** (attempt - 1))

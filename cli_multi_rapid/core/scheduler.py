@@ -1,0 +1,262 @@
+"""The decision of what to do next: `decide(state, limits, now) -> intents`, pure and without memory."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from cli_multi_rapid.core import budget, dag, routing
+from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow, Price
+from cli_multi_rapid.core.claims import find_overlaps
+from cli_multi_rapid.core.facts import FailureClass, ImpliedEdge, RunStatus
+from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.intents import (
+    AskApproval,
+    CancelNode,
+    Enqueue,
+    FinishRun,
+    Intent,
+    RefuseForBudget,
+    StartAttempt,
+    StopAttempt,
+    WakeAt,
+    WarnBudget,
+)
+from cli_multi_rapid.core.ledger import Ledger
+from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.plan import Approval, MergeWhen, Plan, Role
+from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.core.state import RunState
+
+_DEFAULT_WEIGHT_S = 60.0
+"""The assumed duration of a node without an estimate; only the ratio to other nodes matters."""
+
+_ENVIRONMENT_FAULTS = frozenset({FailureClass.TOOL_MISSING, FailureClass.ENVIRONMENT})
+_UNKNOWN_TOOL = ToolFacts(price=Price(known=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run may use at once, and how it treats failure."""
+
+    workers: int = 4
+    budget: BudgetRules = field(default_factory=BudgetRules)
+    tools: Mapping[ToolName, ToolFacts] = field(default_factory=dict)
+    fail_fast: bool = False
+    queue_halted: str | None = None
+    """Why the merge queue lands nothing at present; None when it works."""
+
+
+def prepare(plan: Plan) -> tuple[tuple[NodeId, ...], tuple[ImpliedEdge, ...]]:
+    """The dispatch order of a plan's nodes and the edges implied by their claims.
+
+    Order: priority, then the longer critical path, then the plan's own order.
+    """
+    deps = {node.id: node.deps for node in plan.nodes}
+    weights = {node.id: node.est_duration_s or _DEFAULT_WEIGHT_S for node in plan.nodes}
+    critical = dag.critical_lengths(deps, weights)
+    rank = {node.id: (node.priority, -critical[node.id]) for node in plan.nodes}
+    by_priority = {node.id: (node.priority, place) for place, node in enumerate(plan.nodes)}
+    overlaps = find_overlaps({node.id: node.path_claims for node in plan.nodes if node.role is Role.WT})
+    implied = tuple(
+        ImpliedEdge(before=edge.before, after=edge.after, reason=edge.reason)
+        for edge in dag.implied_edges(deps, overlaps, by_priority)
+    )
+    return tuple(dag.topological_order(deps, rank)), implied
+
+
+def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
+    """Every intent that follows from the state at this time. Empty: wait for something to happen."""
+    if state.plan is None:
+        return []
+    if state.cancelling is not None:
+        return list(_wind_down(state, state.cancelling))
+    intents: list[Intent] = list(_budget_notices(state, limits.budget))
+    if limits.fail_fast and any(node.dead for node in state.nodes.values()):
+        intents.extend(_cancel_pending(state, "another node failed (--fail-fast)"))
+    elif not state.paused:
+        intents.extend(_starts(state, limits, now))
+    intents.extend(_enqueues(state, state.plan))
+    if not any(_is_action(intent) for intent in intents) and _at_rest(state):
+        intents.extend(_finish(state, limits))
+    return intents
+
+
+def _at_rest(state: RunState) -> bool:
+    return not state.frontier.running and not (state.paused and state.frontier.unsettled)
+
+
+def _is_action(intent: Intent) -> bool:
+    return not isinstance(intent, WarnBudget)
+
+
+def _budget_notices(state: RunState, rules: BudgetRules) -> Iterator[Intent]:
+    percent = budget.percent_spent(state.ledger)
+    if percent > rules.warn_pct and not state.ledger.warned:
+        yield WarnBudget(percent=percent, halt=False)
+    if percent > rules.halt_pct and not state.ledger.halted:
+        yield WarnBudget(percent=percent, halt=True)
+
+
+def _starts(state: RunState, limits: Limits, now: datetime) -> Iterator[Intent]:
+    """Fill the free workers with ready nodes, in order, as far as tools and money allow."""
+    free = limits.workers - len(state.frontier.running)
+    in_use = Counter(state.nodes[node_id].attempts[-1].tool for node_id in state.frontier.running)
+    ledger = replace(state.ledger)
+    wake: datetime | None = None
+    for node_state in state.frontier.ready() if free > 0 else ():
+        if free <= 0:
+            break
+        if node_state.not_before is not None and node_state.not_before > now:
+            wake = min(wake or node_state.not_before, node_state.not_before)
+            continue
+        intent = _start(state, node_state, limits, in_use, ledger)
+        if intent is None:
+            continue
+        yield intent
+        if isinstance(intent, StartAttempt):
+            free -= 1
+            in_use[intent.tool] += 1
+            ledger.reserved = MicroUsd(ledger.reserved + intent.reserve)
+    if wake is not None:
+        yield WakeAt(time=wake)
+
+
+def _start(
+    state: RunState, node_state: NodeState, limits: Limits, in_use: Counter[ToolName], ledger: Ledger
+) -> Intent | None:
+    node = node_state.node
+    if node.approval is Approval.BEFORE and "before" not in node_state.granted:
+        return AskApproval(node_id=node.id, what="before")
+    choice = routing.choose(node_state)
+    facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
+    if facts.limit is not None and in_use[choice.tool] >= facts.limit:
+        return None
+    if any(later in state.frontier.running for later in state.frontier.later(node.id)):
+        return None  # a node that claims the same paths went first, because this one was reset meanwhile
+    match budget.fit(node, facts.price, ledger, limits.budget):
+        case CannotFit() as refusal:
+            return RefuseForBudget(
+                node_id=node.id,
+                needed=refusal.needed,
+                available=refusal.available,
+                limit_name=refusal.limit_name,
+                reason=refusal.reason,
+            )
+        case NotNow():
+            return None
+        case Fits() as fits:
+            return StartAttempt(
+                node_id=node.id,
+                attempt=len(node_state.attempts) + 1,
+                tool=choice.tool,
+                reason=choice.reason,
+                reserve=fits.amount,
+                reserve_source=fits.source,
+                cap=None if facts.price.free else budget.cap_of(node, limits.budget),
+            )
+
+
+def _enqueues(state: RunState, plan: Plan) -> Iterator[Intent]:
+    """Give sealed work to the queue: at once, or when every node has done its part."""
+    if plan.merge_policy.when is MergeWhen.AFTER_ALL and not _work_is_over(state):
+        return
+    for node_id in state.frontier.unqueued:
+        node_state = state.nodes[node_id]
+        if needs_consent(plan, node_state) and not node_state.requested & {"landing"}:
+            yield AskApproval(node_id=node_id, what="landing")
+        yield Enqueue(node_id=node_id)
+
+
+def needs_consent(plan: Plan, node_state: NodeState) -> bool:
+    """Whether a person must agree before this node's work lands."""
+    wanted = node_state.node.approval is Approval.LANDING or not plan.merge_policy.auto_merge
+    return wanted and "landing" not in node_state.granted
+
+
+def _work_is_over(state: RunState) -> bool:
+    return all(
+        node.status is NodeStatus.COMPLETED or node.dead or node.node.role is Role.IPT
+        for node in state.nodes.values()
+    )
+
+
+def _cancel_pending(state: RunState, reason: str) -> Iterator[Intent]:
+    for node_state in state.nodes.values():
+        if node_state.status in (NodeStatus.PENDING, NodeStatus.WAITING) and node_state.blocked_by is None:
+            yield CancelNode(node_id=node_state.node.id, reason=reason)
+
+
+def _wind_down(state: RunState, reason: str) -> Iterator[Intent]:
+    """A run that is being cancelled: end what runs, call off what waits, then finish."""
+    if state.frontier.running:
+        for node_id in state.frontier.running:
+            yield StopAttempt(node_id=node_id, reason=reason)
+        return
+    pending = list(_cancel_pending(state, reason))
+    yield from pending
+    if not pending:
+        yield FinishRun(status=RunStatus.CANCELLED, exit_code=1, reason=reason)
+
+
+# --- the end of a run -------------------------------------------------------------------------------------
+
+
+def _finish(state: RunState, limits: Limits) -> Iterator[Intent]:
+    """End the run when nothing can move any more without a person, or nothing is left."""
+    open_nodes = [state.nodes[node_id] for node_id in state.frontier.unsettled]
+    moving = [node for node in open_nodes if _moves(node, limits)]
+    if moving or any(node.not_before for node in state.frontier.ready()):
+        return
+    yield outcome(state, limits)
+
+
+def _moves(node_state: NodeState, limits: Limits) -> bool:
+    """Whether something is under way for this node in the merge queue or in a worker."""
+    if node_state.status is NodeStatus.RUNNING:
+        return True
+    if node_state.status is not NodeStatus.COMPLETED or limits.queue_halted is not None:
+        return False
+    return not node_state.requested and not node_state.held_command
+
+
+def outcome(state: RunState, limits: Limits) -> FinishRun:
+    """How a run that has come to rest ended. Every node counts; the exit codes are those of the contract."""
+    nodes = list(state.nodes.values())
+    undone = [node for node in nodes if not node.landed]
+    done = len(nodes) - len(undone)
+    summary = f"{done} of {len(nodes)} nodes done"
+    if not undone:
+        return FinishRun(status=RunStatus.SUCCESS, exit_code=0, reason=summary)
+    if any(node.by_budget for node in undone):
+        return FinishRun(
+            status=RunStatus.BUDGET_STOPPED, exit_code=3, reason=f"{summary}; the budget stopped the rest"
+        )
+    failed = [node for node in undone if node.dead or node.held_command]
+    if not failed and limits.queue_halted is None:
+        return FinishRun(
+            status=RunStatus.WAITING, exit_code=4, reason=f"{summary}; the rest waits for a person"
+        )
+    causes = [node for node in failed if node.blocked_by is None]
+    environment = bool(causes) and all(node.failure in _ENVIRONMENT_FAULTS for node in causes)
+    return FinishRun(
+        status=RunStatus.PARTIAL if done else RunStatus.FAILED,
+        exit_code=5 if environment else 1,
+        reason=f"{summary}; {_describe(causes, limits)}",
+    )
+
+
+def _describe(causes: list[NodeState], limits: Limits) -> str:
+    if limits.queue_halted is not None:
+        return limits.queue_halted
+    names = ", ".join(node.node.id for node in causes[:3])
+    more = f" and {len(causes) - 3} more" if len(causes) > 3 else ""
+    return f"not done: {names}{more}"
+
+
+def unlanded(state: RunState) -> list[NodeState]:
+    """The nodes with finished work that is not on the target: their branches are kept and named."""
+    return [
+        n for n in state.nodes.values() if n.head is not None and n.merge_status is not MergeStatus.MERGED
+    ]
