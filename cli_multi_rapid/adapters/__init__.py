@@ -1,0 +1,1 @@
+"""One module per tool, one Protocol (`ports.Adapter`), one registry (`registry.py`)."""

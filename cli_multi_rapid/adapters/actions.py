@@ -1,0 +1,36 @@
+"""The deterministic steps of a phase: commands, files, folders, functions, tests. No model is asked."""
+
+from collections.abc import Mapping
+
+from cli_multi_rapid.adapters.final_record import read_record
+from cli_multi_rapid.adapters.launch import CACHES, invocation, own_program, write_job
+from cli_multi_rapid.adapters.run_actions import ActionsJob
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.plan import Actions
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
+
+
+class ActionsAdapter:
+    """Does the steps in order; the first that fails ends the attempt."""
+
+    name: ToolName = ToolName("actions")
+    cost: CostClass = CostClass.FREE
+    expects_change: bool = False
+
+    def missing(self, environment: Mapping[str, str]) -> str | None:  # noqa: ARG002  # the port
+        """Never: a program that a step needs and that is not there fails that step by name."""
+        return None
+
+    def prepare(self, brief: Brief) -> Invocation:
+        """The steps go by file. Raises `UserError` when the node has none."""
+        work = brief.node.work
+        if not isinstance(work, Actions):
+            raise UserError(f"node {brief.node.id}: the actions tool needs `actions:`")
+        job = ActionsJob(slot=str(brief.slot), temp=str(brief.temp), actions=work.actions)
+        argv = own_program("run_actions", write_job(brief.temp, "actions", job))
+        return invocation(brief, argv, ignore=CACHES)
+
+    def read(self, output: bytes, exit_code: int | None, brief: Brief) -> ToolReading:  # noqa: ARG002  # the port
+        """Success is the end of the last step; a failure names its step."""
+        return read_record(output, exit_code)

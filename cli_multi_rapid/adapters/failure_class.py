@@ -1,0 +1,30 @@
+"""What the text of an error says about trying again."""
+
+import re
+from typing import Final
+
+from cli_multi_rapid.core.facts import FailureClass
+
+# A bare number is not enough: `test 500 failed` is no server error.
+_STATUS: Final = r"(?:status|code|http|error)[^0-9a-z]{0,8}(?:code[^0-9a-z]{0,4})?"
+
+_TRANSIENT: Final = re.compile(
+    rf"{_STATUS}(?:408|429|5[0-9][0-9])\b|rate.?limit|too many requests|overloaded|service.?unavailable"
+    r"|temporarily unavailable|internal.?server.?error|bad gateway|gateway time|name resolution"
+    r"|connection (?:refused|reset|error|aborted)|network is unreachable",
+    re.IGNORECASE,
+)
+_REFUSED: Final = re.compile(
+    rf"{_STATUS}40[13]\b|unauthori[sz]ed|authentication.?(?:error|failed)|(?:invalid|incorrect|missing).{{0,12}}api.?key"
+    r"|not logged in|insufficient.?(?:quota|credit)",
+    re.IGNORECASE,
+)
+
+
+def failure_class(error: str) -> FailureClass:
+    """The class of a failure by its text. Refusals come first: waiting does not mend a wrong key."""
+    if _REFUSED.search(error):
+        return FailureClass.REFUSED
+    if _TRANSIENT.search(error):
+        return FailureClass.TRANSIENT
+    return FailureClass.TOOL_FAILED

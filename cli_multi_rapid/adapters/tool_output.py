@@ -1,0 +1,164 @@
+"""What a configured tool says of itself, found in its output by dotted paths (JSON) or regexes (text).
+
+A dotted path names keys and list places (`usage.output_tokens`, `items.0.text`); several joined by ` + ` are
+added. In JSON lines, the last line that has the path counts. In text, the last match counts, and of a match its
+groups (several are added) or, without groups, all of it.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from cli_multi_rapid.core.money import MicroUsd, parse_usd
+
+Found: TypeAlias = object
+"""A JSON value or a text of the tool; None when there is none."""
+
+_LARGEST_COUNT: Final = 10**15
+_SUFFIXES: Final = {"": 1, "k": 1_000, "m": 1_000_000}
+_COUNT: Final = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kKmM]?)\s*")
+
+
+class Finder(Protocol):
+    """Finds the values that one rule names."""
+
+    def find(self, output: "Output") -> tuple[Found, ...]:
+        """What the rule names, one value for each part of a sum; empty when it is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """The output of a tool, read once: as text, and as the JSON objects in it."""
+
+    text: str
+    records: tuple[dict[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathFinder:
+    """A dotted path, or several whose values are added."""
+
+    paths: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "PathFinder":
+        """Read `a.b.c` or `a.b + a.c`."""
+        return cls(tuple(tuple(part.strip().split(".")) for part in text.split(" + ")))
+
+    def find(self, output: Output) -> tuple[Found, ...]:
+        """The values in the last record that has any of them."""
+        for record in reversed(output.records):
+            found = tuple(value for path in self.paths if (value := _walk(record, path)) is not None)
+            if found:
+                return found
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegexFinder:
+    """A regular expression; `^` and `$` stand for the ends of lines."""
+
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def parse(cls, text: str) -> "RegexFinder":
+        """Compile the expression. Raises `re.error`."""
+        return cls(re.compile(text, re.MULTILINE))
+
+    def find(self, output: Output) -> tuple[Found, ...]:
+        """The groups of the last match."""
+        last = None
+        for match in self.pattern.finditer(output.text):
+            last = match
+        if last is None:
+            return ()
+        return tuple(group for group in last.groups() if group is not None) or (last[0],)
+
+
+def read_json(text: str) -> Output:
+    """The JSON object that is the output, or else the last one that starts a line in it."""
+    whole = _object(text)
+    if whole is not None:
+        return Output(text=text, records=(whole,))
+    return Output(text=text, records=tuple(_objects_at_line_starts(text))[-1:])
+
+
+def read_jsonl(text: str) -> Output:
+    """The JSON objects that stand on lines of their own; other lines are passed over."""
+    parsed = (_object(line) for line in text.splitlines() if line.lstrip().startswith("{"))
+    return Output(text=text, records=tuple(record for record in parsed if record is not None))
+
+
+def read_text(text: str) -> Output:
+    """The output as it is."""
+    return Output(text=text)
+
+
+def as_text(found: Sequence[Found]) -> str:
+    """What was found, for a person: texts as they are, other values as JSON."""
+    return "\n".join(value if isinstance(value, str) else json.dumps(value) for value in found)
+
+
+def as_cost(found: Sequence[Found]) -> MicroUsd | None:
+    """The sum of amounts in dollars; None when there is none or one of them is no amount."""
+    try:
+        amounts = [parse_usd(_number(value)) for value in found]
+    except (TypeError, ValueError):
+        return None
+    return MicroUsd(sum(amounts)) if amounts else None
+
+
+def as_count(found: Sequence[Found]) -> int:
+    """The sum of token counts, `1.2k` included; what is no count adds nothing."""
+    return sum(_count(value) for value in found)
+
+
+def _number(value: Found) -> int | float | str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError("no number")
+    return value.replace(",", "") if isinstance(value, str) else value
+
+
+def _count(value: Found) -> int:
+    if isinstance(value, bool):
+        return 0
+    if isinstance(value, int | float):
+        return int(value) if 0 <= value <= _LARGEST_COUNT else 0  # false for NaN too
+    match = _COUNT.fullmatch(value.replace(",", "")) if isinstance(value, str) else None
+    return int(float(match[1]) * _SUFFIXES[match[2].lower()]) if match else 0
+
+
+def _walk(value: Found, path: Sequence[str]) -> Found:
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and re.fullmatch(r"-?[0-9]{1,6}", key):
+            value = value[int(key)] if -len(value) <= int(key) < len(value) else None
+        else:
+            return None
+    return value
+
+
+def _object(text: str) -> dict[str, object] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # a tool's output may be anything
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _objects_at_line_starts(text: str) -> Iterator[dict[str, object]]:
+    decoder, position = json.JSONDecoder(), 0
+    while (match := _LINE_OF_OBJECT.search(text, position)) is not None:
+        start = match.end() - 1
+        try:
+            value, position = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            position = start + 1
+            continue
+        yield value
+
+
+_LINE_OF_OBJECT: Final = re.compile(r"^[ \t]{0,64}\{", re.MULTILINE)
