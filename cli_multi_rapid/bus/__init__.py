@@ -1,0 +1,1 @@
+"""Hints that a stream has news, so that nobody has to poll for it."""

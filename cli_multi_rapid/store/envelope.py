@@ -1,0 +1,92 @@
+"""The envelope around an event's fields: its type and version by name, and its JSON form."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from cli_multi_rapid.core.codec import CorruptDocument
+from cli_multi_rapid.core.events import Event, NewEvent, Unknown, payload_from_data, payload_to_data
+from cli_multi_rapid.core.facts import Payload
+from cli_multi_rapid.core.ids import RunId
+
+# ASCII: text from tools may hold lone surrogates, which UTF-8 has no form for.
+encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
+"""Compact JSON text of plain values. Raises `ValueError` for what JSON has no form for: NaN, infinities."""
+
+
+def type_and_version(payload: Payload) -> tuple[str, int]:
+    """The dotted name of an event's fields and their version, also of a type that we do not know."""
+    if isinstance(payload, Unknown):
+        return payload.name, payload.of_version
+    return payload.type, payload.version
+
+
+def utc_text(time: datetime) -> str:
+    """A time as it is kept: UTC, always equally long, so that text sorts as time does."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def placed(run_id: RunId, seq: int, event: NewEvent) -> Event:
+    """The event at its place in a stream."""
+    return Event(
+        id=event.id,
+        seq=seq,
+        run_id=run_id,
+        time=event.time,
+        source=event.source,
+        data=event.data,
+        causation_id=event.causation_id,
+        correlation_id=event.correlation_id,
+    )
+
+
+def to_envelope(event: Event) -> dict[str, Any]:
+    """The JSON object of an event: `id, seq, run_id, type, version, time, source, causation_id, …, data`."""
+    return {
+        "id": event.id,
+        "seq": event.seq,
+        "run_id": event.run_id,
+        "type": event.type,
+        "version": event.version,
+        "time": utc_text(event.time),
+        "source": event.source,
+        "causation_id": event.causation_id,
+        "correlation_id": event.correlation_id,
+        "data": payload_to_data(event.data),
+    }
+
+
+def from_envelope(document: Any) -> Event:
+    """Read an envelope back, lifted to the newest version. Raises `CorruptDocument` when it is none."""
+    try:
+        time = datetime.fromisoformat(document["time"])
+        if time.tzinfo is None:
+            raise CorruptDocument(f"the time {document['time']} has no time zone")
+        return Event(
+            id=_text(document, "id"),
+            seq=_number(document, "seq"),
+            run_id=_text(document, "run_id"),
+            time=time,
+            source=_text(document, "source"),
+            data=payload_from_data(_text(document, "type"), _number(document, "version"), document["data"]),
+            causation_id=document.get("causation_id"),
+            correlation_id=document.get("correlation_id"),
+        )
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        if isinstance(error, CorruptDocument):
+            raise
+        what = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        raise CorruptDocument(f"this is no event: {what}") from error
+
+
+def _text(document: dict[str, Any], key: str) -> Any:
+    if not isinstance(document[key], str):
+        raise CorruptDocument(f"{key} must be a text")
+    return document[key]
+
+
+def _number(document: dict[str, Any], key: str) -> int:
+    number = document[key]
+    if not isinstance(number, int) or number < 1:
+        raise CorruptDocument(f"{key} must be a whole number from 1")
+    return number
