@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cli_multi_rapid.core.ledger import Ledger
-from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
+from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, format_usd
 from cli_multi_rapid.core.plan import Node
 
 DEFAULT_NODE_LIMIT = MicroUsd(2_000_000)
@@ -22,17 +22,6 @@ class BudgetRules:
     day_spent: MicroUsd = ZERO
     """What other runs of today have spent."""
     allow_unpriced: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What is known of a tool's price before it runs."""
-
-    free: bool = False
-    known: bool = True
-    """False: the tool's cost cannot be told, not even afterwards."""
-    typical: MicroUsd | None = None
-    """From history or configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Money as integer micro-dollars: sums are exact, so that a ledger adds up to the last digit."""
 
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NewType
 
@@ -9,6 +10,17 @@ MicroUsd = NewType("MicroUsd", int)
 ZERO = MicroUsd(0)
 _MICROS = Decimal(1_000_000)
 _LARGEST_USD = Decimal(1_000_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What is known of a tool's price before it runs."""
+
+    free: bool = False
+    known: bool = True
+    """False: the tool's cost cannot be told, not even afterwards."""
+    typical: MicroUsd | None = None
+    """From history or configuration."""
 
 
 def parse_usd(value: int | float | str | Decimal) -> MicroUsd:

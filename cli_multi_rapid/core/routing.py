@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from cli_multi_rapid.core.budget import Price
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.money import Price
 from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.plan import Prompt
 

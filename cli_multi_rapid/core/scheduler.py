@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cli_multi_rapid.core import budget, dag, routing
-from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow, Price
+from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
 from cli_multi_rapid.core.claims import find_overlaps
 from cli_multi_rapid.core.facts import FailureClass, ImpliedEdge, RunStatus
 from cli_multi_rapid.core.ids import NodeId, ToolName
@@ -23,7 +23,7 @@ from cli_multi_rapid.core.intents import (
     WarnBudget,
 )
 from cli_multi_rapid.core.ledger import Ledger
-from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.money import MicroUsd, Price
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Plan, Role
 from cli_multi_rapid.core.routing import ToolFacts
