@@ -1,15 +1,57 @@
-"""The only place that starts programs: quick calls that are waited for, and supervised ones that may misbehave."""
+"""The only place that starts programs: quick calls, and supervised programs that may misbehave."""
 
 import errno
+import math
 import os
+import select
 import signal
-import subprocess  # nosec B404: the one module that may; never with a shell
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
-from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
+from cli_multi_rapid.process_environment import base_environment, inherited_environment, which
+from cli_multi_rapid.process_output import LineReader, OutputRecord
+from cli_multi_rapid.process_table import MARKER_VARIABLE
+from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
+from cli_multi_rapid.process_tree import Family, Leftover, become_subreaper, find_marked, kill_marked
+from cli_multi_rapid.redaction import Redactor
+
+__all__ = [
+    "MARKER_VARIABLE",
+    "CancelToken",
+    "Completed",
+    "Exit",
+    "ExitOutcome",
+    "Leftover",
+    "LineReader",
+    "ProgramMissing",
+    "ProgramTimeout",
+    "Supervision",
+    "base_environment",
+    "become_subreaper",
+    "find_marked",
+    "inherited_environment",
+    "kill_marked",
+    "run",
+    "supervise",
+    "which",
+]
+
+_LINUX: Final = sys.platform == "linux"
+_READ_BYTES: Final = 64 * 1024
+_LAST_READS: Final = 32
+"""More than a pipe holds: what is still in it when all its writers are dead."""
+
+
+class ProgramMissing(EnvironmentFault):
+    """There is no such program, or it cannot be executed."""
 
 
 class ProgramTimeout(EnvironmentFault):
@@ -53,10 +95,11 @@ def run(
 
     `env` is the complete environment: nothing is inherited. Without `stdin` the program reads /dev/null. It
     gets its own process group, so that Ctrl-C reaches only us and a timeout kills its children too.
-    Raises `EnvironmentFault` when it cannot be started and `ProgramTimeout` when it was killed after `timeout_s`.
+    Raises `EnvironmentFault` when it cannot be started (`ProgramMissing` when there is no such program), and
+    `ProgramTimeout` when it was killed after `timeout_s`.
     """
     try:
-        program = subprocess.Popen(  # nosec B603: an argument list, no shell
+        program = subprocess.Popen(
             argv,
             cwd=cwd,
             env=env,
@@ -66,7 +109,7 @@ def run(
             process_group=0,
         )
     except (OSError, ValueError) as error:
-        raise _cannot_start(argv, cwd, error) from error
+        raise _cannot_start(argv[0], cwd, error) from error
     with program:
         try:
             stdout, stderr = program.communicate(stdin, timeout_s)
@@ -79,17 +122,193 @@ def run(
     return Completed(argv=tuple(argv), returncode=program.returncode, stdout=stdout, stderr=stderr)
 
 
-def run_through(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> int:
-    """Run a program as a part of this one, to its end; its return code, negative for a signal.
+def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: every caller has all of it at hand
+    argv: Sequence[str],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str],
+    marker: str,
+    log: Path,
+    redactor: Redactor,
+    supervision: Supervision,
+    cancel: CancelToken,
+    on_line: LineReader | None = None,
+) -> Exit:
+    """Run a program that may hang, flood or leave children behind; return when no process of it is left.
 
-    It shares our output and our process group, so that whoever supervises us sees what it says and ends it with
-    us. Standard input is /dev/null. Raises as `run` does when it cannot be started.
+    `env` is the complete environment, to which the marker is added; no two running programs may share one.
+    Standard input is /dev/null; standard output and error go, redacted, to `log`. On a timeout or a
+    cancellation the program gets SIGINT, then SIGTERM, then its whole tree SIGKILL. Several threads may call
+    this at once. Elsewhere than on Linux only the process group is ended, and what left it lives on.
+    Raises `EnvironmentFault` when the log or the folder is not usable, `UserError` for a NUL in an argument.
     """
+    if cancel.cancelled:
+        return Exit(outcome=ExitOutcome.CANCELLED, log=log, problem=redactor.redact(cancel.reason))
+    limits = supervision
+    record = OutputRecord(
+        log, redactor, log_bytes=limits.max_log_bytes, excerpt_bytes=limits.excerpt_bytes, on_line=on_line
+    )
+    with record, Family(marker) as family:
+        try:
+            program = _start_session(argv, cwd, {**env, MARKER_VARIABLE: marker})
+        except ProgramMissing as error:
+            return Exit(outcome=ExitOutcome.NOT_FOUND, log=log, problem=redactor.redact(error.message))
+        family.leader = program.pid
+        watch = _Watch(program, family, record, supervision, cancel)
+        watch.to_the_end()
+        return watch.exit_of(log, redactor)
+
+
+class _Watch:
+    """One supervised program, from its start to the last of its processes."""
+
+    def __init__(
+        self,
+        program: "subprocess.Popen[bytes]",
+        family: Family,
+        record: OutputRecord,
+        supervision: Supervision,
+        cancel: CancelToken,
+    ) -> None:
+        assert program.stdout is not None  # noqa: S101  # it was started with a pipe
+        self._program, self._output = program, program.stdout
+        self._family, self._record, self._cancel = family, record, cancel
+        self._deadline = None if supervision.timeout_s is None else family.began + supervision.timeout_s
+        self._stops = [(signal.SIGINT, supervision.grace_s), (signal.SIGTERM, supervision.kill_after_s)]
+        self._stopped_by: ExitOutcome | None = None
+        self._cpu_s = 0.0
+        self._duration_s = 0.0
+
+    def to_the_end(self) -> None:
+        """Follow the program, then end what is left of its family."""
+        exit_signal = _exit_signal_of(self._program)
+        try:
+            self._follow(exit_signal)
+        finally:
+            # Also when a reader of the output raised: nothing is left running.
+            os.close(exit_signal)
+            self._family.end()
+            self._wait()
+            with self._output:
+                self._drain()
+        self._record.finish()
+        self._duration_s = time.monotonic() - self._family.began
+
+    def exit_of(self, log: Path, redactor: Redactor) -> Exit:
+        """What happened, after the end."""
+        status, excerpt = self._program.returncode, self._record.excerpt
+        problems = (
+            self._cancel.reason if self._stopped_by is ExitOutcome.CANCELLED else "",
+            self._record.problem,
+        )
+        died = status is not None and status < 0
+        return Exit(
+            outcome=self._stopped_by or (ExitOutcome.SIGNALLED if died else ExitOutcome.EXITED),
+            code=None if died else status,
+            signal=-status if died else None,
+            duration_s=self._duration_s,
+            cpu_s=self._cpu_s + self._family.cpu_s,
+            output_head=excerpt.head,
+            output_tail=excerpt.tail,
+            output_missing_bytes=excerpt.missing,
+            log=log,
+            log_truncated_bytes=self._record.log_truncated_bytes,
+            leftovers=tuple(
+                replace(one, command=redactor.redact(one.command)) for one in self._family.leftovers
+            ),
+            problem=redactor.redact("; ".join(filter(None, problems))),
+        )
+
+    def _follow(self, exit_signal: int) -> None:
+        """Read until the program is gone, or until only SIGKILL is left to try."""
+        pipe, stop = self._output.fileno(), self._cancel.fileno()
+        waiting = select.poll()
+        for descriptor in (pipe, stop, exit_signal):
+            waiting.register(descriptor, select.POLLIN)
+        while True:
+            for descriptor, _ in waiting.poll(self._patience_ms()):
+                if descriptor == exit_signal:
+                    return
+                if descriptor == stop:
+                    waiting.unregister(stop)
+                    self._begin_stop(ExitOutcome.CANCELLED)
+                elif not self._read():
+                    waiting.unregister(pipe)
+            if self._patience_ms() == 0:
+                self._begin_stop(ExitOutcome.TIMED_OUT)
+                if not self._stops:
+                    return
+                number, patience_s = self._stops.pop(0)
+                self._family.signal_group(number)
+                self._deadline = time.monotonic() + patience_s
+
+    def _begin_stop(self, outcome: ExitOutcome) -> None:
+        """The first cause counts; the signals follow, beginning at once."""
+        if self._stopped_by is None:
+            self._stopped_by = outcome
+            self._deadline = time.monotonic()
+
+    def _patience_ms(self) -> int | None:
+        if self._deadline is None:
+            return None
+        return max(0, math.ceil((self._deadline - time.monotonic()) * 1000))
+
+    def _read(self) -> bool:
+        data = os.read(self._output.fileno(), _READ_BYTES)
+        self._record.feed(data)
+        return bool(data)
+
+    def _drain(self) -> None:
+        """Read what the pipe holds, not up to its end: a process that we cannot kill may keep it open."""
+        os.set_blocking(self._output.fileno(), False)
+        with suppress(BlockingIOError):
+            for _ in range(_LAST_READS):
+                if not self._read():
+                    return
+
+    def _wait(self) -> None:
+        """Take the program's exit status, with its CPU time; without waiting for what cannot be killed."""
+        if self._program.returncode is None:
+            pid, status, usage = os.wait4(self._program.pid, os.WNOHANG if _LINUX else 0)
+            if pid:
+                self._program.returncode = os.waitstatus_to_exitcode(status)
+                self._cpu_s = usage.ru_utime + usage.ru_stime
+
+
+def _start_session(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
     try:
-        done = subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False)  # nosec B603
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
     except (OSError, ValueError) as error:
-        raise _cannot_start(argv, cwd, error) from error
-    return done.returncode
+        raise _cannot_start(argv[0], cwd, error) from error
+
+
+def _exit_signal_of(program: "subprocess.Popen[bytes]") -> int:
+    """A file descriptor that becomes readable when the program is dead; it is still to be waited for."""
+    try:
+        return os.pidfd_open(program.pid)
+    except (AttributeError, OSError):  # not Linux, or a sandbox that knows no pidfds
+        read_end, write_end = os.pipe()
+
+    def await_death() -> None:
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            program.wait()
+        os.close(write_end)
+
+    threading.Thread(target=await_death, name=f"exit-of-{program.pid}", daemon=True).start()
+    return read_end
 
 
 def _kill_group(leader: int) -> None:
@@ -97,23 +316,19 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def _cannot_start(
-    argv: Sequence[str], cwd: Path | None, error: OSError | ValueError
-) -> EnvironmentFault | UserError:
+def _cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> OrchestratorError:
     """Say in whose hands the remedy lies when a program could not be started."""
-    name = argv[0]
     if isinstance(error, ValueError):
-        return UserError(
-            f"an argument of {name} holds a NUL character", hint="remove it from the plan's text"
-        )
+        return UserError(f"an argument of {name} holds a NUL character", hint="remove it from the plan")
     if cwd is not None and not cwd.is_dir():
         return EnvironmentFault(f"the folder {cwd} in which {name} should run does not exist")
-    if error.errno == errno.ENOENT:
-        return EnvironmentFault(
-            f"the program {name} was not found", hint=f"install {name} or put it on the PATH"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return ProgramMissing(
+            f"the program {name}, or the interpreter that it names, was not found",
+            hint="install it or put it on the PATH",
         )
     if error.errno in (errno.EACCES, errno.ENOEXEC):
-        return EnvironmentFault(f"{name} cannot be executed: {error.strerror}", hint="check its permissions")
+        return ProgramMissing(f"{name} cannot be executed: {error.strerror}", hint="check its permissions")
     if error.errno == errno.E2BIG:
         return EnvironmentFault(f"the command line of {name} is too long for this system")
     return EnvironmentFault(f"{name} could not be started: {error.strerror}")

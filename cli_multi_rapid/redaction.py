@@ -125,6 +125,8 @@ class RedactingStream:
 
     def finish(self) -> bytes:
         """The rest, redacted: nothing more will come."""
+        if not self._waiting:
+            return b""
         rest = self._redactor.redact_bytes(bytes(self._waiting))
         self._waiting.clear()
         return rest
