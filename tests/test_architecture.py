@@ -141,6 +141,10 @@ def broken(habit: Habit, modules: list[Path]) -> list[str]:
     ]
 
 
+def none_of(places: list[str]) -> None:
+    assert not places, "\n" + "\n".join(places)
+
+
 def may_start_programs(path: Path) -> bool:
     return path.parent == PACKAGE and path.stem in {"process", "process_tree"}
 
@@ -164,43 +168,43 @@ def test_a_new_module_must_be_given_a_room() -> None:
 
 def test_git_commands_are_built_in_the_git_room_only() -> None:
     modules = [path for path in package_modules() if not may_build_git_commands(path)]
-    assert broken(git_commands, modules) == []
+    none_of(broken(git_commands, modules))
 
 
 def test_programs_are_started_in_process_only() -> None:
     modules = [path for path in package_modules() if not may_start_programs(path)]
-    assert broken(program_starts, modules) == []
+    none_of(broken(program_starts, modules))
 
 
 def test_no_program_is_started_through_a_shell_or_with_a_fork_hook() -> None:
     modules = package_modules() + modules_of_tests()
-    assert broken(shells, modules) + broken(fork_hooks, modules) == []
+    none_of(broken(shells, modules) + broken(fork_hooks, modules))
 
 
 def test_no_error_is_swallowed() -> None:
-    assert broken(swallowed_errors, package_modules() + modules_of_tests()) == []
+    none_of(broken(swallowed_errors, package_modules() + modules_of_tests()))
 
 
 def test_functions_stay_readable() -> None:
-    assert broken(long_functions, package_modules() + modules_of_tests()) == []
+    none_of(broken(long_functions, package_modules() + modules_of_tests()))
 
 
 def test_modules_stay_readable() -> None:
-    def length(path: Path) -> int:
-        return len(path.read_text(encoding="utf-8").splitlines())
-
-    modules = package_modules() + modules_of_tests()
-    assert [f"{path}: {length(path)}" for path in modules if length(path) > LONGEST_MODULE] == []
+    lengths = {
+        path.relative_to(ROOT): len(path.read_text(encoding="utf-8").splitlines())
+        for path in package_modules() + modules_of_tests()
+    }
+    none_of([f"{path}: {length} lines" for path, length in lengths.items() if length > LONGEST_MODULE])
 
 
 def test_modules_are_named_after_a_thing() -> None:
     names = [path for path in package_modules() if BAGS & set(path.stem.split("_"))]
     folders = [path for path in package_modules() if BAGS & set(path.parent.name.split("_"))]
-    assert names + folders == []
+    none_of([str(path.relative_to(ROOT)) for path in names + folders])
 
 
 def test_the_core_reads_no_clock_and_reaches_for_nothing() -> None:
-    assert broken(impurities, sorted((PACKAGE / "core").rglob("*.py"))) == []
+    none_of(broken(impurities, sorted((PACKAGE / "core").rglob("*.py"))))
 
 
 def test_a_command_does_not_pay_for_what_it_does_not_need() -> None:
