@@ -107,6 +107,8 @@ class FileLease:
             return
         try:
             os.ftruncate(handle, 0)
+            # Not only closed: a child between fork and exec may hold a copy of the handle for a moment.
+            fcntl.flock(handle, fcntl.LOCK_UN)
         finally:
             os.close(handle)
 
