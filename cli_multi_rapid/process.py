@@ -40,6 +40,7 @@ __all__ = [
     "inherited_environment",
     "kill_marked",
     "run",
+    "run_through",
     "supervise",
     "which",
 ]
@@ -120,6 +121,19 @@ def run(
             _kill_group(program.pid)
             raise
     return Completed(argv=tuple(argv), returncode=program.returncode, stdout=stdout, stderr=stderr)
+
+
+def run_through(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> int:
+    """Run a program as a part of this one, to its end; its return code, negative for a signal.
+
+    For our own programs that are supervised themselves (`adapters/run_*.py`): it shares their output and their
+    process group, so that whoever supervises them sees what it says and ends it with them. Standard input is
+    /dev/null. Raises as `run` does when it cannot be started.
+    """
+    try:
+        return subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+    except (OSError, ValueError) as error:
+        raise _cannot_start(argv[0], cwd, error) from error
 
 
 def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: every caller has all of it at hand
