@@ -1,0 +1,58 @@
+"""The command lines that reports tell people to type, spelled in one place."""
+
+import shlex
+
+from cli_multi_rapid.core.ids import Branch, NodeId, RunId
+from cli_multi_rapid.core.money import MicroUsd
+
+PROGRAM = "cli-orchestrator"
+
+
+def _line(*words: str) -> str:
+    return shlex.join((PROGRAM, *words))
+
+
+def resume(run: RunId) -> str:
+    """Take a run up again."""
+    return _line("resume", run)
+
+
+def resume_with_budget(run: RunId, limit: MicroUsd) -> str:
+    """Take a run up again with another limit."""
+    cents = -(-limit // 10_000)  # rounded up, so that the limit is enough
+    return _line("resume", run, "--budget", f"{cents // 100}.{cents % 100:02d}")
+
+
+def retry(run: RunId, node: NodeId) -> str:
+    """Do a node again."""
+    return _line("retry", run, node)
+
+
+def approve(run: RunId, node: NodeId) -> str:
+    """Agree to what a node asks for."""
+    return _line("approve", run, node)
+
+
+def reject(run: RunId, node: NodeId) -> str:
+    """Refuse what a node asks for."""
+    return _line("reject", run, node)
+
+
+def unpause(run: RunId) -> str:
+    """Let attempts start again."""
+    return _line("unpause", run)
+
+
+def watch(run: RunId) -> str:
+    """Look at a run while it goes on."""
+    return _line("watch", run)
+
+
+def report(run: RunId) -> str:
+    """Read the whole report."""
+    return _line("report", run, "--format", "md")
+
+
+def queue_add(branch: Branch) -> str:
+    """Queue a branch that a person has put right."""
+    return _line("queue", "add", branch)

@@ -1,0 +1,204 @@
+"""The shape of the run report: the JSON document that scripts rely on.
+
+Keys are only ever added. Times are ISO 8601 in UTC, `…_min` are minutes, `…_s` seconds, `…_usd` dollars; null
+means "not known" or "has not happened", never zero.
+"""
+
+from typing import Final, TypedDict
+
+SCHEMA_VERSION: Final = 1
+
+
+class NextStep(TypedDict):
+    """What happens next (`text`), and what a person must type for it (`command`; null: nothing)."""
+
+    text: str
+    command: str | None
+
+
+class AttemptReport(TypedDict):
+    """One try of a node. `outcome`: `running`, `succeeded` or `failed`."""
+
+    number: int
+    tool: str
+    tool_reason: str
+    model: str | None
+    start_time: str
+    end_time: str | None
+    duration_min: float
+    outcome: str
+    reason: str
+    failure: str | None
+    evidence: str
+    log: str
+    cost_usd: float
+    cost_source: str
+    tokens_used: int
+    base: str | None
+    branch: str | None
+    commit: str | None
+
+
+class WaitReport(TypedDict):
+    """A time that a node spent waiting.
+
+    `kind`: `dependency`, `claims`, `approval`, `retry`, `worker` or `queue`. `end_time` null: it still waits.
+    """
+
+    kind: str
+    what: str
+    start_time: str
+    end_time: str | None
+    duration_min: float
+
+
+class FileReport(TypedDict):
+    """A path that the node changed; `status` as git names it: A, M, D, R or T."""
+
+    path: str
+    status: str
+    added: int
+    removed: int
+
+
+class NodeReport(TypedDict):
+    """One node: what became of it, why, and what to type when its work did not land."""
+
+    node_id: str
+    label: str
+    tool: str
+    role: str
+    stream: str | None
+    deps: list[str]
+    status: str
+    reason: str
+    failure: str | None
+    merge_status: str | None
+    merge_reason: str
+    blocked_by: str | None
+    branch: str | None
+    commit: str | None
+    landed_commit: str | None
+    attempts: list[AttemptReport]
+    start_time: str | None
+    end_time: str | None
+    duration_min: float
+    tokens_used: int
+    cost_usd: float
+    files_modified: int
+    files: list[FileReport]
+    warnings: list[str]
+    waits: list[WaitReport]
+    next: NextStep | None
+
+
+class CostSummary(TypedDict):
+    """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null."""
+
+    budget_usd: float | None
+    total_used_usd: float
+    reserved_usd: float
+    budget_remaining_usd: float | None
+    utilization_pct: float | None
+    breakdown: dict[str, float]
+
+
+class ParallelEfficiency(TypedDict):
+    """All attempts one after the other, beside the time it took: above 100 % the run was parallel."""
+
+    sequential_time_estimate_min: float
+    actual_parallel_time_min: float
+    critical_path_min: float
+    efficiency_pct: float | None
+    most_at_once: int
+    note: str
+
+
+class MergeSummary(TypedDict):
+    """What the queue did for this run. Reused verdicts are not among the checks run."""
+
+    branches_merged: int
+    merge_conflicts: int
+    pre_merge_checks_run: int
+    pre_merge_checks_passed: int
+    verdicts_reused: int
+    trains: int
+
+
+class QualityMetrics(TypedDict):
+    """Of the landed nodes only; see `quality.py` for how each is counted."""
+
+    files_changed: int
+    lines_added: int
+    lines_removed: int
+    tests_added: int
+    test_coverage_pct: float | None
+    security_issues: int | None
+
+
+class CheckReport(TypedDict):
+    """One examination of a tree. `verdict` null: begun, and its end is not known."""
+
+    check: str
+    tree: str
+    verdict: str | None
+    reason: str
+    exit_code: int | None
+    start_time: str | None
+    end_time: str | None
+    duration_s: float
+    log: str
+    evidence: str
+    entries: list[str]
+    nodes: list[str]
+    reused: bool
+
+
+class LandingReport(TypedDict):
+    """One move of the target ref; several nodes when they landed as a train."""
+
+    commit: str
+    tree: str
+    time: str
+    nodes: list[str]
+    entries: list[str]
+    recovered: bool
+
+
+class EdgeReport(TypedDict):
+    """An order that comes from path claims and not from `deps`."""
+
+    before: str
+    after: str
+    reason: str
+
+
+class RunReport(TypedDict):
+    """The whole report of a run."""
+
+    schema_version: int
+    run_id: str
+    coordination_id: str
+    plan_id: str
+    workflow_name: str
+    status: str
+    exit_code: int | None
+    reason: str
+    repository: str | None
+    target: str | None
+    base: str | None
+    workers: int | None
+    created_at: str
+    completed_at: str | None
+    reported_at: str
+    total_duration_min: float
+    nodes: list[NodeReport]
+    cost_summary: CostSummary
+    parallel_efficiency: ParallelEfficiency
+    merge_summary: MergeSummary
+    quality_metrics: QualityMetrics
+    checks: list[CheckReport]
+    landings: list[LandingReport]
+    implied_edges: list[EdgeReport]
+    next: list[NextStep]
+    artifacts_generated: list[str]
