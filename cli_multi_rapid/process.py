@@ -126,9 +126,9 @@ def run(
 def run_through(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str]) -> int:
     """Run a program as a part of this one, to its end; its return code, negative for a signal.
 
-    For our own programs that are supervised themselves (`adapters/run_*.py`): it shares their output and their
-    process group, so that whoever supervises them sees what it says and ends it with them. Standard input is
-    /dev/null. Raises as `run` does when it cannot be started.
+    For our own programs that are supervised themselves (`adapters/run_*.py`): it shares their output and
+    their process group, so that whoever supervises them sees what it says and ends it with them. Standard
+    input is /dev/null. Raises as `run` does when it cannot be started.
     """
     try:
         return subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False).returncode
