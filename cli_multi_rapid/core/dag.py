@@ -230,7 +230,8 @@ def implied_edges(
 
     Each leads forward in `topological_order(deps, rank)`. A pair that a path connects already, through the
     plan or through other overlapping pairs, gets none: 1000 nodes that all overlap become a chain. In the
-    order of `before`, then `after`. Raises `ValueError` on a cycle in `deps` and `KeyError` for an unknown node.
+    order of `before`, then `after`.
+    Raises `ValueError` on a cycle in `deps` and `KeyError` for an overlap of an unknown node.
     """
     order = topological_order(deps, rank)
     place = {node: at for at, node in enumerate(order)}
@@ -243,8 +244,8 @@ def implied_edges(
         pairs.setdefault(low * len(order) + high, overlap)
     following = dependents(deps)
     edges: list[ImpliedEdge] = []
-    # From the last node to the first, so that what lies behind a place is complete when its turn comes. A path
-    # between two places only visits places between them: so the nearest rivals cover the farther ones.
+    # From the last node to the first, so that what lies behind a place is complete when its turn comes. A
+    # path between two places only visits places between them: so the nearest rivals cover the farther ones.
     behind = [0] * len(order)
     for at in range(len(order) - 1, -1, -1):
         reach = 0
