@@ -62,7 +62,10 @@ _KEY_ANCHOR: Final = b"PRIVATE KEY"
 _KEY_BEGIN: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY: Final = re.compile(rb"[A-Za-z0-9+/=\\\s:,.()-]{0,%d}" % _KEY_LIMIT)
 _KEY_END: Final = re.compile(rb"-----END [A-Z0-9 ]{0,48}-----")
-_KEY_START_ONLY: Final = re.compile(rb"(?:\s|\\[nr])*(?:[A-Za-z0-9+/=]{16,}(?:\s|\\[nr])*)*")
+# Whole lines, and a short last one.
+_KEY_START_ONLY: Final = re.compile(
+    rb"(?:\s|\\[nr])*(?:(?:[A-Za-z0-9+/=]{16,}(?:\s|\\[nr])*)+(?:[A-Za-z0-9+/=]{1,15}(?![^\s\"'\\]))?)?"
+)
 
 
 class Redactor:
