@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from cli_multi_rapid.adapters.final_record import read_record
-from cli_multi_rapid.adapters.launch import CACHES, invocation, own_program, write_job
+from cli_multi_rapid.adapters.judgement import read_record
+from cli_multi_rapid.adapters.launch import CACHES, invocation
+from cli_multi_rapid.adapters.own_program import own_program, write_job
 from cli_multi_rapid.adapters.run_actions import ActionsJob
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import ToolName

@@ -1,35 +1,14 @@
-"""How a program without a word of its own about success is judged: by its exit code and its last lines."""
+"""The end of a program in words: its exit code and its last lines, as a terminal may show them."""
 
 import signal
 from typing import Final
 
-from cli_multi_rapid.core.facts import FailureClass, Usage
-from cli_multi_rapid.ports import ToolReading
 from cli_multi_rapid.redaction import printable
 
 LONGEST_SUMMARY: Final = 2000
 LONGEST_REASON: Final = 500
 _TAIL: Final = 16 * 1024
 """Bytes of output that are looked at for a summary."""
-
-
-def read_ending(output: bytes, exit_code: int | None) -> ToolReading:
-    """Exit code 0 is success; the last lines are the summary or the reason."""
-    lines = last_lines(output)
-    if exit_code == 0:
-        return ToolReading(ok=True, summary=clip("\n".join(lines[-5:]), LONGEST_SUMMARY))
-    return failed_ending(exit_code, lines[-1] if lines else "")
-
-
-def failed_ending(exit_code: int | None, said: str, *, usage: Usage | None = None) -> ToolReading:
-    """A failure whose reason names the exit code and what was said last."""
-    reason = describe_exit(exit_code)
-    return ToolReading(
-        ok=False,
-        failure=FailureClass.INTERRUPTED if exit_code is None else FailureClass.TOOL_FAILED,
-        reason=clip(f"{reason}: {said}" if said else reason, LONGEST_REASON),
-        usage=usage or Usage(),
-    )
 
 
 def describe_exit(exit_code: int | None) -> str:

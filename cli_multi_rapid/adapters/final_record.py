@@ -5,11 +5,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from cli_multi_rapid.adapters.ending import LONGEST_REASON, LONGEST_SUMMARY, clip, describe_exit
+from cli_multi_rapid.adapters.ending import clip
 from cli_multi_rapid.core.codec import from_data, to_data
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.money import ZERO, MicroUsd
-from cli_multi_rapid.ports import ToolReading
 
 _START: Final = b'{"type": "result"'
 _LONGEST_RESULT: Final = 64 * 1024
@@ -57,26 +56,3 @@ def find_record(output: bytes) -> FinalRecord | None:
     except (ValueError, RecursionError):  # CorruptDocument is a ValueError
         return None
     return record if record.cost >= 0 and record.tokens >= 0 else None
-
-
-def read_record(output: bytes, exit_code: int | None) -> ToolReading:
-    """Success needs both: exit code 0 and a record without an error."""
-    record = find_record(output)
-    if record is None:
-        failure = FailureClass.INTERRUPTED if exit_code is None else FailureClass.TOOL_FAILED
-        reason = f"ended without its final record ({describe_exit(exit_code)})"
-        return ToolReading(ok=False, failure=failure, reason=reason)
-    if exit_code == 0 and not record.error:
-        return ToolReading(
-            ok=True,
-            summary=clip(record.result, LONGEST_SUMMARY),
-            usage=record.usage,
-            session_id=record.session_id,
-        )
-    return ToolReading(
-        ok=False,
-        failure=record.failure or FailureClass.TOOL_FAILED,
-        reason=clip(record.error or describe_exit(exit_code), LONGEST_REASON),
-        usage=record.usage,
-        session_id=record.session_id,
-    )

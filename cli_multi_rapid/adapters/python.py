@@ -6,8 +6,9 @@ The interpreter is the orchestrator's own. A repository that needs another one s
 
 from collections.abc import Mapping
 
-from cli_multi_rapid.adapters.final_record import read_record
-from cli_multi_rapid.adapters.launch import CACHES, invocation, own_program, write_job
+from cli_multi_rapid.adapters.judgement import read_record
+from cli_multi_rapid.adapters.launch import CACHES, invocation
+from cli_multi_rapid.adapters.own_program import own_program, write_job
 from cli_multi_rapid.adapters.run_python import PythonJob
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import ToolName

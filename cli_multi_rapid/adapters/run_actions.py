@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from typing import assert_never
 from cli_multi_rapid import process
 from cli_multi_rapid.adapters.ending import describe_exit
 from cli_multi_rapid.adapters.final_record import FinalRecord, print_record, result_text
-from cli_multi_rapid.adapters.launch import own_program, write_job
+from cli_multi_rapid.adapters.own_program import own_program, write_job
 from cli_multi_rapid.adapters.run_python import PythonJob
 from cli_multi_rapid.adapters.slot_paths import path_in_slot, write_text
 from cli_multi_rapid.core.codec import from_data
 from cli_multi_rapid.core.errors import OrchestratorError
+from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.plan import Action, Argv, MakeDirs, PythonCall, RunTests, ShellLine, WriteFile
 
 _LONGEST_TITLE = 120
@@ -49,7 +51,8 @@ def main(job_file: str) -> int:
         try:
             _do(action, job, number)
         except (StepFailed, OrchestratorError, OSError) as error:
-            print_record(FinalRecord(error=result_text(f"{title}: {error}")))
+            failure = FailureClass.TOOL_MISSING if isinstance(error, process.ProgramMissing) else None
+            print_record(FinalRecord(error=result_text(f"{title}: {error}"), failure=failure))
             return error.exit_code if isinstance(error, StepFailed) else 1
     _keep_empty_folders(job)
     print_record(FinalRecord(result=f"{total} of {total} steps done"))
@@ -120,4 +123,5 @@ def _keep_empty_folders(job: ActionsJob) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the first signal of a stop: end without a traceback
     sys.exit(main(sys.argv[1]))

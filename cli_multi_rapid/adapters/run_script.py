@@ -151,4 +151,5 @@ def _run(*argv: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the first signal of a stop: end without a traceback
     sys.exit(main(sys.argv[1]))

@@ -6,8 +6,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cli_multi_rapid.adapters.final_record import read_record
-from cli_multi_rapid.adapters.launch import invocation, own_program, write_job
+from cli_multi_rapid.adapters.judgement import read_record
+from cli_multi_rapid.adapters.launch import invocation
+from cli_multi_rapid.adapters.own_program import own_program, write_job
 from cli_multi_rapid.adapters.run_script import ScriptJob
 from cli_multi_rapid.adapters.script_steps import steps_of
 from cli_multi_rapid.core.errors import UserError

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from cli_multi_rapid.adapters.ending import read_ending
-from cli_multi_rapid.adapters.launch import CACHES, find_program, invocation
+from cli_multi_rapid.adapters.judgement import read_ending
+from cli_multi_rapid.adapters.launch import CACHES, invocation
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Argv, ShellLine
 from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
+from cli_multi_rapid.process import which
 
 
 class ShellAdapter:
@@ -19,7 +20,7 @@ class ShellAdapter:
 
     def missing(self, environment: Mapping[str, str]) -> str | None:
         """There must be a POSIX shell."""
-        if find_program("sh", environment) is None:
+        if which("sh", environment) is None:
             return "the program sh was not found: put a POSIX shell on the PATH"
         return None
 

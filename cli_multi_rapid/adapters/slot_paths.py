@@ -25,7 +25,14 @@ def path_in_slot(slot: Path, text: str) -> Path:
 
 
 def write_text(slot: Path, path: str, text: str) -> None:
-    """Write a file in the slot, with its folders; the text's line endings stay as they are."""
+    """Write a file in the slot, with its folders; the text's line endings stay as they are.
+
+    Raises `UserError` for a path outside the slot and for text that has no UTF-8 form.
+    """
     place = path_in_slot(slot, path)
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UserError(f"the text for {path!r} cannot be written as UTF-8: {error.reason}") from error
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(text.encode("utf-8", "surrogateescape"))
+    place.write_bytes(data)

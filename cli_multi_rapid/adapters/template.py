@@ -1,8 +1,8 @@
 """The command line of a configured tool: an argv template, filled in argument by argument.
 
-No argument is ever split or joined, and text that was put in is not searched for placeholders again. Two rules
-keep text from becoming an option: a prompt that would stand at the start of an argument and begins with `-` gets
-a space in front, unless `--` came before; a model's name that begins with `-` is refused.
+No argument is ever split or joined, and text that was put in is not searched for placeholders again. Two
+rules keep text from becoming an option: a prompt that would stand at the start of an argument and begins with
+`-` gets a space in front, unless `--` came before; a model's name that begins with `-` is refused.
 """
 
 import re
@@ -61,6 +61,6 @@ def _without_model(template: Sequence[str]) -> list[str]:
 
 def _write_prompt(brief: Brief) -> Path:
     path = brief.temp / "prompt.md"
-    path.write_bytes(brief.prompt.encode("utf-8", "surrogateescape"))
+    path.write_bytes(brief.prompt.encode("utf-8", "replace"))
     path.chmod(0o600)
     return path

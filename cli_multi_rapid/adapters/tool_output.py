@@ -1,8 +1,8 @@
 """What a configured tool says of itself, found in its output by dotted paths (JSON) or regexes (text).
 
 A dotted path names keys and list places (`usage.output_tokens`, `items.0.text`); several joined by ` + ` are
-added. In JSON lines, the last line that has the path counts. In text, the last match counts, and of a match its
-groups (several are added) or, without groups, all of it.
+added. In JSON lines, the last line that has the path counts. In text, the last match counts, and of a match
+its groups (several are added) or, without groups, all of it.
 """
 
 import json
