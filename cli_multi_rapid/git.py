@@ -1,0 +1,326 @@
+"""The person's git repository: what can be asked of it, and the few things that we change in it.
+
+This is the room's front door; the `git_*` modules behind it each do one part. Nothing here touches the
+person's checkout, index or files, except `land` with `update_checkout`.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.ids import Branch, Commit, Tree
+from cli_multi_rapid.git_agent import Origin
+from cli_multi_rapid.git_checkout import (
+    Busy,
+    CheckedOut,
+    Checkout,
+    FastForwarded,
+    FastForwardRefused,
+    NotCheckedOut,
+    checkout_of,
+    fast_forward,
+    head_branch,
+)
+from cli_multi_rapid.git_command import Git, git_environment
+from cli_multi_rapid.git_config import (
+    Setting,
+    identity,
+    is_on,
+    is_partial_clone,
+    read_settings,
+    value_of,
+)
+from cli_multi_rapid.git_discovery import Found, check_version, find_repository
+from cli_multi_rapid.git_history import (
+    ChangeKind,
+    FileChange,
+    LogEntry,
+    changes,
+    is_ancestor,
+    list_files,
+    log_first_parent,
+    read_file,
+    resolve,
+    tree_of,
+)
+from cli_multi_rapid.git_landing import (
+    AlreadyLanded,
+    Landed,
+    LandingEvidence,
+    LandingOutcome,
+    LandingRefused,
+    LandingRequest,
+    LandingSite,
+    TargetMoved,
+    land,
+    landing_evidence,
+)
+from cli_multi_rapid.git_lock import locked
+from cli_multi_rapid.git_merge import Conflicted, Identity, Merged, commit, merge, replay
+from cli_multi_rapid.git_names import HEADS, OURS, branch_ref, is_branch
+from cli_multi_rapid.git_push import Pushed, PushRefused, push
+from cli_multi_rapid.git_refs import (
+    ANY,
+    RefChange,
+    RefsRefused,
+    RefsUpdated,
+    RefUnchanged,
+    Refusal,
+    read_refs,
+    update_refs,
+)
+
+__all__ = [
+    "ANY",
+    "HEADS",
+    "OURS",
+    "AlreadyLanded",
+    "Busy",
+    "ChangeKind",
+    "CheckedOut",
+    "Checkout",
+    "Conflicted",
+    "FastForwardRefused",
+    "FastForwarded",
+    "FileChange",
+    "Identity",
+    "Landed",
+    "LandingEvidence",
+    "LandingOutcome",
+    "LandingRefused",
+    "LandingRequest",
+    "LogEntry",
+    "Merged",
+    "NotCheckedOut",
+    "PushRefused",
+    "Pushed",
+    "RefChange",
+    "RefUnchanged",
+    "RefsRefused",
+    "RefsUpdated",
+    "Refusal",
+    "Repository",
+    "TargetMoved",
+    "is_branch",
+    "open_repository",
+]
+
+
+def open_repository(path: Path, scratch: Path) -> "Repository":
+    """The repository that a folder of the person belongs to; `scratch` is a folder of ours.
+
+    A bare repository is fine. Raises `EnvironmentFault` without git or a repository, `UserError` for a
+    repository without any commit.
+    """
+    environment = git_environment(os.environ)
+    check_version(environment.get("PATH", os.defpath))
+    found = find_repository(path, environment)
+    # An empty work tree, whose attributes decide nothing, and no index: for commands that need no files.
+    nothing = scratch.absolute() / "empty"
+    nothing.mkdir(parents=True, exist_ok=True)
+    git = Git(
+        git_dir=found.common_dir,
+        work_tree=nothing,
+        index=nothing.with_name("no-index"),
+        environment=environment,
+    )
+    if not _has_commits(git, found.own_dir):
+        raise UserError(
+            f"{found.root} has no commit yet", hint="make a first one: git commit --allow-empty -m start"
+        )
+    return Repository(git, found)
+
+
+def _has_commits(git: Git, own_dir: Path) -> bool:
+    """Whether there is anything to work on: a branch, or a HEAD without one."""
+    if git.tell("for-each-ref", "--count=1", "--format=x", HEADS).text:
+        return True
+    return resolve(git.at(git_dir=own_dir, work_tree=git.work_tree, index=git.index), "HEAD") is not None
+
+
+class Repository:
+    """One repository, found once; safe to use from several threads."""
+
+    def __init__(self, git: Git, found: Found) -> None:
+        self.plumbing = git
+        """For the slots' room only."""
+        self.root = found.root
+        """The top of the person's work tree; of a bare repository its git dir."""
+        self.git_dir = found.common_dir
+        """The git dir that all work trees share."""
+        self.object_format = found.object_format
+        self.is_shallow = found.is_shallow
+        self.is_bare = found.is_bare
+        self.scratch = git.work_tree.parent
+        self._own_dir = found.own_dir
+        self._trees: dict[Commit, Tree] = {}
+
+    # --- what it knows ---
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """The person's configuration, read once."""
+        return read_settings(self.plumbing)
+
+    def identity(self) -> Identity:
+        """The name and mail that the person has configured, or a stand-in."""
+        return identity(self.settings)
+
+    def is_partial_clone(self) -> bool:
+        """Whether objects may be missing until git fetches them."""
+        return is_partial_clone(self.settings)
+
+    def ignores_case(self) -> bool:
+        """Whether the person's file system takes `a` and `A` for one name."""
+        return is_on(self.settings, "core.ignorecase")
+
+    def origin(self) -> Origin:
+        """What an agent's own repository needs to know of this one."""
+        return Origin(
+            common_dir=self.git_dir,
+            object_format=self.object_format,
+            settings=self.settings,
+            identity=self.identity(),
+        )
+
+    def resolve(self, revision: str) -> Commit | None:
+        """The commit that a branch, tag or id means (a branch before a tag of the same name), or None."""
+        return resolve(self.plumbing, revision)
+
+    def branch_tip(self, branch: Branch) -> Commit | None:
+        """The commit of a branch, or None when there is no such branch."""
+        ref = branch_ref(branch)
+        return read_refs(self.plumbing, ref).get(ref)
+
+    def default_branch(self) -> Branch:
+        """The branch that the person is on; on a detached HEAD `main` or `master`, whichever is there.
+
+        Raises `UserError` when neither is.
+        """
+        if current := head_branch(self._own_dir):
+            return current
+        for name in ("main", "master"):
+            if self.branch_tip(Branch(name)):
+                return Branch(name)
+        raise UserError(
+            "HEAD is detached and there is no branch main", hint="name the target branch in the plan"
+        )
+
+    def tree_of(self, commit: Commit) -> Tree:
+        """The tree of a commit. Raises `EnvironmentFault` when there is no such commit."""
+        if commit not in self._trees:
+            self._trees[commit] = tree_of(self.plumbing, commit)
+        return self._trees[commit]
+
+    def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool:
+        """Whether `descendant` contains `ancestor`; a commit contains itself."""
+        return is_ancestor(self.plumbing, ancestor, descendant)
+
+    def changes(self, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
+        """The files that differ, renames with both names."""
+        return changes(self.plumbing, base, head)
+
+    def log_first_parent(self, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
+        """The newest commits of a branch along the first parents, the newest first."""
+        return log_first_parent(self.plumbing, branch, limit)
+
+    def read_file(self, commit: Commit, path: str) -> bytes | None:
+        """The content of a file in a commit; None when there is no such file."""
+        return read_file(self.plumbing, commit, path)
+
+    def list_files(self, commit: Commit, prefix: str = "") -> tuple[str, ...]:
+        """The names of all files of a commit, or of those in the folder `prefix`."""
+        return list_files(self.plumbing, commit, prefix)
+
+    # --- making objects ---
+
+    def merge(self, ours: Commit, theirs: Commit) -> Merged | Conflicted:
+        """Merge in memory; the attributes of `ours` count."""
+        return merge(self.plumbing, ours, theirs)
+
+    def replay(self, base: Commit, head: Commit, onto: Commit) -> Merged | Conflicted:
+        """Apply the difference from `base` to `head` on `onto`, in memory."""
+        return replay(self.plumbing, base, head, onto)
+
+    def commit(
+        self,
+        tree: Tree,
+        parents: Sequence[Commit],
+        message: str,
+        *,
+        when: datetime,
+        author: Identity | None = None,
+        committer: Identity | None = None,
+    ) -> Commit:
+        """Make a commit that no ref names yet, by the person unless somebody else is named."""
+        author = author or self.identity()
+        made = commit(self.plumbing, tree, parents, message, author=author, committer=committer, when=when)
+        self._trees[made] = tree
+        return made
+
+    def write_commit_graph(self) -> None:
+        """Let git walk a long history faster: merging in 5,000 commits takes a quarter of the time."""
+        self.plumbing.tell("commit-graph", "write", "--reachable", "--no-progress")
+
+    # --- refs ---
+
+    def refs(self, prefix: str) -> Mapping[str, Commit]:
+        """The refs with this full name or below this folder, by full name."""
+        return read_refs(self.plumbing, prefix)
+
+    def update_refs(
+        self, changes: Sequence[RefChange | RefUnchanged], *, reason: str = "cli-orchestrator"
+    ) -> RefsUpdated | RefsRefused:
+        """Make all changes in one ref transaction, or none. What is checked out must be landed instead."""
+        return update_refs(self.plumbing, changes, reason=reason)
+
+    def checkout_of(self, branch: Branch) -> Checkout:
+        """Which work tree shows a branch, or is in the middle of something with it."""
+        return checkout_of(self.git_dir, self._main_work_tree, branch)
+
+    def fast_forward(
+        self, checkout: CheckedOut, branch: Branch, old: Commit, new: Commit
+    ) -> FastForwarded | FastForwardRefused:
+        """Move a checked-out branch forward together with its files, or change nothing."""
+        with self._landing_lock():
+            return fast_forward(self.plumbing, checkout, branch, old, new)
+
+    def land(self, request: LandingRequest) -> LandingOutcome:
+        """Move the target and set the markers. Idempotent: the same request finishes a half landing."""
+        with self._landing_lock():
+            return land(self._site, request)
+
+    def landing_evidence(self, request: LandingRequest) -> LandingEvidence:
+        """What the refs say about a landing whose end is not recorded."""
+        return landing_evidence(self.plumbing, request)
+
+    def push(self, remote: str, changes: Sequence[RefChange], *, atomic: bool = True) -> Pushed | PushRefused:
+        """Push refs with leases, all or none."""
+        return push(self.plumbing, remote, changes, atomic=atomic)
+
+    @property
+    def _site(self) -> LandingSite:
+        return LandingSite(
+            git=self.plumbing, common_dir=self.git_dir, root=self.root, main_work_tree=self._main_work_tree
+        )
+
+    def _landing_lock(self) -> AbstractContextManager[None]:
+        return locked(self.scratch / "landing.lock")
+
+    @cached_property
+    def _main_work_tree(self) -> Path | None:
+        """The work tree beside the shared git dir, which is not ours when we were opened in a linked one.
+
+        The git dir itself stands for a work tree that git has no record of (`--separate-git-dir`).
+        """
+        if self._own_dir == self.git_dir:
+            return None if self.is_bare else self.root
+        if configured := value_of(self.settings, "core.worktree"):
+            return (self.git_dir / configured).resolve()
+        if is_on(self.settings, "core.bare"):
+            return None
+        return self.git_dir.parent if self.git_dir.name == ".git" else self.git_dir

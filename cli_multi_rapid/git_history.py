@@ -1,0 +1,213 @@
+"""What the object store knows: commits, trees, files, and the changes between two commits."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.ids import Branch, Commit, Tree
+from cli_multi_rapid.git_command import Git, git_failed, joined, split
+from cli_multi_rapid.git_names import branch_ref, is_inside, is_ref
+
+GITLINK = 0o160000
+SYMLINK = 0o120000
+
+
+class ChangeKind(StrEnum):
+    """What happened to a file."""
+
+    ADDED = "added"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+    RENAMED = "renamed"
+    RETYPED = "retyped"
+    """A file became a symlink or a submodule, or the other way round."""
+
+
+_KINDS = {
+    "A": ChangeKind.ADDED,
+    "M": ChangeKind.MODIFIED,
+    "D": ChangeKind.DELETED,
+    "R": ChangeKind.RENAMED,
+    "T": ChangeKind.RETYPED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One file that differs between two commits. A rename has both names, and both count for claims."""
+
+    path: str
+    old_path: str | None
+    """The former name of a renamed file, else None."""
+    status: ChangeKind
+    added: int
+    removed: int
+    """Lines; both 0 for a binary file."""
+    mode: int
+    """The new file mode, 0 for a deleted file."""
+    blob: str
+    """The id of the new content; all zeros for a deleted file."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that this change touches."""
+        return (self.path,) if self.old_path is None else (self.old_path, self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One commit as a list shows it."""
+
+    commit: Commit
+    tree: Tree
+    parents: tuple[Commit, ...]
+    author: str
+    when: datetime
+    subject: str
+
+
+def resolve(git: Git, revision: str) -> Commit | None:
+    """The commit that a branch, a tag or any revision means, a branch before a tag of the same name."""
+    if not revision or any(letter < " " for letter in revision):
+        return None
+    named = [f"{room}{revision}" for room in ("refs/heads/", "refs/tags/") if is_ref(room + revision)]
+    candidates = [*named, revision]
+    return next((found for found in _commits(git, candidates) if found is not None), None)
+
+
+def _commits(git: Git, revisions: Sequence[str]) -> Iterator[Commit | None]:
+    """The commit of each revision, asked on standard input, where nothing is an option."""
+    questions = joined(f"{revision}^{{commit}}" for revision in revisions)
+    answers = git.tell("cat-file", "--batch-check=%(objecttype) %(objectname)", "-z", stdin=questions).stdout
+    for answer in answers.split(b"\n")[:-1]:
+        is_commit = answer.startswith(b"commit ")
+        yield Commit(answer.removeprefix(b"commit ").decode()) if is_commit else None
+
+
+def tree_of(git: Git, commit: Commit) -> Tree:
+    """The tree of a commit. Raises `EnvironmentFault` when there is no such commit."""
+    answer = git.tell(
+        "cat-file", "--batch-check=%(objecttype) %(objectname)", "-z", stdin=joined([f"{commit}^{{tree}}"])
+    ).text
+    if not answer.startswith("tree "):
+        raise EnvironmentFault(f"the repository has no commit {commit}")
+    return Tree(answer.removeprefix("tree "))
+
+
+def is_ancestor(git: Git, ancestor: Commit, descendant: Commit) -> bool:
+    """Whether `descendant` contains `ancestor`; a commit contains itself."""
+    if ancestor == descendant:
+        return True
+    done = git.ask("merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant)
+    if done.returncode not in {0, 1}:
+        raise git_failed(done)
+    return done.ok
+
+
+def changes(git: Git, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
+    """The files that differ, with renames found; never an external diff or a text conversion."""
+    done = git.tell(
+        *(
+            "diff-tree",
+            "-r",
+            "-z",
+            "-M",
+            "--raw",
+            "--numstat",
+            "--no-abbrev",
+            "--no-ext-diff",
+            "--no-textconv",
+        ),
+        *("--ignore-submodules=none", "--end-of-options", base, head),
+    )
+    return _parse_changes(split(done.stdout))
+
+
+def _parse_changes(fields: Sequence[str]) -> tuple[FileChange, ...]:
+    """Read the `--raw` part (`:modes ids status`, names) and behind it `--numstat` in the same order."""
+    rest = iter(fields)
+    raw: list[tuple[int, str, ChangeKind, str | None, str]] = []
+    for word in rest:
+        if not word.startswith(":"):
+            numbers = _line_counts(word, rest)
+            break
+        _, mode, _, blob, status = word[1:].split(" ")
+        kind = _KINDS[status[0]]
+        old_path = next(rest) if kind is ChangeKind.RENAMED else None
+        raw.append((int(mode, 8), blob, kind, old_path, next(rest)))
+    else:
+        numbers = iter(())
+    return tuple(
+        FileChange(
+            path=path, old_path=old_path, status=kind, added=added, removed=removed, mode=mode, blob=blob
+        )
+        for (mode, blob, kind, old_path, path), (added, removed) in zip(raw, numbers, strict=True)
+    )
+
+
+def _line_counts(first: str, rest: Iterator[str]) -> Iterator[tuple[int, int]]:
+    word: str | None = first
+    while word is not None:
+        added, removed, path = word.split("\t", 2)
+        if not path:  # a rename: both names follow as fields of their own
+            next(rest), next(rest)
+        yield (0, 0) if added == "-" else (int(added), int(removed))
+        word = next(rest, None)
+
+
+def log_first_parent(git: Git, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
+    """The newest commits of a branch along the first parents, the newest first."""
+    form = "%H%x00%T%x00%P%x00%an%x00%ct%x00%s"
+    done = git.tell(
+        *("log", "--first-parent", f"--max-count={limit}", "-z", f"--format=tformat:{form}", "--no-color"),
+        *("--no-mailmap", "--encoding=UTF-8", "--end-of-options", branch_ref(branch)),
+    )
+    fields = [part.decode("utf-8", "replace") for part in done.stdout.split(b"\0")[:-1]]
+    return tuple(
+        LogEntry(
+            commit=Commit(commit),
+            tree=Tree(tree),
+            parents=tuple(Commit(parent) for parent in parents.split()),
+            author=author,
+            when=datetime.fromtimestamp(int(when), UTC),
+            subject=subject,
+        )
+        for commit, tree, parents, author, when, subject in zip(*[iter(fields)] * 6, strict=True)
+    )
+
+
+def read_blobs(git: Git, names: Sequence[str]) -> list[bytes | None]:
+    """The content of each blob (`commit:path` or an id); None where there is none."""
+    output = git.tell("cat-file", "--batch=%(objecttype) %(objectsize)", "-z", stdin=joined(names)).stdout
+    contents: list[bytes | None] = []
+    place = 0
+    for name in names:
+        missing = os.fsencode(name) + b" missing\n"
+        if output.startswith(missing, place):
+            contents.append(None)
+            place += len(missing)
+            continue
+        start = output.index(b"\n", place) + 1
+        kind, _, size = output[place : start - 1].partition(b" ")
+        contents.append(output[start : start + int(size)] if kind == b"blob" else None)
+        place = start + int(size) + 1
+    return contents
+
+
+def read_file(git: Git, commit: Commit, path: str) -> bytes | None:
+    """The content of a file in a commit (of a symlink: its target); None when there is no such file."""
+    return read_blobs(git, [f"{commit}:{path}"])[0] if is_inside(path) else None
+
+
+def list_files(git: Git, commit: Commit, prefix: str = "") -> tuple[str, ...]:
+    """The names of all files of a commit, or of those in the folder `prefix`."""
+    folder = prefix.rstrip("/")
+    if folder and not is_inside(folder):
+        return ()
+    below = [f"{folder}/"] if folder else []
+    return tuple(
+        split(git.tell("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", *below).stdout)
+    )

@@ -1,0 +1,180 @@
+"""Merging and committing in memory: no work tree, no index, nobody's checkout.
+
+Which `.gitattributes` count (`merge=union`, `binary`): those of `ours`, the target. Git 2.39 reads them from
+the current work tree only (`GIT_ATTR_SOURCE` is younger), so the merge runs in an empty folder of ours first.
+Git names every file whose content it had to merge; only when the target has attributes for one of those, the
+merge is done again in a folder that holds these attribute files and nothing else.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from shutil import rmtree
+
+from cli_multi_rapid.core.ids import Commit, Tree
+from cli_multi_rapid.git_command import Git, git_failed, split
+from cli_multi_rapid.git_history import read_blobs, tree_of
+
+_ATTRIBUTES = ".gitattributes"
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a commit is from."""
+
+    name: str
+    mail: str
+
+
+NOBODY = Identity(name="cli-orchestrator", mail="cli-orchestrator@localhost")
+"""Who commits when the person has configured no name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """A clean merge; its tree is in the object store."""
+
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicted:
+    """The two sides contradict each other."""
+
+    files: tuple[str, ...]
+    messages: tuple[str, ...]
+    """What git says about it, one line each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One answer of `merge-tree`."""
+
+    outcome: Merged | Conflicted
+    content_merged: tuple[str, ...]
+    """The files where attributes can have decided."""
+
+
+def merge(git: Git, ours: Commit, theirs: Commit) -> Merged | Conflicted:
+    """Merge two commits by their common history. Raises `EnvironmentFault` when one does not exist."""
+    attempt = _merge_tree(git, ours, theirs)
+    if not attempt.content_merged:
+        return attempt.outcome
+    attributes = _attributes(git, ours, attempt.content_merged)
+    if not attributes:
+        return attempt.outcome
+    folder = _folder_with(attributes, git.work_tree.parent / "attributes")
+    return _merge_tree(git.at(work_tree=folder, index=git.index), ours, theirs).outcome
+
+
+def replay(git: Git, base: Commit, head: Commit, onto: Commit) -> Merged | Conflicted:
+    """Apply the difference from `base` to `head` on `onto`, whatever their histories are.
+
+    Git 2.39 has no `merge-tree --merge-base`: three commits that nobody else sees give the trees the history
+    that the merge needs.
+    """
+    root = commit(git, tree_of(git, base), (), "base", author=NOBODY, when=_LONG_AGO)
+    ours = commit(git, tree_of(git, onto), (root,), "onto", author=NOBODY, when=_LONG_AGO)
+    theirs = commit(git, tree_of(git, head), (root,), "head", author=NOBODY, when=_LONG_AGO)
+    return merge(git, ours, theirs)
+
+
+def commit(
+    git: Git,
+    tree: Tree,
+    parents: Sequence[Commit],
+    message: str,
+    *,
+    author: Identity,
+    when: datetime,
+    committer: Identity | None = None,
+) -> Commit:
+    """Make a commit object; no ref moves. The same arguments give the same commit."""
+    stamp = f"{int(when.timestamp())} +0000"
+    env = _person("AUTHOR", author, stamp) | _person("COMMITTER", committer or author, stamp)
+    text = message.replace("\0", "").encode("utf-8", "replace")
+    parent_options = [part for parent in parents for part in ("-p", parent)]
+    made = git.tell(
+        "-c", "i18n.commitEncoding=UTF-8", "commit-tree", *parent_options, tree, stdin=text, env=env
+    )
+    return Commit(made.text)
+
+
+def _person(role: str, identity: Identity, stamp: str) -> dict[str, str]:
+    return {
+        f"GIT_{role}_NAME": _plain(identity.name) or NOBODY.name,
+        f"GIT_{role}_EMAIL": _plain(identity.mail) or NOBODY.mail,
+        f"GIT_{role}_DATE": stamp,
+    }
+
+
+def _plain(text: str) -> str:
+    """A name without what would end a header line of a commit, or be refused by git as "crud" only."""
+    kept = "".join(letter for letter in text if letter >= " " and letter not in "<>").strip()
+    return kept if any(letter not in " .,:;<>\"\\'" for letter in kept) else ""
+
+
+def _merge_tree(git: Git, ours: Commit, theirs: Commit) -> _Attempt:
+    """Ask git. A bad commit also gives return code 1, without output: only an answer with a tree counts."""
+    done = git.ask("merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs)
+    if done.returncode == 128 and b"unrelated histories" in done.stderr:
+        refusal = Conflicted(files=(), messages=("the two sides have no common history",))
+        return _Attempt(outcome=refusal, content_merged=())
+    fields = split(done.stdout)
+    if done.returncode not in {0, 1} or not fields or len(fields[0]) not in {40, 64}:
+        raise git_failed(done)
+    rest = iter(fields[1:])
+    files = tuple(iter(lambda: next(rest), ""))
+    messages = list(_messages(rest))
+    outcome: Merged | Conflicted = Merged(tree=Tree(fields[0]))
+    if done.returncode == 1:
+        said = (text.strip() for _, kind, text in messages if kind.startswith("CONFLICT"))
+        outcome = Conflicted(files=files, messages=tuple(said))
+    touched = {path for paths, _, _ in messages for path in paths} | set(files)
+    return _Attempt(outcome=outcome, content_merged=tuple(sorted(touched)))
+
+
+def _messages(fields: Iterable[str]) -> Iterable[tuple[tuple[str, ...], str, str]]:
+    """Read the messages: how many paths, the paths, the kind, the text."""
+    rest = iter(fields)
+    for count in rest:
+        paths = tuple(next(rest) for _ in range(int(count)))
+        yield paths, next(rest), next(rest)
+
+
+def _attributes(git: Git, commit: Commit, paths: Iterable[str]) -> Mapping[str, bytes]:
+    """The attribute files of a commit in the folders above these paths."""
+    folders = {parent for path in paths for parent in PurePosixPath(path).parents}
+    wanted = sorted(str(folder / _ATTRIBUTES) for folder in folders)
+    entries = split(git.tell("ls-tree", "-z", "--full-tree", commit, "--", *wanted).stdout)
+    found = {}
+    for entry in entries:
+        facts, _, path = entry.partition("\t")
+        mode, _, blob = facts.split(" ")
+        if mode.startswith("100"):  # git follows no symlink here
+            found[path] = blob
+    contents = read_blobs(git, list(found.values())) if found else []
+    return {path: content for path, content in zip(found, contents, strict=True) if content is not None}
+
+
+def _folder_with(files: Mapping[str, bytes], room: Path) -> Path:
+    """A folder of ours with exactly these files, made once per content."""
+    digest = hashlib.sha256(repr(sorted(files.items())).encode("utf-8", "surrogateescape")).hexdigest()
+    folder = room / digest[:32]
+    if folder.is_dir():
+        return folder
+    room.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=room))
+    for name, content in files.items():
+        path = fresh / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    with suppress(OSError):  # another thread was faster: its folder has the same content
+        fresh.replace(folder)
+    rmtree(fresh, ignore_errors=True)
+    return folder

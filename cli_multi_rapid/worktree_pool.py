@@ -1,0 +1,63 @@
+"""Used slots that wait for the next attempt: the folder without its `.git`, and its index."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.git_slot import SlotFiles
+from cli_multi_rapid.worktree_trash import Trash
+
+
+class Pool:
+    """At most `size` folders, shared by all processes; a folder is claimed by a rename that only one wins."""
+
+    def __init__(self, folder: Path, indexes: Path, trash: Trash, size: int) -> None:
+        self._folder = folder
+        self._indexes = indexes
+        self._trash = trash
+        self._size = size
+        for room in (folder, indexes):
+            room.mkdir(parents=True, exist_ok=True)
+
+    def folders(self) -> tuple[Path, ...]:
+        """What waits, by token."""
+        return tuple(sorted(self._folder.iterdir()))
+
+    def put(self, files: SlotFiles) -> bool:
+        """Take a slot in; False when there is no room or the slot is no folder any more."""
+        if len(self.folders()) >= self._size or not files.is_there():
+            return False
+        self._trash.throw(files.work_tree / ".git")
+        token = uuid4().hex
+        files.index.replace(self._indexes / token)
+        files.work_tree.rename(self._folder / token)
+        return True
+
+    def take(self, files: SlotFiles, prepare: Callable[[SlotFiles], bool]) -> bool:
+        """Move a folder out to `files` and prepare it; one that cannot be prepared goes to the trash."""
+        for folder in self.folders():
+            try:
+                folder.rename(files.work_tree)
+            except FileNotFoundError:  # another process was faster
+                continue
+            if self._prepared(folder.name, files, prepare):
+                return True
+            self._trash.throw(files.work_tree)
+            files.index.unlink(missing_ok=True)
+        return False
+
+    def _prepared(self, token: str, files: SlotFiles, prepare: Callable[[SlotFiles], bool]) -> bool:
+        try:
+            (self._indexes / token).replace(files.index)
+            return prepare(files)
+        except (FileNotFoundError, EnvironmentFault):
+            return False
+
+    def drain(self) -> tuple[str, ...]:
+        """Throw everything away; the tokens."""
+        folders = self.folders()
+        for folder in folders:
+            self._trash.throw(folder)
+            (self._indexes / folder.name).unlink(missing_ok=True)
+        return tuple(folder.name for folder in folders)

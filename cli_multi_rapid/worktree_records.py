@@ -1,0 +1,85 @@
+"""What we remember of each slot, outside the slot: an agent cannot change it and a crash does not lose it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from cli_multi_rapid.core.ids import Branch, Commit
+from cli_multi_rapid.git_slot import Gitlink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRecord:
+    """One slot that is in use, kept, or left behind by a process that died."""
+
+    name: str
+    base: Commit
+    lane: Branch
+    owner: str
+    """The presence file of the process that opened it."""
+    opened: float
+    """Seconds since the epoch."""
+    linked: str | None = None
+    """The private git dir of a linked worktree; None for an isolated slot."""
+    gitlinks: tuple[Gitlink, ...] = ()
+    links: tuple[str, ...] = ()
+    """Paths that we put into the slot and that are never part of the work."""
+    ready: bool = False
+    """False until the slot was handed out: what is in it is not work."""
+    kept: bool = False
+    sealed: Commit | None = None
+    """The last snapshot that a lane holds."""
+
+
+class SlotRecords:
+    """The records and the pristine indexes, one of each per slot, in a folder of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def index_of(self, name: str) -> Path:
+        """Where a slot's pristine index is."""
+        return self.folder / f"{name}.index"
+
+    def save(self, record: SlotRecord) -> SlotRecord:
+        """Write a record whole or not at all, and return it."""
+        fresh = self.folder / f"{uuid4().hex}.fresh"
+        fresh.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        fresh.replace(self._file_of(record.name))
+        return record
+
+    def load(self, name: str) -> SlotRecord | None:
+        """The record of a slot; None when there is none or when it cannot be read."""
+        try:
+            found = json.loads(self._file_of(name).read_text(encoding="utf-8"))
+            gitlinks = tuple(
+                Gitlink(path=link["path"], commit=link["commit"]) for link in found.pop("gitlinks")
+            )
+            return SlotRecord(**found | {"gitlinks": gitlinks, "links": tuple(found["links"])})
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+
+    def forget(self, name: str) -> None:
+        """Remove a slot's record and index. Nothing there is fine."""
+        self._file_of(name).unlink(missing_ok=True)
+        self.index_of(name).unlink(missing_ok=True)
+
+    def rename(self, record: SlotRecord, name: str) -> SlotRecord:
+        """Give a slot another name."""
+        renamed = self.save(replace(record, name=name))
+        if self.index_of(record.name).exists():
+            self.index_of(record.name).replace(self.index_of(name))
+        self._file_of(record.name).unlink()
+        return renamed
+
+    def all(self) -> Iterator[SlotRecord]:
+        """Every record, by name."""
+        for path in sorted(self.folder.glob("*.json")):
+            if record := self.load(path.stem):
+                yield record
+
+    def _file_of(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
