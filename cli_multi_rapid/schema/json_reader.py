@@ -16,7 +16,9 @@ from cli_multi_rapid.schema.tree import Stop, TreeBuilder
 from cli_multi_rapid.schema.values import Value
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-_LITERAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?![\w.])|(?:true|false|null)\b")
+_LITERAL: Final = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?![\w.])|(?:true|false|null)\b"
+)
 _WORD: Final = re.compile(r"[^\s,:\[\]{}\"]+|.")
 
 
@@ -116,7 +118,8 @@ class _Reader:
             text, self._at = scanstring(self._text, start + 1, True)
         except json.JSONDecodeError as error:
             self._at = min(error.pos, max(len(self._text) - 1, 0))
-            self._refuse(f"{error.msg[:1].lower()}{error.msg[1:]}", 'write line breaks as \\n, and close the "')
+            what = error.msg.removesuffix(" at").removesuffix(" starting").lower()
+            self._refuse(what, 'write line breaks as \\n, and close the "')
         else:
             self._builder.scalar(text, False, start)
 

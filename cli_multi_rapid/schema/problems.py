@@ -148,7 +148,7 @@ class Problems:
         self._found.append(problem)
         self.error_count += problem.severity is Severity.ERROR
 
-    def report(  # noqa: PLR0913 - the parts of a message; all but the first three are optional
+    def report(
         self,
         code: Code,
         place: Place,

@@ -14,7 +14,7 @@ MOST_ALIASED: Final = 200_000
 _FORBIDDEN: Final = re.compile("[\x00\ud800-\udfff]")
 
 
-class Stop(Exception):  # noqa: N818 - not an error: the problem is already reported
+class Stop(Exception):
     """Nothing sensible can be read after this point; the problem is already noted."""
 
 
@@ -56,7 +56,7 @@ class TreeBuilder:
             self.report(
                 Code.CHARACTER,
                 offset,
-                "this text holds a NUL or half of a surrogate pair, which no path, command or message can hold",
+                "this text holds a NUL or half of a surrogate pair, which no path or command can",
                 suggestion="remove the escape",
             )
         value = Scalar(text, plain, offset)

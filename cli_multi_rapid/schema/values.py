@@ -2,7 +2,7 @@
 
 A scalar keeps its source text. What it means is decided by who reads it: where a text is expected, `yes`,
 `012` and `2024-01-01` are texts; where a number is expected, `4.0` is one. These are named tuples, not
-dataclasses: a plan of 5000 nodes has 300,000 of them, and a frozen dataclass takes four times as long to make.
+dataclasses: a plan of 5000 nodes has 300,000 of them, and a frozen dataclass takes four times as long.
 """
 
 import re
@@ -12,14 +12,16 @@ from typing import Final, NamedTuple
 from cli_multi_rapid.core.plan import Json
 
 DEEPEST: Final = 100
-"""Levels of nesting; what is deeper is an attack or a mistake, and later code may use recursion below this."""
+"""Levels of nesting; what is deeper is an attack or a mistake, and below this recursion is safe."""
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT: Final = re.compile(r"[-+]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,3})?")
 _LEADING_ZERO: Final = re.compile(r"[-+]?0[0-9]")
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NO_NUMBER: Final = frozenset((".inf", "-.inf", "+.inf", ".nan", "nan", "inf", "-inf", "infinity", "-infinity"))
+_NO_NUMBER: Final = frozenset(
+    (".inf", "-.inf", "+.inf", ".nan", "nan", "inf", "-inf", "infinity", "-infinity")
+)
 
 
 class Scalar(NamedTuple):

@@ -20,6 +20,8 @@ LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")
 )
+_STARTS: Final = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+_ENDS: Final = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 _TEXT_TAGS: Final = frozenset(("!", "tag:yaml.org,2002:str"))
 
 
@@ -32,7 +34,7 @@ def read_yaml(source: Source, problems: Problems, *, loader: Any = LOADER) -> Va
     except Stop:
         return None
     except yaml.MarkedYAMLError as error:
-        _report_syntax(error, builder)
+        _report_syntax(error, source, builder)
         return None
     except yaml.YAMLError as error:
         builder.report(Code.SYNTAX, 0, f"this is not YAML: {error}")
@@ -48,18 +50,13 @@ def _feed(parser: Any, builder: TreeBuilder) -> None:
         event = parser.get_event()
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            tag = event.tag
-            plain = event.implicit[0]
-            if tag is not None:
-                plain = _check_tag(event, builder) and plain
-            builder.scalar(event.value, plain, event.start_mark.index, event.anchor)
-        elif kind is yaml.MappingStartEvent:
-            _check_tag(event, builder)
-            builder.begin_table(event.start_mark.index, event.anchor)
-        elif kind is yaml.SequenceStartEvent:
-            _check_tag(event, builder)
-            builder.begin_list(event.start_mark.index, event.anchor)
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            plain = event.tag is None or _keeps_meaning(event, builder)
+            builder.scalar(event.value, plain and event.implicit[0], event.start_mark.index, event.anchor)
+        elif kind in _STARTS:
+            _keeps_meaning(event, builder)
+            begin = builder.begin_table if kind is yaml.MappingStartEvent else builder.begin_list
+            begin(event.start_mark.index, event.anchor)
+        elif kind in _ENDS:
             builder.end()
         elif kind is yaml.AliasEvent:
             builder.alias(event.anchor, event.start_mark.index)
@@ -81,7 +78,7 @@ def _refuse_second(event: Any, builder: TreeBuilder) -> None:
     raise Stop
 
 
-def _check_tag(event: Any, builder: TreeBuilder) -> bool:
+def _keeps_meaning(event: Any, builder: TreeBuilder) -> bool:
     """Whether a scalar with this tag keeps the meaning of its plain form. Refuses foreign tags."""
     tag = event.tag
     if tag is None:
@@ -96,18 +93,18 @@ def _check_tag(event: Any, builder: TreeBuilder) -> bool:
     return tag not in _TEXT_TAGS
 
 
-def _report_syntax(error: yaml.MarkedYAMLError, builder: TreeBuilder) -> None:
+def _report_syntax(error: yaml.MarkedYAMLError, source: Source, builder: TreeBuilder) -> None:
     mark = error.problem_mark or error.context_mark
     what = error.problem or error.context or "cannot be read"
     if error.context and error.problem:
         what = f"{what} ({error.context})"
-    builder.report(
-        Code.SYNTAX, mark.index if mark else 0, f"this is not YAML: {what}", suggestion=_syntax_help(what)
-    )
+    offset = mark.index if mark else 0
+    suggestion = _syntax_help(what, source.text[offset : offset + 1])
+    builder.report(Code.SYNTAX, offset, f"this is not YAML: {what}", suggestion=suggestion)
 
 
-def _syntax_help(what: str) -> str:
-    if "'\\t'" in what or "tab" in what.lower():
+def _syntax_help(what: str, char: str) -> str:
+    if char == "\t":
         return "indent with spaces; YAML allows no tabs there"
     if "cannot start any token" in what:
         return "put the text into quotes"
