@@ -56,6 +56,7 @@ from cli_multi_rapid.core.run_events import (
     BudgetSettled,
     BudgetWarned,
     CommandGiven,
+    CommandRefused,
     PlanAccepted,
     PlanReady,
     RunCancelling,
@@ -87,6 +88,7 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         MergeEnqueued, MergeApproved, MergeChecking, MergeSplit, MergeLanding, MergeLanded, MergeMissed, MergeHeld,
         MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven,
+        CommandRefused,
     )
 }  # fmt: skip
 """Every event type by its name."""

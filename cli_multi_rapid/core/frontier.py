@@ -25,6 +25,8 @@ class Frontier:
         self.unsettled: set[NodeId] = set()
         self.unqueued: dict[NodeId, None] = {}
         """The nodes whose sealed work has not been given to the merge queue."""
+        self.undecided: dict[NodeId, None] = {}
+        """The nodes whose last attempt failed and whose next step is not recorded."""
         for state in nodes.values():
             state.open_edges, state.blocked_by = set(), None
             for dep in state.node.deps:
@@ -77,6 +79,10 @@ class Frontier:
             self.unqueued[node_id] = None
         else:
             self.unqueued.pop(node_id, None)
+        if state.undecided:
+            self.undecided[node_id] = None
+        else:
+            self.undecided.pop(node_id, None)
         self._index_ready(state)
 
     def _update_edge(self, before: NodeState, after: NodeState, *, hard: bool) -> bool:
@@ -94,7 +100,8 @@ class Frontier:
         rank = self._rank[state.node.id]
         place = bisect_left(self._ready, rank)
         listed = place < len(self._ready) and self._ready[place] == rank
-        ready = state.status is NodeStatus.PENDING and not state.open_edges and state.blocked_by is None
+        free = not state.open_edges and state.blocked_by is None and not state.undecided
+        ready = state.status is NodeStatus.PENDING and free
         if ready and not listed:
             insort(self._ready, rank)
         elif listed and not ready:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cli_multi_rapid.core.facts import RunStatus
+from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 
@@ -49,6 +49,33 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryNode:
+    """Try a node again after its last attempt failed."""
+
+    node_id: NodeId
+    not_before: datetime
+    reason: str
+    tool: ToolName | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailNode:
+    """Give a node up after its last attempt failed."""
+
+    node_id: NodeId
+    failure: FailureClass
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Take a node's entry out of the merge queue."""
+
+    node_id: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelNode:
     """Call off a node that has not started."""
 
@@ -90,9 +117,12 @@ class FinishRun:
 
 Intent = (
     StartAttempt
+    | RetryNode
+    | FailNode
     | RefuseForBudget
     | AskApproval
     | Enqueue
+    | Withdraw
     | CancelNode
     | StopAttempt
     | WarnBudget

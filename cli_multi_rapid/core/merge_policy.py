@@ -2,7 +2,7 @@
 
 One candidate at a time. It holds every entry that can land; when it fails, the prefix known to fail is
 halved until a single entry is left, which is tried once more if the failure may be a flake, and ejected only
-when the target's own tip passes the same check. The prefix ladder with several candidates at once takes this place.
+when the target's own tip passes the same check.
 """
 
 from collections.abc import Iterable, Iterator

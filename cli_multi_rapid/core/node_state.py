@@ -111,6 +111,8 @@ class NodeState:
     reason: str = ""
     failure: FailureClass | None = None
     by_budget: bool = False
+    undecided: bool = False
+    """An attempt failed and what follows is not recorded yet."""
     not_before: datetime | None = None
     next_tool: ToolName | None = None
     requested: set[str] = field(default_factory=set)

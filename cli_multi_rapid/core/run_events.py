@@ -194,3 +194,12 @@ class CommandGiven(Payload):
     text: str = ""
     amount: MicroUsd | None = None
     with_dependents: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRefused(Payload):
+    """A command could not be followed, and why. Nothing changed."""
+
+    type: ClassVar[str] = "command.refused"
+    command: str
+    reason: str

@@ -14,18 +14,22 @@ from cli_multi_rapid.core.intents import (
     AskApproval,
     CancelNode,
     Enqueue,
+    FailNode,
     FinishRun,
     Intent,
     RefuseForBudget,
+    RetryNode,
     StartAttempt,
     StopAttempt,
     WakeAt,
     WarnBudget,
+    Withdraw,
 )
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Plan, Role
+from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.state import RunState
 
@@ -72,7 +76,10 @@ def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
         return []
     if state.cancelling is not None:
         return list(_wind_down(state, state.cancelling))
-    intents: list[Intent] = list(_budget_notices(state, limits.budget))
+    intents: list[Intent] = [
+        *_budget_notices(state, limits.budget),
+        *_next_steps(state, state.plan, limits, now),
+    ]
     if limits.fail_fast and any(node.dead for node in state.nodes.values()):
         intents.extend(_cancel_pending(state, "another node failed (--fail-fast)"))
     elif not state.paused:
@@ -97,6 +104,21 @@ def _budget_notices(state: RunState, rules: BudgetRules) -> Iterator[Intent]:
         yield WarnBudget(percent=percent, halt=False)
     if percent > rules.halt_pct and not state.ledger.halted:
         yield WarnBudget(percent=percent, halt=True)
+
+
+def _next_steps(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Iterator[Intent]:
+    """Another try or the end, for every node whose last attempt failed."""
+    for node_id in state.frontier.undecided:
+        node_state = state.nodes[node_id]
+        fallback = routing.next_fallback(node_state, limits.tools)
+        match after_failure(node_state, plan.retries_of(node_state.node), fallback, now):
+            case TryAgain() as again:
+                yield RetryNode(
+                    node_id=node_id, not_before=again.not_before, reason=again.reason, tool=again.tool
+                )
+            case GiveUp() as end:
+                failure = node_state.failure or FailureClass.TOOL_FAILED
+                yield FailNode(node_id=node_id, failure=failure, reason=end.reason)
 
 
 def _starts(state: RunState, limits: Limits, now: datetime) -> Iterator[Intent]:
@@ -194,9 +216,16 @@ def _wind_down(state: RunState, reason: str) -> Iterator[Intent]:
         for node_id in state.frontier.running:
             yield StopAttempt(node_id=node_id, reason=reason)
         return
+    queued = [
+        node
+        for node in state.nodes.values()
+        if node.status is NodeStatus.COMPLETED and not node.dead and not node.landed and node.entry_id
+    ]
+    for node in queued:
+        yield Withdraw(node_id=node.node.id, reason=reason)
     pending = list(_cancel_pending(state, reason))
     yield from pending
-    if not pending:
+    if not pending and not queued:
         yield FinishRun(status=RunStatus.CANCELLED, exit_code=1, reason=reason)
 
 

@@ -189,21 +189,23 @@ class RunState:
         attempt.ended_at, attempt.outcome, attempt.evidence = event.time, data.reason, data.evidence
         attempt.failure, attempt.usage, attempt.branch = data.failure, data.usage, data.branch
         attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
-        state.failure, state.reason = data.failure, data.reason
+        state.failure, state.reason, state.undecided = data.failure, data.reason, True
         self.frontier.refresh(state)
 
     def _node_retry_scheduled(self, event: Event, data: NodeRetryScheduled) -> None:
         state = self._move(data.node_id, data)
         state.not_before, state.next_tool = data.not_before, data.tool or state.next_tool
+        state.undecided = False
+        self.frontier.refresh(state)
 
     def _node_failed(self, event: Event, data: NodeFailed) -> None:
         state = self._move(data.node_id, data)
-        state.failure, state.reason = data.failure, data.reason
+        state.failure, state.reason, state.undecided = data.failure, data.reason, False
         self.frontier.refresh(state)
 
     def _node_ended(self, event: Event, data: NodeSkipped | NodeCancelled) -> None:
         state = self._move(data.node_id, data)
-        state.reason = data.reason
+        state.reason, state.undecided = data.reason, False
         state.by_budget = isinstance(data, NodeSkipped) and data.by_budget
         self.frontier.refresh(state)
 
