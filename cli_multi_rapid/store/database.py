@@ -29,14 +29,16 @@ class Database:
         self.path = path
         self._timeout_s = timeout_s
         self._turn = threading.Lock()
-        self._full = True  # SQLite's own default, and right for the migrations
+        self._full = False
         self._connection = self._open()
 
     def connect(self) -> sqlite3.Connection:
         """One more connection to the same file, in autocommit mode, for the caller to close."""
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             self.path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False
         )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of one SELECT, a consistent moment of the file."""
