@@ -13,8 +13,15 @@ MARKER_VARIABLE: Final = "CLI_ORCHESTRATOR_MARKER"
 _LINUX: Final = sys.platform == "linux"
 _MARKER_KEY: Final = b"\0" + MARKER_VARIABLE.encode() + b"="
 
+_KERNEL: Final = 0
+"""The session of the kernel's threads, and of what came into a container from outside."""
+
 _TRUSTED_AGE_S: Final = 1.0
 """Seconds in which process ids cannot have gone once round (the smallest usual range is 32768)."""
+
+
+_LONGEST_EXEC_MS: Final = 200
+"""Milliseconds that we wait for a process in an exec to show itself again. A descheduled one needs some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +58,9 @@ def pids_since(first: int, age_s: float) -> Iterator[int]:
 
 
 def living_processes() -> list[Process]:
-    """Every process that we can see."""
+    """Every process that we can see, the kernel's own left out."""
     processes = (read_process(pid) for pid in _all_pids())
-    return [process for process in processes if process is not None and not process.dead]
+    return [process for process in processes if process and not process.dead and process.session != _KERNEL]
 
 
 def strangers_among(pids: Iterable[int]) -> list[Process]:
@@ -62,7 +69,7 @@ def strangers_among(pids: Iterable[int]) -> list[Process]:
     found = []
     for pid in pids:
         try:
-            if os.getsid(pid) == own_session:
+            if os.getsid(pid) in (own_session, _KERNEL):
                 continue
         except OSError:
             continue
@@ -94,10 +101,27 @@ def is_thread(pid: int) -> bool:
     return f"\nTgid:\t{pid}\n".encode() not in _contents(f"/proc/{pid}/status")
 
 
-def marker_of(pid: int) -> str:
-    """The marker in a process's environment; empty if it has none or we may not look."""
-    environ = b"\0" + _contents(f"/proc/{pid}/environ")
-    return environ.partition(_MARKER_KEY)[2].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+def marker_of(process: Process) -> str:
+    """The marker in a process's environment; empty if it has none or we may not look.
+
+    In the middle of an exec a process shows neither environment nor command: then we look again a little
+    later, for otherwise it would escape us just when it starts.
+    """
+    looks_alike = 0
+    for _ in range(_LONGEST_EXEC_MS):
+        environ = _contents(f"/proc/{process.pid}/environ")
+        if environ:
+            return (b"\0" + environ).partition(_MARKER_KEY)[2].partition(b"\0")[0].decode("utf-8", "replace")
+        if _contents(f"/proc/{process.pid}/cmdline"):
+            looks_alike += 1
+            if looks_alike == 2:
+                break
+            continue
+        now = read_process(process.pid)
+        if now is None or now.dead:
+            break
+        time.sleep(0.001)
+    return ""
 
 
 def command_of(pid: int) -> str:

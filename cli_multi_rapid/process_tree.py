@@ -103,6 +103,8 @@ class Family:
         """The program's own process, which leads a session; 0 while it is being started."""
         self.cpu_s = 0.0
         """CPU seconds of the orphans that were reaped. Those of the leader are told by its own wait."""
+        self.ended = False
+        """Whether it was searched for the last time. Set under the roster's lock."""
         self._hunt = _Hunt()
 
     def __enter__(self) -> "Family":
@@ -127,6 +129,8 @@ class Family:
 
         Only before the leader is waited for: as long as it is a zombie its ids cannot be given out again.
         """
+        if not self.leader:
+            return
         if _LINUX:
             self._hunt.run(self._quarry, expected=self.leader)
         else:
@@ -139,17 +143,16 @@ class Family:
             strangers = strangers_among(pids_since(since.leader, time.monotonic() - since.began))
             self._reap(process for process in strangers if process.dead)
             living = [process for process in strangers if not process.dead]
-            if not living:
-                return []
             adopted_from = start_ticks(oldest.began) if oldest else sys.maxsize
             own = [process for process in living if self._owns(process, adopted_from)]
-            family = _with_descendants(own, living, (os.getpid(),))
+            family = _with_descendants(own, living, (os.getpid(),)) if own else []
+            self.ended = not family
             return [process for process in family if not is_thread(process.pid)]
 
     def _owns(self, process: Process, adopted_from: int) -> bool:
         if process.session in _ROSTER.leaders():
             return process.session == self.leader
-        marker = marker_of(process.pid)
+        marker = marker_of(process)
         if marker == self.marker:
             return True
         is_adopted = process.parent == os.getpid() and process.started >= adopted_from
@@ -158,10 +161,7 @@ class Family:
     def _reap(self, dead: Iterable[Process]) -> None:
         for process in dead:
             if process.parent == os.getpid() and _ROSTER.may_reap(process, self):
-                # Never waitpid(-1), which would take the exit status of other programs from their callers.
-                with suppress(ChildProcessError):
-                    _, _, usage = os.wait4(process.pid, os.WNOHANG)
-                    self.cpu_s += usage.ru_utime + usage.ru_stime
+                self.cpu_s += _reap(process.pid)
 
 
 class _Roster:
@@ -171,22 +171,29 @@ class _Roster:
         self.lock = threading.Lock()
         self._families: dict[str, Family] = {}
         self._oldest: Family | None = None
+        self._unclear: set[int] = set()
 
     def enter(self, family: Family) -> None:
         with self.lock:
             if family.marker in self._families:
                 raise InternalError(f"the marker {family.marker} is in use by a running program")
-            if not self._families:
+            if all(other.ended for other in self._families.values()):
                 self._oldest = family
             self._families[family.marker] = family
 
     def leave(self, family: Family) -> None:
         with self.lock:
             del self._families[family.marker]
+            leaders = self.leaders()
+            if 0 not in leaders:
+                for pid in self._unclear - leaders:
+                    _reap(pid)
+                self._unclear.clear()
 
     def oldest_if_alone(self, family: Family) -> Family | None:
-        """If no other family is running, the one that was there first since that was so the last time."""
-        return self._oldest if self._families.keys() == {family.marker} else None
+        """If it is the last that is not at its end, the first one of those that ran without a break."""
+        is_alone = all(other.ended or other is family for other in self._families.values())
+        return self._oldest if is_alone else None
 
     def knows(self, marker: str) -> bool:
         return marker in self._families
@@ -197,13 +204,15 @@ class _Roster:
     def may_reap(self, process: Process, family: Family) -> bool:
         """Whether a dead child of ours is an orphan, and not a program whose own call waits for it.
 
-        While a program is being started its leader is unknown: what could be it waits for the next occasion.
+        While a program is being started its leader is unknown: what might be it is looked at again later.
         """
         leaders = self.leaders()
         if process.session == family.leader:
             return process.pid not in leaders
-        may_be_leader = 0 in leaders and process.pid == process.session
-        return process.session not in leaders and not may_be_leader
+        if 0 in leaders and process.pid == process.session:
+            self._unclear.add(process.pid)
+            return False
+        return process.session not in leaders
 
 
 _ROSTER: Final = _Roster()
@@ -229,6 +238,15 @@ class _Hunt:
     def _give_up(self, living: Iterable[Process]) -> None:
         for process in living:
             self.found[process.pid] = replace(_leftover(process), killed=False)
+
+
+def _reap(pid: int) -> float:
+    """Take a dead child's status; its CPU seconds. Never waitpid(-1): it would rob others of theirs."""
+    try:
+        _, _, usage = os.wait4(pid, os.WNOHANG)
+    except ChildProcessError:
+        return 0.0
+    return usage.ru_utime + usage.ru_stime
 
 
 def _kill_all(processes: Iterable[Process]) -> bool:
@@ -280,7 +298,7 @@ def _marked(prefix: str, processes: Iterable[Process], spared: Collection[int]) 
     if prefix == "/":
         raise InternalError("an empty marker would match every process")
     candidates = (process for process in processes if process.pid not in spared)
-    return [process for process in candidates if f"{marker_of(process.pid)}/".startswith(prefix)]
+    return [process for process in candidates if f"{marker_of(process)}/".startswith(prefix)]
 
 
 def _with_descendants(
