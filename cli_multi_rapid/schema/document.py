@@ -62,8 +62,13 @@ def load_document(path: Path, problems: Problems, *, name: str | None = None) ->
     return read_document(content, shown, problems)
 
 
-def read_document(content: str | bytes, name: str, problems: Problems) -> Document | None:
-    """Read a text that is already here. None when it is refused; the problems tell why."""
+def read_document(
+    content: str | bytes, name: str, problems: Problems, *, is_json: bool | None = None
+) -> Document | None:
+    """Read a text that is already here. None when it is refused; the problems tell why.
+
+    `is_json`: None means by the name.
+    """
     if len(content) > LARGEST:
         _refuse_size(problems, name)
         return None
@@ -74,7 +79,7 @@ def read_document(content: str | bytes, name: str, problems: Problems) -> Docume
     if not _has_only_text(source, problems):
         return None
     before = problems.error_count
-    root = _read(source, problems)
+    root = _read(source, problems, name.lower().endswith(".json") if is_json is None else is_json)
     if root is None or isinstance(root, Table):
         if root is None and problems.error_count == before:
             problems.report_file(Code.EMPTY, name, "is empty", suggestion="see the README for an example")
@@ -91,20 +96,17 @@ def read_document(content: str | bytes, name: str, problems: Problems) -> Docume
 def document_of(data: Mapping[str, Json], name: str) -> Document:
     """A document from plain data, with places in its JSON text. Raises `ValueError` for what is no JSON."""
     problems = Problems()
-    document = read_document(json.dumps(data, indent=2, allow_nan=False), _json_name(name), problems)
+    text = json.dumps(data, indent=2, allow_nan=False)
+    document = read_document(text, name, problems, is_json=True)
     if document is None:
         raise ValueError(problems.to_text())
     return document
 
 
-def _json_name(name: str) -> str:
-    return name if name.endswith(".json") else f"{name}.json"
-
-
-def _read(source: Source, problems: Problems) -> Value | None:
+def _read(source: Source, problems: Problems, is_json: bool) -> Value | None:
     if not source.text.strip():
         return None
-    if source.name.lower().endswith(".json"):
+    if is_json:
         return read_json(source, problems)
     # Imported here for start-up time: commands that only read JSON need not pay for the YAML library.
     from cli_multi_rapid.schema.yaml_reader import read_yaml  # noqa: PLC0415

@@ -81,9 +81,9 @@ def read_node(reading: Reading, value: Value, position: int) -> ParsedNode | Non
     )
 
 
-def name_of(kind: str, value: Value, position: int) -> str:
+def name_of(kind: str, value: Value, position: int, *, key: str = "id") -> str:
     """How messages call a node or phase: by its id, else by its place in the list."""
-    entry = value.entries.get("id") if isinstance(value, Table) else None
+    entry = value.entries.get(key) if isinstance(value, Table) else None
     if entry is not None and isinstance(entry.value, Scalar) and entry.value.text:
         return f"{kind} {quoted(entry.value.text)}"
     return f"{kind} number {position}"

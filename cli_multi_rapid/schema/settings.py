@@ -1,0 +1,129 @@
+"""The values of `config/orchestrator.yaml`, with their built-in defaults. `settings_reader` reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from cli_multi_rapid.core.ids import Branch, CheckId, NodeId, RunId, ToolName
+from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.plan import CheckSpec
+
+BUILT_IN: Final = "built-in"
+"""Where a value comes from that no layer sets."""
+
+LANE_PRESETS: Final[Mapping[str, str]] = {
+    "nested": "lane/{run}/{node}",
+    "flat": "lane-{run}-{node}",
+    "agents": "agents/{node}/{run}",
+}
+"""Names for ready templates of `worktrees.lane`."""
+
+
+class LandingApproval(StrEnum):
+    """Who agrees to a landing."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+class SlotStrategy(StrEnum):
+    """How a slot is made."""
+
+    ISOLATED = "isolated"
+    """A small repository of its own that borrows the user's objects."""
+    LINKED = "linked"
+    """A linked worktree of the user's repository."""
+
+
+class Violation(StrEnum):
+    """What happens to an attempt that changed what it did not claim."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    STRIP = "strip"
+
+
+class Sandbox(StrEnum):
+    """What confines a tool."""
+
+    NONE = "none"
+    BWRAP = "bwrap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeSettings:
+    """`merge_policy`: how the queue works where the plan says nothing."""
+
+    target: Branch | None = None
+    """None: the plan's, else the branch that is checked out."""
+    checklist: tuple[CheckId, ...] | None = None
+    """None: what is found in the repository."""
+    workers: int = 2
+    per_change: bool = False
+    retry_flaky: int = 1
+    approval: LandingApproval = LandingApproval.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings:
+    """`budget`: limits beside the one of the run. Percentages are of the run's budget."""
+
+    warn_pct: float = 80.0
+    halt_pct: float = 95.0
+    node_usd: MicroUsd = MicroUsd(2_000_000)
+    day_usd: MicroUsd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeSettings:
+    """`worktrees`: how slots are made and prepared."""
+
+    strategy: SlotStrategy = SlotStrategy.ISOLATED
+    pool: int = 8
+    hydrate: tuple[str, ...] = ()
+    """The argv that prepares a new slot; empty: nothing."""
+    links: tuple[str, ...] = ()
+    lane: str = LANE_PRESETS["nested"]
+
+    def lane_of(self, run_id: RunId, node_id: NodeId) -> Branch:
+        """The branch of a node's attempts in a run."""
+        return Branch(self.lane.replace("{run}", run_id).replace("{node}", node_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingSettings:
+    """`landing`: what happens around the target branch."""
+
+    update_checkout: bool = True
+    push: str | None = None
+    """The remote to push to; None: nothing is pushed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSettings:
+    """`claims`: how claims are enforced."""
+
+    violation: Violation = Violation.FAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, and for each the layer that set it."""
+
+    workers: int = 4
+    tool_limits: Mapping[ToolName, int] = field(default_factory=dict)
+    checks: Mapping[CheckId, CheckSpec] = field(default_factory=dict)
+    merge_policy: MergeSettings = field(default_factory=MergeSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    worktrees: WorktreeSettings = field(default_factory=WorktreeSettings)
+    landing: LandingSettings = field(default_factory=LandingSettings)
+    claims: ClaimSettings = field(default_factory=ClaimSettings)
+    sandbox: Sandbox = Sandbox.NONE
+    retention_days: int = 30
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Dotted key to the name of its layer; keys that no layer set are `built-in`."""
+
+    def source_of(self, key: str) -> str:
+        """The name of the layer that set a dotted key."""
+        return self.where.get(key, BUILT_IN)
