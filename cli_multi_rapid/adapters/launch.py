@@ -40,7 +40,7 @@ def _check_argument(argument: str, brief: Brief) -> None:
         size = 0
     if "\0" in argument or (argument and not size):
         raise UserError(
-            f"node {brief.node.id}: an argument of its command holds a character that no program can be given",
+            f"node {brief.node.id}: an argument of its command holds what no program can be given",
             hint="remove NUL characters and halves of surrogate pairs from the plan's text",
         )
     if size > LONGEST_ARGUMENT:

@@ -97,8 +97,8 @@ def read_text(text: str) -> Output:
 
 
 def as_text(found: Sequence[Found]) -> str:
-    """What was found, for a person: texts as they are, other values as JSON."""
-    return "\n".join(value if isinstance(value, str) else json.dumps(value) for value in found)
+    """What was found, for a person: texts and lists of texts as they are, other values as JSON."""
+    return "\n".join(_words(value) for value in found)
 
 
 def as_cost(found: Sequence[Found]) -> MicroUsd | None:
@@ -113,6 +113,14 @@ def as_cost(found: Sequence[Found]) -> MicroUsd | None:
 def as_count(found: Sequence[Found]) -> int:
     """The sum of token counts, `1.2k` included; what is no count adds nothing."""
     return sum(_count(value) for value in found)
+
+
+def _words(value: Found) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _number(value: Found) -> int | float | str:

@@ -1,0 +1,137 @@
+"""The examples of docs/tools.md work as they stand there."""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli_multi_rapid.adapters.command import CommandAdapter
+from cli_multi_rapid.adapters.health import HealthStatus, probe
+from cli_multi_rapid.adapters.registry import KNOWN_TOOLS, adapters
+from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.money import parse_usd
+from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.ports import CostClass
+from cli_multi_rapid.schema.document import read_document
+from cli_multi_rapid.schema.plan import parse_plan
+from cli_multi_rapid.schema.problems import Problems
+from cli_multi_rapid.schema.tools import ToolConfig, parse_tools
+from cli_multi_rapid.system import SystemClock
+from tests.conftest import REPOSITORY
+from tests.contract.adapter_world import AdapterWorld
+
+PAGE = (REPOSITORY / "docs" / "tools.md").read_text(encoding="utf-8")
+OUTPUTS = REPOSITORY / "tests" / "data" / "tool_output"
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    """The fenced examples in one section of the page."""
+    _, _, rest = PAGE.partition(f"\n## {heading}\n")
+    section, _, _ = rest.partition("\n## ")
+    found = re.findall(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    assert found, heading
+    return found
+
+
+def tools(text: str) -> dict[ToolName, ToolConfig]:
+    problems = Problems()
+    document = read_document(text, "config/tools.yaml", problems)
+    parsed = parse_tools(document, problems, known_tools=KNOWN_TOOLS) if document else None
+    assert parsed is not None, problems.to_text()
+    assert len(problems) == 0, problems.to_text()
+    return {tool.name: tool for tool in parsed}
+
+
+def node(text: str, *known: str) -> Node:
+    problems = Problems()
+    document = read_document(f"version: 1\nplan_id: p\nname: p\nnodes:\n{text}", "plan.yaml", problems)
+    plan = parse_plan(document, problems, known_tools=(*KNOWN_TOOLS, *known)) if document else None
+    assert plan is not None, problems.to_text()
+    return plan.nodes[0]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> AdapterWorld:
+    for name in ("slot", "temp", "bin"):
+        (tmp_path / name).mkdir()
+    return AdapterWorld(tmp_path / "slot", tmp_path / "temp")
+
+
+def test_the_worked_example_adds_a_tool_by_its_description_alone(world: AdapterWorld, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "note-agent"
+    program.write_text(blocks("A command of your own", "sh")[0])
+    program.chmod(0o755)
+    description, use = blocks("A command of your own", "yaml")[:2]
+    (config,) = tools(description).values()
+    environment = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+    work = node(use, config.name)
+
+    adapter = adapters([config])[work.tool]
+    brief = replace(world.brief(prompt=work.goal), node=work, environment=environment)
+    attempt = world.attempt(adapter, brief)
+
+    assert adapter.missing(environment) is None
+    assert (adapter.missing({"PATH": "/nowhere"}) or "").startswith("the program note-agent of the tool")
+    assert adapter.cost is CostClass.PRICED
+    assert config.typical_cost == parse_usd("0.05")
+    assert attempt.reading.ok, attempt.text
+    assert "working with model small" in attempt.text
+    assert world.files() == {"NOTES.md": "Remember to bring the milk"}
+    assert (attempt.reading.summary, attempt.reading.session_id) == ("noted", "s-17")
+    assert (attempt.reading.usage.cost, attempt.reading.usage.tokens) == (20_000, 150)
+    health = probe(config, environment, SystemClock())
+    assert (health.status, health.version) == (HealthStatus.HEALTHY, "1.4.0")
+
+
+def test_the_scripted_example_fails_once_and_then_succeeds(world: AdapterWorld) -> None:
+    work = node(blocks("The scripted tool", "yaml")[0])
+    adapter = adapters()[work.tool]
+    first, second = (world.attempt(adapter, replace(world.brief(attempt=n), node=work)) for n in (1, 2))
+    assert first.reading.failure is FailureClass.TRANSIENT
+    assert second.reading.ok, second.text
+    assert world.files() == {"notes/first.md": "# First note\nsecond try"}
+
+
+@pytest.mark.parametrize(
+    ("recording", "exit_code", "failure", "micros", "tokens"),
+    [
+        ("claude_ok_stream", 0, None, 9000, 2200),
+        ("claude_e401_retry1", 1, FailureClass.REFUSED, 0, 0),
+        ("claude_e429_retry1", 1, FailureClass.TRANSIENT, 0, 0),
+        ("claude_max_budget", 1, FailureClass.TOOL_FAILED, 22_500, 4400),
+        ("codex_ok_json", 0, None, 0, 2200),
+        ("codex_e401", 1, FailureClass.REFUSED, 0, 0),
+        ("codex_e429", 1, FailureClass.TRANSIENT, 0, 0),
+        ("codex_cutoff", 1, FailureClass.TRANSIENT, 0, 0),
+        # aider leaves with 0 whatever happened.
+        ("aider_ok_whole", 0, None, 3500, 1100),
+        ("aider_noop", 0, None, 3500, 1100),
+        ("aider_e401", 0, FailureClass.REFUSED, 0, 0),
+        ("aider_e429", 0, FailureClass.TRANSIENT, 0, 0),
+    ],
+)
+def test_recorded_output_of_agents_is_read_by_their_descriptions(
+    recording: str,
+    exit_code: int,
+    failure: FailureClass | None,
+    micros: int,
+    tokens: int,
+    world: AdapterWorld,
+) -> None:
+    agents = tools(blocks("Agents as commands", "yaml")[0])
+    adapter = CommandAdapter(agents[ToolName(recording.partition("_")[0])])
+    reading = adapter.read((OUTPUTS / f"{recording}.txt").read_bytes(), exit_code, world.brief())
+    assert reading.failure is failure, reading
+    assert reading.ok is (failure is None)
+    assert (reading.usage.cost, reading.usage.tokens) == (micros, tokens)
+    assert adapter.cost is (CostClass.UNPRICED if adapter.name == "codex" else CostClass.PRICED)
+
+
+def test_a_recorded_session_and_summary_are_kept(world: AdapterWorld) -> None:
+    adapter = CommandAdapter(tools(blocks("Agents as commands", "yaml")[0])[ToolName("claude")])
+    reading = adapter.read((OUTPUTS / "claude_ok_stream.txt").read_bytes(), 0, world.brief())
+    assert reading.summary == "Done: created hello.txt"
+    assert reading.session_id == "5d6d1f0e-2ef5-4cc9-989a-c8b7e13b7e28"
