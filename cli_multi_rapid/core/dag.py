@@ -234,12 +234,16 @@ def implied_edges(
     Raises `ValueError` on a cycle in `deps` and `KeyError` for an overlap of an unknown node.
     """
     order = topological_order(deps, rank)
+    if not overlaps:
+        return []
     place = {node: at for at, node in enumerate(order)}
     bit = [1 << at for at in range(len(order))]
     rivals = [0] * len(order)  # bit j of rivals[i]: the nodes at i and j overlap, and i < j
     pairs: dict[int, Overlap] = {}
     for overlap in overlaps:
-        low, high = sorted((place[overlap.first], place[overlap.second]))
+        low, high = place[overlap.first], place[overlap.second]
+        if low > high:
+            low, high = high, low
         rivals[low] |= bit[high]
         pairs.setdefault(low * len(order) + high, overlap)
     following = dependents(deps)

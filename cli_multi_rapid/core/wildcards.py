@@ -155,10 +155,12 @@ def endings(
             continue
         symbol = row[at]
         passings = cases(anything if symbol is None else symbol)
+        if not effort.spend(len(passings), automaton):
+            return {0}
         reached = {(at + (symbol is not None), automaton.step(alive, passing)) for passing in passings}
         if symbol is None:
             reached.add((at + 1, alive))
-        if not effort.spend(len(reached), automaton) or any(not places for _, places in reached):
+        if any(not places for _, places in reached):
             return {0}
         todo.extend(reached - seen)
         seen |= reached
