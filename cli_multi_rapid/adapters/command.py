@@ -1,7 +1,7 @@
 """Any command-line tool that `config/tools.yaml` describes: how to call it, and how to read what it says."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
@@ -58,12 +58,14 @@ class Findings:
 class CommandAdapter:
     """Drives a tool by its configuration alone."""
 
-    def __init__(self, config: ToolConfig) -> None:
+    def __init__(self, config: ToolConfig, environ: Mapping[str, str] | None = None) -> None:
+        """`environ` is where the variables that the tool declares are taken from: the user's environment."""
         self.name = config.name
         self.cost = CostClass(config.cost_class)
         self.expects_change = config.expects_change
         self._config = config
         self._finders = _finders(config.read)
+        self._declared = {name: value for name, value in (environ or {}).items() if name in config.env}
 
     def missing(self, environment: Mapping[str, str]) -> str | None:
         """Its program must be on the PATH; one with a relative folder in its name lies in the slot."""
@@ -82,7 +84,8 @@ class CommandAdapter:
         """The filled-in template. Raises `UserError` for what no command line can hold."""
         if not isinstance(brief.node.work, Prompt):
             raise UserError(f"node {brief.node.id}: the tool {self.name} takes a goal, no command")
-        return invocation(brief, fill_template(self._config.argv, brief), ignore=CACHES)
+        program = invocation(brief, fill_template(self._config.argv, brief), ignore=CACHES)
+        return replace(program, env={**self._declared, **program.env})
 
     def read(self, output: bytes, exit_code: int | None, brief: Brief) -> ToolReading:
         """Success needs a good exit code, no error in the output, and the result that the rules name."""

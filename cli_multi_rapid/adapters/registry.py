@@ -22,9 +22,14 @@ KNOWN_TOOLS: Final = (*(adapter.name for adapter in BUILT_IN), *AGENTS)
 """Names that a plan may use without any configuration."""
 
 
-def adapters(tools: Iterable[ToolConfig] = ()) -> dict[ToolName, Adapter]:
-    """Every tool that can be driven, by its name. A configured command never replaces a built-in tool."""
-    found: dict[ToolName, Adapter] = {tool.name: CommandAdapter(tool) for tool in tools if tool.argv}
+def adapters(
+    tools: Iterable[ToolConfig] = (), environ: Mapping[str, str] | None = None
+) -> dict[ToolName, Adapter]:
+    """Every tool that can be driven, by its name. A configured command never replaces a built-in tool.
+
+    `environ` is the user's environment, from which a command gets the variables that it declares.
+    """
+    found: dict[ToolName, Adapter] = {tool.name: CommandAdapter(tool, environ) for tool in tools if tool.argv}
     return found | {adapter.name: adapter for adapter in BUILT_IN}
 
 

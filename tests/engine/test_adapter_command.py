@@ -75,6 +75,15 @@ def test_a_model_cannot_be_an_option(world: AdapterWorld) -> None:
         fill(world, "a", "{model}", model="--yolo")
 
 
+def test_a_tool_gets_the_variables_that_it_declares_and_the_nodes_own_win(world: AdapterWorld) -> None:
+    config = ToolConfig(name=ToolName("agent"), argv=("a", "{prompt}"), env=("KEY", "URL", "ABSENT"))
+    adapter = CommandAdapter(config, {"KEY": "k", "URL": "u", "OTHER": "secret"})
+    brief = world.brief()
+    env = adapter.prepare(replace(brief, environment={**brief.environment, "URL": "of the node"})).env
+    assert (env["KEY"], env["URL"]) == ("k", "of the node")
+    assert not {"OTHER", "ABSENT"} & env.keys()
+
+
 def test_a_prompt_that_is_too_long_for_an_argument_is_refused_with_a_way_out(world: AdapterWorld) -> None:
     adapter = CommandAdapter(ToolConfig(name=ToolName("agent"), argv=("a", "{prompt}")))
     with pytest.raises(UserError, match=r"n1.*longer than") as error:
