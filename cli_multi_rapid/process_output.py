@@ -88,16 +88,17 @@ class BoundedLog:
         missing = self._total - self._limit
         if missing <= 0:
             return 0
-        oldest = self._position() - self._head
-        ring = os.pread(self._file, self._limit - self._head, self._head)
-        tail = ring[oldest:] + ring[:oldest]
+        seam = self._position()
+        older = os.pread(self._file, self._limit - seam, seam)
+        newer = os.pread(self._file, seam - self._head, self._head)
         # A line that lost its beginning is of no use, and might be the rest of something masked.
-        cut = tail.find(b"\n", 0, len(tail) // 2) + 1
+        cut = older.find(b"\n") + 1
         missing += cut
         note = f"\n[... {missing} bytes are missing here: the log is limited to {self._limit} ...]\n".encode()
-        os.pwrite(self._file, note, self._head)
-        written = os.pwrite(self._file, tail[cut:], self._head + len(note))
-        os.ftruncate(self._file, self._head + len(note) + written)
+        end = self._head
+        for piece in (note, memoryview(older)[cut:], newer):
+            end += os.pwrite(self._file, piece, end)
+        os.ftruncate(self._file, end)
         return missing
 
     def close(self) -> None:

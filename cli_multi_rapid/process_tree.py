@@ -146,8 +146,9 @@ class Family:
             adopted_from = start_ticks(oldest.began) if oldest else sys.maxsize
             own = [process for process in living if self._owns(process, adopted_from)]
             family = _with_descendants(own, living, (os.getpid(),)) if own else []
+            family = [process for process in family if not is_thread(process.pid)]
             self.ended = not family
-            return [process for process in family if not is_thread(process.pid)]
+            return family
 
     def _owns(self, process: Process, adopted_from: int) -> bool:
         if process.session in _ROSTER.leaders():
@@ -231,11 +232,16 @@ class _Hunt:
             for process in living:
                 if process.pid != expected and process.pid not in self.found:
                     self.found[process.pid] = _leftover(process)
-            if not _kill_all(living) or time.monotonic() > deadline:
-                self._give_up(living)
+            refused = _kill_all(living)
+            # At once: when its parent is dead nothing may lead us to it any more.
+            self._spare(refused)
+            if len(refused) == len(living):
+                return
+            if time.monotonic() > deadline:
+                self._spare(living)
                 return
 
-    def _give_up(self, living: Iterable[Process]) -> None:
+    def _spare(self, living: Iterable[Process]) -> None:
         for process in living:
             self.found[process.pid] = replace(_leftover(process), killed=False)
 
@@ -249,11 +255,16 @@ def _reap(pid: int) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _kill_all(processes: Iterable[Process]) -> bool:
-    """Kill what we may and wait a moment for its death; tell whether there was any."""
-    deaths = [death for process in processes if (death := _kill(process)) is not None]
+def _kill_all(processes: Iterable[Process]) -> list[Process]:
+    """Kill what we may and wait a moment for its death; return those that we may not kill."""
+    refused, waiting = [], set()
+    for process in processes:
+        death = _kill(process)
+        if death is None:
+            refused.append(process)
+        elif death >= 0:
+            waiting.add(death)
     watch = select.poll()
-    waiting = {death for death in deaths if death >= 0}
     for death in waiting:
         watch.register(death, select.POLLIN)
     deadline = time.monotonic() + _ROUND_S
@@ -264,7 +275,7 @@ def _kill_all(processes: Iterable[Process]) -> bool:
             waiting.discard(death)
     for death in waiting:
         os.close(death)
-    return bool(deaths)
+    return refused
 
 
 def _kill(process: Process) -> int | None:

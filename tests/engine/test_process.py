@@ -736,6 +736,28 @@ def test_a_resume_from_inside_an_agent_does_not_kill_itself(
     assert other.wait() == -signal.SIGKILL
 
 
+@linux_only
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to become somebody else")
+def test_a_process_of_another_user_is_named_as_not_killed(tmp_path: Path) -> None:
+    nobody = 65534
+    script = f"sleep 1000 & echo $! >foreign; echo $$ >own; exec setpriv --reuid {nobody} sleep 1000"
+    env = {"PATH": os.environ["PATH"], MARKER_VARIABLE: f"{tmp_path.name}/run1"}
+    bench = Bench(tmp_path)
+    leader = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env=env, start_new_session=True)
+    own, foreign = bench.pid("own"), bench.pid("foreign")
+    until(lambda: f"\nUid:\t{nobody}\t" in Path(f"/proc/{own}/status").read_text(), "the change of the user")
+    os.setresuid(nobody, nobody, 0)
+    try:
+        killed = {left.pid: left.killed for left in kill_marked(f"{tmp_path.name}/run1")}
+    finally:
+        os.setresuid(0, 0, 0)
+        os.kill(foreign, signal.SIGKILL)
+        leader.kill()
+        leader.wait()
+        bench.cancel.close()
+    assert killed == {own: True, foreign: False}
+
+
 def test_an_empty_marker_is_refused_before_it_kills_everything() -> None:
     with pytest.raises(InternalError):
         kill_marked("/")
