@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.ids import Branch, CheckId, CorrelationId, NodeId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+# Not a recursive alias: hints are resolved at run time, in modules where its name is unknown.
+Json = str | int | float | bool | None | list[Any] | dict[str, Any]
 JsonObject = Mapping[str, Json]
 
 
