@@ -108,6 +108,7 @@ class Chronicle:
     checks: list[CheckRun] = field(default_factory=list)
     landings: list[Landing] = field(default_factory=list)
     conflicts: list[MergeConflicted] = field(default_factory=list)
+    ejected: dict[EntryId, MergeFailed] = field(default_factory=dict)
     settled: dict[tuple[NodeId, int], BudgetSettled] = field(default_factory=dict)
     commits: dict[tuple[NodeId, int], Commit] = field(default_factory=dict)
     completed: dict[NodeId, list[datetime]] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class Chronicle:
     """When nodes came to a final state other than completed."""
     landed: dict[NodeId, list[datetime]] = field(default_factory=dict)
     queued: dict[EntryId, Span] = field(default_factory=dict)
+    entries_of: dict[NodeId, list[EntryId]] = field(default_factory=dict)
     consents: dict[NodeId, list[Consent]] = field(default_factory=dict)
     backoffs: dict[NodeId, list[Backoff]] = field(default_factory=dict)
     refused: dict[NodeId, BudgetRefused] = field(default_factory=dict)
@@ -185,6 +187,7 @@ class Chronicle:
         self.queued[data.entry.id] = Span(start=event.time)
         if data.entry.node_id is not None:
             self.nodes_of[data.entry.id] = data.entry.node_id
+            self.entries_of.setdefault(data.entry.node_id, []).append(data.entry.id)
 
     def _leave_queue(self, entry: EntryId, at: datetime) -> None:
         if entry in self.queued:
@@ -201,7 +204,11 @@ class Chronicle:
         self.conflicts.append(data)
         self._leave_queue(data.entry_id, event.time)
 
-    def _entry_ended(self, event: Event, data: MergeFailed | MergeCancelled) -> None:
+    def _ejected(self, event: Event, data: MergeFailed) -> None:
+        self.ejected[data.entry_id] = data
+        self._leave_queue(data.entry_id, event.time)
+
+    def _withdrawn(self, event: Event, data: MergeCancelled) -> None:
         self._leave_queue(data.entry_id, event.time)
 
     def _halted(self, event: Event, data: MergeHalted) -> None:
@@ -258,8 +265,8 @@ _ADDS: Mapping[type[Payload], Callable[..., None]] = {
     MergeEnqueued: Chronicle._enqueued,
     MergeLanded: Chronicle._landed,
     MergeConflicted: Chronicle._conflicted,
-    MergeFailed: Chronicle._entry_ended,
-    MergeCancelled: Chronicle._entry_ended,
+    MergeFailed: Chronicle._ejected,
+    MergeCancelled: Chronicle._withdrawn,
     MergeHalted: Chronicle._halted,
     MergeResumed: Chronicle._resumed,
     CheckStarted: Chronicle._check_started,

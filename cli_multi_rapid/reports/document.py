@@ -75,6 +75,9 @@ class NodeReport(TypedDict):
     failure: str | None
     merge_status: str | None
     merge_reason: str
+    merge_files: list[str]
+    merge_log: str
+    merge_evidence: str
     blocked_by: str | None
     branch: str | None
     commit: str | None

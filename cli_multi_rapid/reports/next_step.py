@@ -1,6 +1,7 @@
 """What happens next with a run and with each of its nodes, or what the person must type."""
 
-from collections.abc import Iterable
+from collections.abc import Set
+from functools import cached_property
 
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
@@ -20,29 +21,150 @@ def _step(text: str, command: str | None = None) -> NextStep:
     return NextStep(text=one_line(text), command=command)
 
 
-# --- one node -----------------------------------------------------------------------------------------------
+class Advice:
+    """What to do about a run and about its nodes; made for one state of it and then thrown away."""
 
+    def __init__(self, run: RunState, chronicle: Chronicle) -> None:
+        self._run = run
+        self._chronicle = chronicle
+        self._causes: dict[NodeId, NodeId] = {}
 
-def next_of_node(run: RunState, node: NodeState, chronicle: Chronicle) -> NextStep | None:
-    """What a person must do about a node; None when nothing is left to do or the run goes on by itself."""
-    name = node.node.id
-    if node.requested:
-        what = "start" if "before" in node.requested else "land"
-        return _step(f"{name} asks for your approval to {what}", commands.approve(run.run_id, name))
-    match node.shown_status:
-        case NodeStatus.COMPLETED:
-            return _next_of_completed(run, node)
-        case NodeStatus.FAILED | NodeStatus.CANCELLED:
+    # --- one node -----------------------------------------------------------------------------------------
+
+    def of_node(self, node: NodeState) -> NextStep | None:
+        """What a person must do about a node; None: nothing is left to do, or the run goes on by itself."""
+        name, run_id = node.node.id, self._run.run_id
+        if node.requested:
+            what = "start" if "before" in node.requested else "land"
+            return _step(f"{name} asks for your approval to {what}", commands.approve(run_id, name))
+        match node.shown_status:
+            case NodeStatus.COMPLETED:
+                return self._of_completed(node)
+            case NodeStatus.FAILED | NodeStatus.CANCELLED:
+                text = f"{name} {node.status}{_because(node.reason)}{_kept(node)}: do it again"
+                return _step(text, commands.retry(run_id, name))
+            case NodeStatus.SKIPPED:
+                return self._of_skipped(node)
+            case NodeStatus.BLOCKED:
+                return self._behind(node)
+            case NodeStatus.PENDING | NodeStatus.RUNNING | NodeStatus.WAITING:
+                return self._behind(node) if self._run.finished else None
+
+    def _of_completed(self, node: NodeState) -> NextStep | None:
+        name, status = node.node.id, node.merge_status
+        if node.landed:
+            return None
+        if node.held_command and status is MergeStatus.BLOCKED:
             return _step(
-                f"{name} {node.status}{_because(node.reason)}{_kept(node)}: do it again",
-                commands.retry(run.run_id, name),
+                f"{name} is verified and ready to land{_because(node.merge_reason)}", node.held_command
             )
-        case NodeStatus.SKIPPED:
-            return _next_of_skipped(run, node, chronicle)
-        case NodeStatus.BLOCKED:
-            return _next_behind(run, node, chronicle)
-        case NodeStatus.PENDING | NodeStatus.RUNNING | NodeStatus.WAITING:
-            return _next_behind(run, node, chronicle) if run.finished else None
+        if status in MERGE_DEAD:
+            word = {MergeStatus.CONFLICTED: "does not merge", MergeStatus.FAILED: "was refused by the queue"}
+            what = f"{name} {word.get(status, 'left the queue')}{_because(node.merge_reason)}{_kept(node)}"
+            return _step(f"{what}: do it again{_or_queue(node)}", commands.retry(self._run.run_id, name))
+        if self._run.finished:
+            return _step(f"{name} waits to land", commands.resume(self._run.run_id))
+        return None
+
+    def _of_skipped(self, node: NodeState) -> NextStep | None:
+        """A node that did not fit the budget needs another one; a condition that does not hold, nothing."""
+        if not node.by_budget:
+            return None
+        command = commands.resume_with_budget(self._run.run_id, self.enough_budget)
+        return _step(f"{node.node.id} did not fit the budget{_because(node.reason)}", command)
+
+    @cached_property
+    def enough_budget(self) -> MicroUsd:
+        """A limit that holds what is spent and reserved and every node that is still to run.
+
+        A tenth more than the sum: near its end a limit stops new nodes although the money would do.
+        """
+        ledger = self._run.ledger
+        missing = sum(
+            self._needed(node)
+            for node in self._run.nodes.values()
+            if node.by_budget or node.status is NodeStatus.PENDING
+        )
+        return MicroUsd(max((ledger.spent + ledger.reserved + missing) * 11 // 10, ledger.limit or 0))
+
+    def _needed(self, node: NodeState) -> int:
+        refused = self._chronicle.refused.get(node.node.id)
+        return refused.needed if refused else node.node.est_cost or node.node.max_cost or ZERO
+
+    def _behind(self, node: NodeState) -> NextStep:
+        """Name the first cause: what is done about that frees the rest."""
+        cause = self._run.nodes[self.root_cause(node)]
+        step = self.of_node(cause) if cause is not node else None
+        text = f"{node.node.id} goes on after {cause.node.id}" if step else f"{node.node.id} is not done"
+        return _step(text, step["command"] if step else commands.resume(self._run.run_id))
+
+    def root_cause(self, node: NodeState) -> NodeId:
+        """The first of a chain of nodes that wait for one another; the node itself when it waits for none."""
+        path: list[NodeId] = []
+        while node.node.id not in self._causes:
+            path.append(node.node.id)
+            before = _waits_for(node)
+            if before is None:
+                break
+            node = self._run.nodes[before]
+        cause = self._causes.get(node.node.id, node.node.id)
+        self._causes.update(dict.fromkeys(path, cause))
+        return cause
+
+    # --- the run ------------------------------------------------------------------------------------------
+
+    def of_run(self, *, alive: bool = True) -> list[NextStep]:
+        """What comes next, the most urgent first; never empty.
+
+        `alive`: whether a process has the run in hand. Only the caller can know.
+        """
+        run, halted = self._run, self._chronicle.halted
+        asked = self._consents()
+        steps = [_step(f"the queue halted: {halted.reason}. {halted.hint}")] if halted else []
+        if run.finished is None:
+            return steps + asked + self._going_on(alive=alive)
+        steps += asked + self._repairs({step["command"] for step in asked})
+        if run.status in (RunStatus.CANCELLED, RunStatus.BUDGET_STOPPED, RunStatus.WAITING) and not steps:
+            steps.append(_step("take the run up again", commands.resume(run.run_id)))
+        return steps or [_step("nothing is left to do")]
+
+    def _consents(self) -> list[NextStep]:
+        asking = [node for node in self._run.nodes.values() if node.requested]
+        steps = []
+        for node in asking[:_LISTED]:
+            what = "start" if "before" in node.requested else "land"
+            name, run_id = node.node.id, self._run.run_id
+            steps.append(_step(f"{name} asks for your approval to {what}", commands.approve(run_id, name)))
+            steps.append(_step("or refuse it", commands.reject(run_id, name)))
+        return steps
+
+    def _going_on(self, *, alive: bool) -> list[NextStep]:
+        run = self._run
+        if not alive:
+            return [_step("no process has this run in hand: take it up again", commands.resume(run.run_id))]
+        if run.cancelling is not None:
+            return [_step("the run is being cancelled: running attempts are ended")]
+        if run.paused:
+            return [_step("the run is paused: running attempts finish", commands.unpause(run.run_id))]
+        running, ready = len(run.frontier.running), len(run.frontier.ready())
+        landing = sum(
+            1 for node in run.nodes.values() if node.status is NodeStatus.COMPLETED and not node.settled
+        )
+        text = f"{running} running, {ready} ready to start, {landing} on the way to land; nothing to type"
+        return [_step(text), _step("or look on", commands.watch(run.run_id))]
+
+    def _repairs(self, said: Set[str | None]) -> list[NextStep]:
+        """The steps of all nodes that did not get there; a command is said once, at its cause."""
+        steps: dict[str, NextStep] = {}
+        for node in sorted(self._run.nodes.values(), key=lambda node: _waits_for(node) is not None):
+            step = self.of_node(node)
+            if step is not None and step["command"] is not None and step["command"] not in said:
+                steps.setdefault(step["command"], step)
+        found = list(steps.values())
+        if len(found) <= _LISTED:
+            return found
+        rest = _step(f"and {len(found) - _LISTED} more: see `next` of each node in the report")
+        return [*found[:_LISTED], rest]
 
 
 def _because(reason: str) -> str:
@@ -54,70 +176,11 @@ def _kept(node: NodeState) -> str:
     return f", its work is kept on {branch}" if branch else ""
 
 
-def _next_of_completed(run: RunState, node: NodeState) -> NextStep | None:
-    name, status = node.node.id, node.merge_status
-    if node.landed:
-        return None
-    if node.held_command and status is MergeStatus.BLOCKED:
-        return _step(f"{name} is verified and ready to land{_because(node.merge_reason)}", node.held_command)
-    if status in MERGE_DEAD:
-        word = {MergeStatus.CONFLICTED: "does not merge", MergeStatus.FAILED: "was refused by the queue"}
-        what = f"{name} {word.get(status, 'left the queue')}{_because(node.merge_reason)}{_kept(node)}"
-        return _step(f"{what}: do it again{_or_queue(run, node)}", commands.retry(run.run_id, name))
-    if run.finished:
-        return _step(f"{name} waits to land", commands.resume(run.run_id))
-    return None
-
-
-def _or_queue(run: RunState, node: NodeState) -> str:
+def _or_queue(node: NodeState) -> str:
     """The other way out for work that a person can put right."""
-    if node.success is None or node.success.branch is None or run.plan is None:
+    if node.success is None or node.success.branch is None:
         return ""
     return f", or put the branch right and type: {commands.queue_add(node.success.branch)}"
-
-
-def _next_of_skipped(run: RunState, node: NodeState, chronicle: Chronicle) -> NextStep | None:
-    """A node that did not fit the budget needs another one; a condition that does not hold needs nothing."""
-    if not node.by_budget:
-        return None
-    return _step(
-        f"{node.node.id} did not fit the budget{_because(node.reason)}",
-        commands.resume_with_budget(run.run_id, enough_budget(run, chronicle)),
-    )
-
-
-def enough_budget(run: RunState, chronicle: Chronicle) -> MicroUsd:
-    """A limit that holds what is spent, what is reserved and every node that did not fit."""
-    missing = sum(
-        _needed(node, chronicle) for node in run.nodes.values() if node.by_budget or _refused(node, chronicle)
-    )
-    return MicroUsd(max(run.ledger.spent + run.ledger.reserved + missing, run.ledger.limit or ZERO))
-
-
-def _refused(node: NodeState, chronicle: Chronicle) -> bool:
-    return node.node.id in chronicle.refused and node.status is NodeStatus.PENDING
-
-
-def _needed(node: NodeState, chronicle: Chronicle) -> int:
-    refused = chronicle.refused.get(node.node.id)
-    return refused.needed if refused else node.node.est_cost or node.node.max_cost or ZERO
-
-
-def _next_behind(run: RunState, node: NodeState, chronicle: Chronicle) -> NextStep:
-    """Name the first cause: what is done about that frees the rest."""
-    cause = root_cause(run, node)
-    step = next_of_node(run, cause, chronicle) if cause is not node else None
-    text = f"{node.node.id} goes on after {cause.node.id}" if step else f"{node.node.id} is not done"
-    return _step(text, step["command"] if step else commands.resume(run.run_id))
-
-
-def root_cause(run: RunState, node: NodeState) -> NodeState:
-    """The node at the start of a chain of nodes that wait for one another; itself when it waits for none."""
-    seen: set[NodeId] = set()
-    while (before := _waits_for(node)) is not None and before not in seen:
-        seen.add(before)
-        node = run.nodes[before]
-    return node
 
 
 def _waits_for(node: NodeState) -> NodeId | None:
@@ -127,69 +190,6 @@ def _waits_for(node: NodeState) -> NodeId | None:
         named = [dep for dep in node.node.deps if dep in node.open_edges]
         return named[0] if named else min(node.open_edges)
     return None
-
-
-# --- the run ------------------------------------------------------------------------------------------------
-
-
-def next_of_run(run: RunState, chronicle: Chronicle, *, alive: bool = True) -> list[NextStep]:
-    """What comes next, the most urgent first; never empty.
-
-    `alive`: whether a process has the run in hand. Only the caller can know.
-    """
-    asked = _consents(run)
-    halted = chronicle.halted
-    steps = [_step(f"the queue halted: {halted.reason}. {halted.hint}")] if halted else []
-    if run.finished is None:
-        return steps + asked + _going_on(run, alive=alive)
-    steps += asked + _repairs(run, chronicle)
-    if run.status in (RunStatus.CANCELLED, RunStatus.BUDGET_STOPPED, RunStatus.WAITING) and not steps:
-        steps.append(_step("take the run up again", commands.resume(run.run_id)))
-    return [*steps, _step("read the whole report", commands.report(run.run_id))]
-
-
-def _consents(run: RunState) -> list[NextStep]:
-    asking = [node for node in run.nodes.values() if node.requested]
-    steps = []
-    for node in asking[:_LISTED]:
-        what = "start" if "before" in node.requested else "land"
-        text = f"{node.node.id} asks for your approval to {what}"
-        steps.append(_step(text, commands.approve(run.run_id, node.node.id)))
-        steps.append(_step("or refuse it", commands.reject(run.run_id, node.node.id)))
-    return steps
-
-
-def _going_on(run: RunState, *, alive: bool) -> list[NextStep]:
-    if not alive:
-        return [_step("no process has this run in hand: take it up again", commands.resume(run.run_id))]
-    if run.cancelling is not None:
-        return [_step("the run is being cancelled: running attempts are ended")]
-    if run.paused:
-        return [_step("the run is paused: running attempts finish", commands.unpause(run.run_id))]
-    running, ready = len(run.frontier.running), len(run.frontier.ready())
-    landing = sum(1 for node in run.nodes.values() if node.status is NodeStatus.COMPLETED and not node.landed)
-    text = f"{running} running, {ready} ready to start, {landing} on the way to land; nothing to type"
-    return [_step(text), _step("or look on", commands.watch(run.run_id))]
-
-
-def _repairs(run: RunState, chronicle: Chronicle) -> list[NextStep]:
-    """The steps of all nodes that did not get there; a command is said once, at its cause."""
-    steps: dict[str, NextStep] = {}
-    for node in _causes_first(run):
-        if node.requested:
-            continue
-        step = next_of_node(run, node, chronicle)
-        if step is not None and step["command"] is not None:
-            steps.setdefault(step["command"], step)
-    found = list(steps.values())
-    if len(found) > _LISTED:
-        rest = _step(f"and {len(found) - _LISTED} more: see `next` of each node in the report")
-        return [*found[:_LISTED], rest]
-    return found
-
-
-def _causes_first(run: RunState) -> Iterable[NodeState]:
-    return sorted(run.nodes.values(), key=lambda node: _waits_for(node) is not None)
 
 
 def budget_line(run: RunState) -> str:

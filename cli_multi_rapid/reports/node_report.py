@@ -4,11 +4,11 @@ from datetime import datetime
 
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.money import to_usd
-from cli_multi_rapid.core.node_state import Attempt, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import Attempt, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.chronicle import Chronicle, Span
 from cli_multi_rapid.reports.document import AttemptReport, FileReport, NodeReport, WaitReport
-from cli_multi_rapid.reports.next_step import next_of_node
+from cli_multi_rapid.reports.next_step import Advice
 from cli_multi_rapid.reports.times import iso, iso_or_none, minutes
 from cli_multi_rapid.reports.waits import Wait, waits_of
 
@@ -26,13 +26,16 @@ def usage_of(node: NodeState, attempt: Attempt, chronicle: Chronicle) -> Usage:
     return settled.usage if settled else attempt.usage
 
 
-def node_report(run: RunState, node: NodeState, chronicle: Chronicle, now: datetime) -> NodeReport:
+def node_report(
+    run: RunState, node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime
+) -> NodeReport:
     """All that the report says of a node."""
     attempts = [_attempt_report(node, attempt, chronicle, now) for attempt in node.attempts]
     spans = [attempt_span(attempt, chronicle) for attempt in node.attempts]
     usages = [usage_of(node, attempt, chronicle) for attempt in node.attempts]
     start = spans[0].start if spans else None
     end = spans[-1].end if spans and node.status is not NodeStatus.RUNNING else None
+    ejected = chronicle.ejected.get(node.entry_id) if node.entry_id else None
     blocked = node.shown_status is NodeStatus.BLOCKED
     files = node.success.files if node.success else ()
     return NodeReport(
@@ -47,6 +50,9 @@ def node_report(run: RunState, node: NodeState, chronicle: Chronicle, now: datet
         failure=node.failure,
         merge_status=node.merge_status,
         merge_reason=node.merge_reason,
+        merge_files=list(node.merge_files) if node.merge_status is MergeStatus.CONFLICTED else [],
+        merge_log=ejected.log if ejected else "",
+        merge_evidence=ejected.evidence if ejected else "",
         blocked_by=node.blocked_by if blocked else None,
         branch=_branch_of(node),
         commit=node.head or _last_commit(node, chronicle),
@@ -61,7 +67,7 @@ def node_report(run: RunState, node: NodeState, chronicle: Chronicle, now: datet
         files=[FileReport(path=f.path, status=f.status, added=f.added, removed=f.removed) for f in files],
         warnings=list(node.success.warnings) if node.success else [],
         waits=[_wait_report(wait, now) for wait in waits_of(run, node, chronicle, now)],
-        next=next_of_node(run, node, chronicle),
+        next=advice.of_node(node),
     )
 
 

@@ -19,7 +19,7 @@ from cli_multi_rapid.reports.document import (
     RunReport,
 )
 from cli_multi_rapid.reports.efficiency import efficiency_of
-from cli_multi_rapid.reports.next_step import next_of_run
+from cli_multi_rapid.reports.next_step import Advice
 from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.quality import quality_of
 from cli_multi_rapid.reports.times import iso, iso_or_none, minutes
@@ -39,6 +39,7 @@ def run_report(
     whether a process has the run in hand; it matters only for what comes next.
     """
     chronicle = read_chronicle(events)
+    advice = Advice(state, chronicle)
     created = state.created_at or (events[0].time if events else now)
     plan, started = state.plan, state.started
     return RunReport(
@@ -58,7 +59,7 @@ def run_report(
         completed_at=iso_or_none(state.finished_at),
         reported_at=iso(now),
         total_duration_min=minutes(((state.finished_at or now) - created).total_seconds()),
-        nodes=[node_report(state, node, chronicle, now) for node in state.nodes.values()],
+        nodes=[node_report(state, node, chronicle, advice, now) for node in state.nodes.values()],
         cost_summary=cost_summary(state, chronicle),
         parallel_efficiency=efficiency_of(state, chronicle, now),
         merge_summary=merge_summary(state, chronicle),
@@ -66,7 +67,7 @@ def run_report(
         checks=[_check_report(check, state, now) for check in chronicle.checks],
         landings=[_landing_report(landing, state) for landing in chronicle.landings],
         implied_edges=implied_edges(state),
-        next=next_of_run(state, chronicle, alive=alive),
+        next=advice.of_run(alive=alive),
         artifacts_generated=list(artifacts),
     )
 

@@ -108,6 +108,5 @@ def _between_attempts(node: NodeState, chronicle: Chronicle) -> Iterator[Wait]:
 
 
 def _in_queue(node: NodeState, chronicle: Chronicle) -> Iterator[Wait]:
-    for entry, name in chronicle.nodes_of.items():
-        if name == node.node.id:
-            yield Wait(kind="queue", what="the merge queue", span=chronicle.queued[entry])
+    for entry in chronicle.entries_of.get(node.node.id, ()):
+        yield Wait(kind="queue", what="the merge queue", span=chronicle.queued[entry])

@@ -188,8 +188,8 @@ def done_again() -> History:
 STORIES: Mapping[str, Callable[[], History]] = {
     story.__name__: story
     for story in (
-        running, parallel, success, failed_check, conflict, held, timeout, retried, budget_stop, cancelled, waiting,
-        crashed_and_resumed, done_again,
+        running, parallel, success, failed_check, conflict, held, timeout, retried, budget_stop, cancelled,
+        waiting, crashed_and_resumed, done_again,
     )
 }  # fmt: skip
 """Every story by its name."""

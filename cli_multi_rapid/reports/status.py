@@ -1,0 +1,197 @@
+"""How a run stands, on one screen: its nodes with their reasons, its money, and what comes next."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, TypedDict
+
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.facts import RunStatus
+from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.reports import commands
+from cli_multi_rapid.reports.chronicle import Chronicle, read_chronicle
+from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep
+from cli_multi_rapid.reports.next_step import Advice, budget_line
+from cli_multi_rapid.reports.node_report import attempt_span, reason_of, usage_of
+from cli_multi_rapid.reports.run_report import coordination_id, cost_summary
+from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.times import iso, iso_or_none, span
+from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
+
+_MOST_LINES: Final = 60
+"""A larger run shows the nodes that are not done yet first, and counts the rest."""
+
+
+class NodeLine(TypedDict):
+    """One node of the status."""
+
+    node_id: str
+    label: str
+    tool: str
+    status: str
+    merge_status: str | None
+    reason: str
+    attempts: int
+    seconds: float
+    cost_usd: float
+    next: NextStep | None
+
+
+class StatusDocument(TypedDict):
+    """The status as JSON. `counts` has every node status that occurs, and `landed`."""
+
+    schema_version: int
+    run_id: str
+    coordination_id: str
+    plan_id: str
+    workflow_name: str
+    status: str
+    exit_code: int | None
+    reason: str
+    alive: bool
+    paused: bool
+    target: str | None
+    workers: int | None
+    created_at: str | None
+    updated_at: str | None
+    completed_at: str | None
+    last_seq: int
+    counts: dict[str, int]
+    nodes: list[NodeLine]
+    cost_summary: CostSummary
+    next: list[NextStep]
+
+
+def status_document(
+    state: RunState, events: Sequence[Event], *, now: datetime, alive: bool = True
+) -> StatusDocument:
+    """The status at `now`. `alive`: whether a process has the run in hand; only the caller can know."""
+    chronicle = read_chronicle(events)
+    advice = Advice(state, chronicle)
+    finished = state.finished
+    following = advice.of_run(alive=alive)
+    if finished:
+        following.append(NextStep(text="read the whole report", command=commands.report(state.run_id)))
+    return StatusDocument(
+        schema_version=SCHEMA_VERSION,
+        run_id=state.run_id,
+        coordination_id=coordination_id(state, events),
+        plan_id=state.plan.plan_id if state.plan else "",
+        workflow_name=state.plan.name if state.plan else "",
+        status=state.status,
+        exit_code=finished.exit_code if finished else None,
+        reason=finished.reason if finished else state.cancelling or "",
+        alive=alive and finished is None,
+        paused=state.paused,
+        target=state.started.target if state.started else None,
+        workers=state.started.workers if state.started else None,
+        created_at=iso_or_none(state.created_at),
+        updated_at=iso_or_none(state.updated_at),
+        completed_at=iso_or_none(state.finished_at),
+        last_seq=state.seq,
+        counts=counts_of(state),
+        nodes=[_node_line(node, chronicle, advice, now) for node in state.nodes.values()],
+        cost_summary=cost_summary(state, chronicle),
+        next=following,
+    )
+
+
+def counts_of(state: RunState) -> dict[str, int]:
+    """How many nodes have each status, and how many have landed."""
+    counts: dict[str, int] = {}
+    for node in state.nodes.values():
+        counts[node.shown_status] = counts.get(node.shown_status, 0) + 1
+    counts["landed"] = sum(1 for node in state.nodes.values() if node.merge_status is MergeStatus.MERGED)
+    return counts
+
+
+def _node_line(node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime) -> NodeLine:
+    spans = (attempt_span(attempt, chronicle) for attempt in node.attempts)
+    cost = sum(usage_of(node, attempt, chronicle).cost for attempt in node.attempts)
+    return NodeLine(
+        node_id=node.node.id,
+        label=node.node.label,
+        tool=node.attempts[-1].tool if node.attempts else node.node.tool,
+        status=node.shown_status,
+        merge_status=node.merge_status,
+        reason=reason_of(node),
+        attempts=len(node.attempts),
+        seconds=round(sum(span.seconds(now) for span in spans), 3),
+        cost_usd=cost / 1_000_000,
+        next=advice.of_node(node),
+    )
+
+
+# --- the text -----------------------------------------------------------------------------------------------
+
+
+def status_text(
+    state: RunState, events: Sequence[Event], *, now: datetime, alive: bool = True, width: int = 110
+) -> str:
+    """The status for a terminal of some width; plain text without colours."""
+    document = status_document(state, events, now=now, alive=alive)
+    lines = [*_head(document, state, now), "", *_node_lines(document["nodes"], width), ""]
+    return "\n".join([*lines, *next_lines(document["next"])]) + "\n"
+
+
+def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]:
+    word = document["status"]
+    if word == RunStatus.RUNNING and not document["alive"]:
+        word += " (but no process has it in hand)"
+    elif document["paused"]:
+        word += " (paused)"
+    lines = [f"{document['run_id']}  {one_line(document['workflow_name'])}  {word}"]
+    if document["reason"]:
+        lines.append(f"  {one_line(document['reason'], 200)}")
+    if state.created_at is not None:
+        end = state.finished_at or now
+        took = span((end - state.created_at).total_seconds())
+        began = iso(state.created_at.replace(microsecond=0))
+        lines.append(
+            f"  began {began}, {'took' if state.finished_at else 'for'} {took}, target {document['target']}"
+        )
+    counts = ", ".join(f"{count} {name}" for name, count in document["counts"].items() if count)
+    lines.append(f"  {len(state.nodes)} nodes: {counts or 'none'}")
+    return [*lines, f"  budget: {budget_line(state)}"]
+
+
+def _node_lines(nodes: Sequence[NodeLine], width: int) -> list[str]:
+    shown = nodes if len(nodes) <= _MOST_LINES else _most_telling(nodes)
+    names = min(30, max((len(node["node_id"]) for node in shown), default=0))
+    tools = min(12, max((len(node["tool"]) for node in shown), default=0))
+    lines = [_node_text(node, names, tools)[: max(40, width)].rstrip() for node in shown]
+    rest = len(nodes) - len(shown)
+    return [*lines, f"  and {rest} more nodes: see --format json"] if rest else lines
+
+
+def _most_telling(nodes: Sequence[NodeLine]) -> list[NodeLine]:
+    """What runs or needs somebody first, then what is still to come, then what is done; plan order in each."""
+
+    def rank(node: NodeLine) -> int:
+        if node["status"] in (NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.FAILED):
+            return 0
+        if node["status"] == NodeStatus.COMPLETED:
+            return 3 if node["merge_status"] in (None, MergeStatus.MERGED) else 1
+        return 2
+
+    return sorted(nodes, key=rank)[:_MOST_LINES]
+
+
+def _node_text(node: NodeLine, names: int, tools: int) -> str:
+    sign = PAINTS[tone_of_node(node["status"], node["merge_status"])].sign
+    standing = " ".join(word for word in (node["status"], node["merge_status"]) if word)
+    took = span(node["seconds"]) if node["attempts"] else ""
+    tries = f" (try {node['attempts']})" if node["attempts"] > 1 else ""
+    cost = f" ${node['cost_usd']:.2f}" if node["cost_usd"] else ""
+    name, text = one_line(node["node_id"], names), one_line(node["reason"]) or one_line(node["label"])
+    return f"  {sign} {name:{names}}  {standing:20} {node['tool']:{tools}} {took:>11}{cost}{tries}  {text}"
+
+
+def next_lines(steps: Iterable[NextStep]) -> list[str]:
+    """`next: …` with the command on a line of its own, ready to be copied."""
+    lines = []
+    for number, step in enumerate(steps):
+        lines.append(f"{'next: ' if number == 0 else '      '}{one_line(step['text'])}")
+        if step["command"]:
+            lines.append(f"        {step['command']}")
+    return lines
