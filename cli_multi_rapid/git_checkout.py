@@ -6,14 +6,17 @@ reverted) and never stash or reset: git refuses by itself when a staged, unstage
 is in the way.
 """
 
+import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli_multi_rapid.core.ids import Branch, Commit
-from cli_multi_rapid.git_command import Git
+from cli_multi_rapid.git_command import Git, joined, split
+from cli_multi_rapid.git_history import GITLINK, SYMLINK, FileChange, changes, read_blobs
 from cli_multi_rapid.git_names import branch_ref
 from cli_multi_rapid.git_refs import read_refs
 
@@ -122,7 +125,7 @@ def fast_forward(
     The person's filters and attributes apply: it is their checkout. Their hooks do not run: a hook that fails
     or asks a question after the files have changed would leave a half landing.
     """
-    own = git.at(git_dir=checkout.git_dir, work_tree=checkout.path, index=checkout.git_dir / "index")
+    own = _in_checkout(git, checkout)
     if _read(checkout.git_dir / "HEAD") != f"ref: {branch_ref(branch)}":
         return FastForwardRefused(reason=f"{checkout.path} no longer has {branch} checked out")
     tip = _tip(git, branch)
@@ -139,6 +142,45 @@ def fast_forward(
         or f"{branch} is at {tip} afterwards",
         files=tuple(re.findall(r"^\t(.+)$", words, re.MULTILINE)),
     )
+
+
+def adopt_written_files(
+    git: Git, checkout: CheckedOut, old: Commit, new: Commit, blockers: tuple[str, ...]
+) -> bool:
+    """Tell the index of files that a killed fast-forward has written already; True when nothing else blocks.
+
+    Such a file holds exactly what `new` has, while nothing about it is staged. No file changes here; with one
+    blocker that somebody edited, the index does not change either.
+    """
+    own = _in_checkout(git, checkout)
+    staged = set(split(own.tell("diff-index", "--cached", "--name-only", "-z", old).stdout))
+    written = [
+        change
+        for change in changes(git, old, new)
+        if change.path not in staged and _holds(own, checkout.path / change.path, change)
+    ]
+    if not blockers or not set(blockers) <= {change.path for change in written}:
+        return False
+    entries = joined(f"{change.mode:o} {change.blob}\t{change.path}" for change in written)
+    return own.ask("update-index", "-z", "--index-info", stdin=entries).ok
+
+
+def _holds(own: Git, path: Path, change: FileChange) -> bool:
+    """Whether a file on disk is what the change makes of it."""
+    try:
+        kind = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if stat.S_ISLNK(kind) and change.mode == SYMLINK:
+        return [os.fsencode(path.readlink())] == read_blobs(own, [change.blob])
+    if not stat.S_ISREG(kind) or change.mode in {SYMLINK, GITLINK}:
+        return False
+    named = own.ask("hash-object", f"--path={change.path}", "--", str(path))
+    return named.ok and named.text == change.blob
+
+
+def _in_checkout(git: Git, checkout: CheckedOut) -> Git:
+    return git.at(git_dir=checkout.git_dir, work_tree=checkout.path, index=checkout.git_dir / "index")
 
 
 def _merge(own: Git, new: Commit) -> str:

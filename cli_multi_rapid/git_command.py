@@ -85,7 +85,11 @@ class Git:
 
     def for_slot(self, *, work_tree: Path, index: Path) -> "Git":
         """The same git for a folder that an agent may have written to."""
-        return replace(self, work_tree=work_tree, index=index, settings=SAFE_SETTINGS + SLOT_SETTINGS)
+        return replace(self, work_tree=work_tree, index=index).with_settings(*SLOT_SETTINGS)
+
+    def with_settings(self, *settings: str) -> "Git":
+        """The same git with more `name=value` settings; the last one of a name counts."""
+        return replace(self, settings=self.settings + settings)
 
     def ask(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Completed:
         """Run a git command and return what it said, whatever its return code."""

@@ -26,7 +26,9 @@ from cli_multi_rapid.git_checkout import (
     Busy,
     CheckedOut,
     FastForwarded,
+    FastForwardRefused,
     NotCheckedOut,
+    adopt_written_files,
     checkout_of,
     fast_forward,
 )
@@ -212,6 +214,9 @@ def _step_forward(
     if isinstance(marked, RefsRefused):
         return _lost(site.git, request, marked, by_hand)
     stepped = fast_forward(site.git, checkout, request.target, request.expected, request.new)
+    # With markers from before, a killed landing may have come as far as the files.
+    if refs.markers and isinstance(stepped, FastForwardRefused) and _adopt(site, request, checkout, stepped):
+        stepped = fast_forward(site.git, checkout, request.target, request.expected, request.new)
     if isinstance(stepped, FastForwarded):
         return Landed(commit=request.new, checkout=checkout.path)
     tip = _read(site.git, request).tip
@@ -222,6 +227,12 @@ def _step_forward(
     if tip != request.expected:
         return TargetMoved(actual=tip)
     return LandingRefused(reason=stepped.reason, command=by_hand, files=stepped.files)
+
+
+def _adopt(
+    site: LandingSite, request: LandingRequest, checkout: CheckedOut, refused: FastForwardRefused
+) -> bool:
+    return adopt_written_files(site.git, checkout, request.expected, request.new, refused.files)
 
 
 def _marking(request: LandingRequest, refs: _Refs) -> list[RefChange | RefUnchanged]:

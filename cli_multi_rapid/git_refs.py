@@ -117,7 +117,7 @@ def _refused(words: str) -> RefsRefused:
 def read_refs(git: Git, *prefixes: str) -> Mapping[str, Commit]:
     """The refs with these full names or below these folders, each with the commit that it means."""
     for prefix in prefixes:
-        checked_ref(prefix.removesuffix("/"))
+        checked_ref(prefix + "x" if prefix.endswith("/") else prefix)
     form = "%(objectname)%00%(*objectname)%00%(refname)"
     listing = git.tell("for-each-ref", f"--format={form}", "--", *prefixes).text
     lines = (line.split("\0") for line in listing.split("\n") if line)

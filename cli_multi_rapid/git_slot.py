@@ -59,6 +59,13 @@ def sweep(git: Git, files: SlotFiles) -> bool:
     return ours.ask("clean", "-ffdxq").ok
 
 
+def modified(git: Git, files: SlotFiles) -> tuple[str, ...]:
+    """The tracked files that no longer are what the slot was filled with. New files do not count."""
+    ours = git.for_slot(work_tree=files.work_tree, index=files.index)
+    done = ours.tell("diff", "--name-only", "-z", "--no-ext-diff", "--no-textconv", "--ignore-submodules")
+    return tuple(split(done.stdout))
+
+
 def freeze_gitlinks(git: Git, files: SlotFiles) -> tuple[Gitlink, ...]:
     """Keep git out of the submodules, and return them.
 

@@ -1,0 +1,108 @@
+"""Pushing with leases: all or none, never by force."""
+
+from pathlib import Path
+
+import pytest
+
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.ids import Commit
+from cli_multi_rapid.git import Pushed, PushRefused, RefChange, Repository, open_repository
+from tests.fakes.repositories import RepositoryBuilder, make_bare_remote, make_repository
+
+MARKER = "refs/cli-orchestrator/landed/run/n"
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> RepositoryBuilder:
+    return make_repository(tmp_path / "r")
+
+
+@pytest.fixture
+def remote(builder: RepositoryBuilder, tmp_path: Path) -> RepositoryBuilder:
+    return make_bare_remote(tmp_path / "remote.git", builder)
+
+
+@pytest.fixture
+def repository(builder: RepositoryBuilder, tmp_path: Path) -> Repository:
+    return open_repository(builder.path, tmp_path / "state")
+
+
+def train(old: Commit, new: Commit) -> list[RefChange]:
+    return [RefChange(ref=MARKER, old=None, new=new), RefChange(ref="refs/heads/main", old=old, new=new)]
+
+
+def test_target_and_marker_arrive_together_and_a_repeated_push_is_fine(
+    repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder
+) -> None:
+    old = builder.head
+    new = builder.commit({"a": "1\n"})
+    assert repository.push("origin", train(old, new)) == Pushed()
+    assert (remote.commit_of("main"), remote.commit_of(MARKER)) == (new, new)
+    assert repository.push("origin", train(old, new)) == Pushed()
+
+
+def test_a_remote_that_moved_gets_nothing(
+    repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder
+) -> None:
+    old = builder.head
+    theirs = builder.commit({"a": "theirs\n"})
+    builder.git("push", "-q", "origin", "main")
+    builder.git("reset", "-q", "--hard", old)
+    new = builder.commit({"a": "ours\n"})
+    outcome = repository.push("origin", train(old, new))
+    assert isinstance(outcome, PushRefused)
+    assert outcome.moved
+    assert "refs/heads/main" in outcome.reason
+    assert remote.commit_of("main") == theirs
+    assert remote.git("for-each-ref", "refs/cli-orchestrator") == ""
+
+
+def test_a_marker_on_the_remote_stops_a_second_landing(
+    repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder
+) -> None:
+    old = builder.head
+    builder.git("push", "-q", "origin", f"{old}:{MARKER}")
+    new = builder.commit({"a": "1\n"})
+    outcome = repository.push("origin", train(old, new))
+    assert isinstance(outcome, PushRefused)
+    assert outcome.moved
+    assert remote.commit_of("main") == old
+
+
+def test_a_hook_of_the_remote_is_quoted(
+    repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder
+) -> None:
+    hook = remote.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho frozen until monday >&2\nexit 1\n")
+    hook.chmod(0o755)
+    old = builder.head
+    outcome = repository.push("origin", train(old, builder.commit({"a": "1\n"})))
+    assert isinstance(outcome, PushRefused)
+    assert not outcome.moved
+    assert "hook declined" in outcome.reason
+    assert "frozen until monday" in outcome.details
+
+
+def test_a_ref_can_be_deleted_on_the_remote(
+    repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder
+) -> None:
+    builder.git("push", "-q", "origin", "main:refs/heads/lane")
+    assert (
+        repository.push("origin", [RefChange(ref="refs/heads/lane", old=builder.head, new=None)]) == Pushed()
+    )
+    assert remote.git("for-each-ref", "refs/heads/lane") == ""
+
+
+def test_a_remote_that_is_not_there_is_refused_with_gits_words(
+    repository: Repository, builder: RepositoryBuilder
+) -> None:
+    outcome = repository.push("nowhere", train(builder.head, builder.head))
+    assert isinstance(outcome, PushRefused)
+    assert "nowhere" in outcome.details
+
+
+@pytest.mark.parametrize("name", ["", "--receive-pack=touch /tmp/x"])
+def test_a_remote_is_never_an_option(repository: Repository, builder: RepositoryBuilder, name: str) -> None:
+    with pytest.raises(UserError, match="name of a remote"):
+        repository.push(name, train(builder.head, builder.head))
