@@ -7,6 +7,7 @@ from typing import Final
 
 from cli_multi_rapid.adapters.ending import (
     LONGEST_REASON,
+    LONGEST_SESSION,
     LONGEST_SUMMARY,
     clip,
     describe_exit,
@@ -41,7 +42,6 @@ _READERS: Final[Mapping[OutputFormat, Callable[[str], Output]]] = {
     OutputFormat.JSON: read_json,
     OutputFormat.JSONL: read_jsonl,
 }
-_LONGEST_SESSION: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class CommandAdapter:
             model=brief.node.model,
             source="none" if cost is None else "tool",
         )
-        session = clip(as_text(found.get("session", ())), _LONGEST_SESSION)
+        session = clip(as_text(found.get("session", ())), LONGEST_SESSION)
         return Findings(
             output=output,
             result=found.get("result", ()),

@@ -7,6 +7,7 @@ from cli_multi_rapid.redaction import printable
 
 LONGEST_SUMMARY: Final = 2000
 LONGEST_REASON: Final = 500
+LONGEST_SESSION: Final = 200
 _TAIL: Final = 16 * 1024
 """Bytes of output that are looked at for a summary."""
 

@@ -2,6 +2,7 @@
 
 from cli_multi_rapid.adapters.ending import (
     LONGEST_REASON,
+    LONGEST_SESSION,
     LONGEST_SUMMARY,
     clip,
     describe_exit,
@@ -42,12 +43,12 @@ def read_record(output: bytes, exit_code: int | None) -> ToolReading:
             ok=True,
             summary=clip(record.result, LONGEST_SUMMARY),
             usage=record.usage,
-            session_id=record.session_id,
+            session_id=clip(record.session_id or "", LONGEST_SESSION) or None,
         )
     return ToolReading(
         ok=False,
         failure=record.failure or failure,
         reason=clip(record.error or describe_exit(exit_code), LONGEST_REASON),
         usage=record.usage,
-        session_id=record.session_id,
+        session_id=clip(record.session_id or "", LONGEST_SESSION) or None,
     )

@@ -137,6 +137,20 @@ def test_a_missing_result_is_a_failure_whatever_the_exit_code_says(output: str) 
     assert (answer.ok, answer.reason) == (False, "ended without a result (exit code 0)")
 
 
+def test_json_without_a_rule_for_the_result_must_at_least_be_there() -> None:
+    rules = ReadRules(format=OutputFormat.JSONL, tokens="usage", cost="usd")
+    assert reading(rules, '{"usage": {"odd": 1}, "usd": [1]}\ndone\n').summary.endswith("done")
+    assert reading(rules, "no json").reason == "ended without any JSON (exit code 0)"
+
+
+def test_an_error_may_be_a_list_or_an_object() -> None:
+    rules = ReadRules(format=OutputFormat.JSON, error="errors")
+    assert reading(rules, '{"errors": ["a", "b"]}').reason == "a; b"
+    assert reading(rules, '{"errors": {"code": 7}}').reason == '{"code": 7}'
+    assert reading(rules, '{"errors": true}').reason == "the tool reports an error"
+    assert reading(rules, '{"errors": []}').ok
+
+
 def test_json_lines_take_the_last_line_that_has_the_path_and_add_sums() -> None:
     rules = ReadRules(
         format=OutputFormat.JSONL,

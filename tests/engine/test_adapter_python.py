@@ -64,6 +64,16 @@ def test_what_the_function_returns_is_the_summary(world: AdapterWorld) -> None:
     assert call(world, "job:nothing").reading.ok
 
 
+def test_a_long_text_is_cut_so_that_the_record_survives_in_the_tail_of_the_output(
+    world: AdapterWorld,
+) -> None:
+    (world.slot / "long.py").write_text("def run():\n    return '\\u2603' * 200_000\n")
+    attempt = call(world, "long:run")
+    assert attempt.reading.ok
+    assert len(attempt.output) < 32 * 1024
+    assert attempt.reading.summary.endswith("…")
+
+
 def test_an_exception_is_a_failure_with_a_short_traceback_of_the_users_code(world: AdapterWorld) -> None:
     attempt = call(world, "job:deep")
     assert attempt.exit_code == 1
