@@ -12,8 +12,8 @@ from cli_multi_rapid.core.money import ZERO, MicroUsd
 
 _START: Final = b'{"type": "result"'
 _LONGEST_RESULT: Final = 4 * 1024
-"""Characters. A record of two such texts, each character escaped, still fits into the tail of an output that the
-supervisor keeps (64 KiB); a record that was cut would count as missing."""
+"""Characters. A record of two such texts, each character escaped, still fits into the tail of an output that
+the supervisor keeps (64 KiB); a record that was cut would count as missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
