@@ -28,7 +28,7 @@ from cli_multi_rapid.git_agent import (
 from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.git_merge import Identity
 from cli_multi_rapid.git_names import branch_ref, is_inside
-from cli_multi_rapid.git_slot import SlotFiles, StagingRefused, fill, freeze_gitlinks, stage, sweep
+from cli_multi_rapid.git_slot import SlotFiles, StagingRefused, fill, freeze_gitlinks, modified, stage, sweep
 from cli_multi_rapid.git_snapshot import (
     NothingChanged,
     Snapshot,
@@ -213,6 +213,10 @@ class Worktrees:
             ignores_case=self._repository.ignores_case(),
         )
         return take_snapshot(self._git, order)
+
+    def modified(self, slot: Slot) -> tuple[str, ...]:
+        """The tracked files that differ from the slot's base; caches and other new files do not count."""
+        return modified(self._git, self._files(slot.name))
 
     def seal(
         self, slot: Slot, snapshot: Snapshot, lane: Branch, *, replacing: Commit | None = None

@@ -15,8 +15,8 @@ DEFAULT_NODE_LIMIT = MicroUsd(2_000_000)
 class BudgetRules:
     """Limits beside the run's own. Percentages are of the run's limit."""
 
-    warn_pct: int = 80
-    halt_pct: int = 95
+    warn_pct: float = 80.0
+    halt_pct: float = 95.0
     node_limit: MicroUsd = DEFAULT_NODE_LIMIT
     day_limit: MicroUsd | None = None
     day_spent: MicroUsd = ZERO

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from cli_multi_rapid.core.facts import Payload, Verdict
-from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, NodeId, RunId, Tree
+from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, NodeId, RunId, Tree
 from cli_multi_rapid.core.plan import CheckSpec
 
 
@@ -113,7 +113,8 @@ class MergeLanding(Payload):
     commit: Commit
     tree: Tree
     markers: tuple[str, ...]
-    verdicts: tuple[EventId, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    """The keys of the passing verdicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeLanding,
     MergeMissed,
     MergeResealed,
+    MergeResumed,
 )
 from cli_multi_rapid.core.node_events import (
     ContextInjected,
@@ -301,6 +302,12 @@ class RunState:
             if state is not None:
                 state.held_command = data.command
 
+    def _merge_resumed(self, event: Event, data: MergeResumed) -> None:
+        for entry_id, node_id in self.entries.items():
+            if self.nodes[node_id].held_command:
+                self.nodes[node_id].held_command = ""
+                self._set_merge(entry_id, MergeStatus.QUEUED)
+
     def _merge_resealed(self, event: Event, data: MergeResealed) -> None:
         node_id = self.entries.get(data.entry_id)
         if node_id is not None:
@@ -352,6 +359,7 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     MergeLanded: RunState._merge_landed,
     MergeMissed: RunState._merge_missed,
     MergeHeld: RunState._merge_held,
+    MergeResumed: RunState._merge_resumed,
     MergeResealed: RunState._merge_resealed,
     MergeConflicted: RunState._merge_conflicted,
     MergeFailed: RunState._merge_failed,

@@ -1,0 +1,1 @@
+"""The imperative shell: turns intents into effects and outcomes into events."""

@@ -1,0 +1,106 @@
+"""Carries out one check on the exact tree of a candidate, in a pooled worktree."""
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.merge_events import CheckFinished
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.process import supervise
+from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
+from cli_multi_rapid.redaction import Redactor
+from cli_multi_rapid.worktrees import Slot, Worktrees
+
+CHECK_SLOTS = "check-"
+"""How the names of the checkers' slots begin."""
+
+_EVIDENCE_CHARACTERS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckJob:
+    """A check to carry out on the tree of a commit."""
+
+    check: CheckSpec
+    commit: Commit
+    tree: Tree
+    key: str
+    entries: tuple[EntryId, ...]
+    log: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckRunner:
+    """Runs checks; safe to call from several threads."""
+
+    worktrees: Worktrees
+    environment: Mapping[str, str]
+    redactor: Redactor
+    marker: str
+    """The beginning of the marker that every checker's process carries."""
+    _serial: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, job: CheckJob, cancel: CancelToken) -> CheckFinished:
+        """The verdict on the tree. Raises only for faults of the machine, never for what a check does."""
+        with self._lock:
+            self._serial += 1
+            name = f"{CHECK_SLOTS}{os.getpid()}-{self._serial}"
+        slot = self.worktrees.open(name, job.commit)
+        try:
+            ended = supervise(
+                job.check.argv or ("sh", "-c", job.check.run or ""),
+                cwd=slot.path,
+                env={**self.environment, **job.check.env},
+                marker=f"{self.marker}/{job.check.id}",
+                log=job.log,
+                redactor=self.redactor,
+                supervision=Supervision(timeout_s=job.check.timeout_s),
+                cancel=cancel,
+            )
+            verdict, reason = self._judge(job.check, ended, slot)
+        finally:
+            self.worktrees.release(slot)
+        evidence = "" if verdict is Verdict.PASSED else ended.output.decode("utf-8", "replace")
+        return CheckFinished(
+            check=job.check.id,
+            tree=job.tree,
+            key=job.key,
+            verdict=verdict,
+            reason=reason,
+            exit_code=ended.code,
+            duration_s=round(ended.duration_s, 3),
+            log=str(job.log),
+            evidence=evidence[-_EVIDENCE_CHARACTERS:],
+            entries=job.entries,
+        )
+
+    def _judge(self, check: CheckSpec, ended: Exit, slot: Slot) -> tuple[Verdict, str]:
+        program = check.argv[0] if check.argv else "sh"
+        match ended.outcome:
+            case ExitOutcome.NOT_FOUND:
+                hint = f"install {program}, or set checks.{check.id}.argv in config/orchestrator.yaml"
+                return Verdict.FAILED, f"{ended.problem}; {hint}"
+            case ExitOutcome.TIMED_OUT:
+                return Verdict.TIMED_OUT, f"{check.id} did not end within {check.timeout_s:g} s"
+            case ExitOutcome.CANCELLED:
+                return Verdict.ERROR, f"{check.id} was stopped: {ended.problem}"
+            case ExitOutcome.SIGNALLED:
+                return Verdict.ERROR, f"{check.id} died from signal {ended.signal}"
+            case ExitOutcome.EXITED:
+                return self._judge_exit(check, ended, slot)
+
+    def _judge_exit(self, check: CheckSpec, ended: Exit, slot: Slot) -> tuple[Verdict, str]:
+        if ended.code != 0:
+            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}"
+        if ended.duration_s < check.min_time_s:
+            quick = f"{ended.duration_s:.1f} s, less than min_time_s {check.min_time_s:g}"
+            return Verdict.FAILED, f"{check.id} passed suspiciously quickly: {quick}"
+        changed = self.worktrees.modified(slot)
+        if changed:
+            return Verdict.FAILED, f"{check.id} changed the files that it checks: {', '.join(changed[:5])}"
+        return Verdict.PASSED, ""

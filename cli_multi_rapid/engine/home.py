@@ -1,0 +1,66 @@
+"""Where a repository's `state/` and `artifacts/` are, and what lies in them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.ids import NodeId, RunId
+
+_IGNORE = "# Written by cli-orchestrator: nothing in here belongs to the repository.\n*\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The folder that holds `state/` and `artifacts/`: the repository's root, or another one by choice."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Event log, locks, worktrees."""
+        return self.root / "state"
+
+    @property
+    def artifacts(self) -> Path:
+        """Plans, logs, reports."""
+        return self.root / "artifacts"
+
+    @property
+    def database(self) -> Path:
+        """The event log."""
+        return self.state / "orchestrator.db"
+
+    @property
+    def plans(self) -> Path:
+        """Saved plans."""
+        return self.artifacts / "plans"
+
+    def report(self, run_id: RunId) -> Path:
+        """The report of a run."""
+        return self.artifacts / "reports" / f"{run_id}_report.json"
+
+    def verification(self, run_id: RunId) -> Path:
+        """The verification report of a run."""
+        return self.artifacts / "verification" / f"{run_id}.json"
+
+    def logs(self, run_id: RunId) -> Path:
+        """The folder of a run's logs."""
+        return self.artifacts / "logs" / run_id
+
+    def attempt_log(self, run_id: RunId, node_id: NodeId, attempt: int) -> Path:
+        """What the tool of one attempt wrote."""
+        return self.logs(run_id) / f"{node_id}.{attempt}.log"
+
+    def prepare(self) -> None:
+        """Make both folders, private to the user and ignored by git. Raises `EnvironmentFault`."""
+        for folder in (self.state, self.artifacts):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                ignore = folder / ".gitignore"
+                if not ignore.exists():
+                    ignore.write_text(_IGNORE, encoding="utf-8")
+            except OSError as error:
+                raise EnvironmentFault(
+                    f"{folder} cannot be written: {error.strerror}",
+                    hint="free the disk, change its permissions, or choose another place with --home DIR",
+                ) from error

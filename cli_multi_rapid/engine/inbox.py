@@ -1,0 +1,62 @@
+"""Where the one deciding thread hears from workers, other processes and signals."""
+
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from cli_multi_rapid.core.facts import Payload
+from cli_multi_rapid.core.ids import NodeId, RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """A worker is done with an attempt: the facts to record, in order."""
+
+    node_id: NodeId
+    attempt: int
+    facts: tuple[Payload, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckEnded:
+    """A checker is done: the facts to record in the queue's stream."""
+
+    key: str
+    facts: tuple[Payload, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """A stream may have news."""
+
+    stream: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """A signal asked us to stop. The second one means: at once."""
+
+    signal_name: str
+
+
+Message = AttemptEnded | CheckEnded | Hint | Interrupted
+
+
+class Inbox:
+    """Messages in order of arrival. `put` may be called from any thread and from a signal handler."""
+
+    def __init__(self) -> None:
+        self._messages: SimpleQueue[Message] = SimpleQueue()
+
+    def put(self, message: Message) -> None:
+        """Leave a message; never waits."""
+        self._messages.put(message)
+
+    def wait(self, timeout_s: float) -> list[Message]:
+        """Every message there is, after waiting for the first one at most this long."""
+        try:
+            messages = [self._messages.get(timeout=timeout_s)]
+        except Empty:
+            return []
+        while not self._messages.empty():
+            messages.append(self._messages.get_nowait())
+        return messages

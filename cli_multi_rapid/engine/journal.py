@@ -1,0 +1,105 @@
+"""One stream, its folded state and the right to write to it."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.events import Event, NewEvent
+from cli_multi_rapid.core.facts import Payload
+from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
+from cli_multi_rapid.ports import Bus, Clock, EventLog, Ids, Lease, StaleWriter
+
+
+class Folded(Protocol):
+    """A state that events add up to."""
+
+    seq: int
+
+    def apply(self, event: Event) -> None:
+        """Fold one event."""
+
+
+S = TypeVar("S", bound=Folded)
+
+
+class Journal(Generic[S]):
+    """Reads a stream into a state and appends facts to it, always in that order."""
+
+    def __init__(
+        self,
+        *,
+        stream: RunId,
+        state: S,
+        log: EventLog,
+        bus: Bus,
+        clock: Clock,
+        ids: Ids,
+        source: str,
+        correlation_id: CorrelationId | None = None,
+    ) -> None:
+        self.stream = stream
+        self.state = state
+        self.lease: Lease | None = None
+        self.observers: list[Callable[[Event], None]] = []
+        self._log = log
+        self._bus = bus
+        self._clock = clock
+        self._ids = ids
+        self._source = source
+        self._correlation_id = correlation_id
+
+    def catch_up(self) -> list[Event]:
+        """Fold what others have appended, and return it."""
+        return self._fold(self._log.read(self.stream, self.state.seq))
+
+    def record(self, *facts: Payload, cause: EventId | None = None) -> list[Event]:
+        """Append facts as the holder of the lease and fold them.
+
+        A command that came in between is folded first; the facts stay true. Raises `EnvironmentFault` when
+        another process holds the lease by now: then nothing was written.
+        """
+        if not facts:
+            return []
+        events = [self._new(fact, cause) for fact in facts]
+        while True:
+            try:
+                appended = self._log.append(
+                    self.stream,
+                    events,
+                    expected_seq=self.state.seq,
+                    fence=self.lease.fence if self.lease else None,
+                )
+            except StaleWriter as stale:
+                if stale.fenced:
+                    raise EnvironmentFault(
+                        f"another process took over {self.stream}; this one stops",
+                        hint="watch it with: cli-orchestrator status",
+                    ) from stale
+                self.catch_up()
+                continue
+            self._fold(appended)
+            self._bus.hint(self.stream)
+            return appended
+
+    def submit(self, fact: Payload) -> Event:
+        """Append a fact without a lease, as people's commands and new entries of a queue are."""
+        (event,) = self._log.append(self.stream, [self._new(fact, None)], expected_seq=None)
+        self._bus.hint(self.stream)
+        return event
+
+    def _new(self, fact: Payload, cause: EventId | None) -> NewEvent:
+        return NewEvent(
+            id=self._ids.event_id(),
+            time=self._clock.now(),
+            source=self._source,
+            data=fact,
+            causation_id=cause,
+            correlation_id=self._correlation_id,
+        )
+
+    def _fold(self, events: Sequence[Event]) -> list[Event]:
+        for event in events:
+            self.state.apply(event)
+            for observe in self.observers:
+                observe(event)
+        return list(events)

@@ -1,0 +1,86 @@
+"""Moves the target to a verified candidate, with the evidence in the log before and after."""
+
+from cli_multi_rapid.core.ids import Branch
+from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeLanding, MergeMissed
+from cli_multi_rapid.core.merge_policy import Land
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.git import (
+    AlreadyLanded,
+    Landed,
+    LandingRefused,
+    LandingRequest,
+    Repository,
+    TargetMoved,
+)
+
+
+def land(journal: Journal[QueueState], repository: Repository, target: Branch, intent: Land) -> None:
+    """Append `merge.landing`, move the refs in one transaction, append what came of it."""
+    entries = [journal.state.entries[entry_id].entry for entry_id in intent.trial.entries]
+    landing = MergeLanding(
+        entries=intent.trial.entries,
+        expected=intent.trial.tip,
+        commit=intent.trial.commit,
+        tree=intent.trial.tree,
+        markers=tuple(entry.marker for entry in entries),
+        verdicts=intent.verdicts,
+    )
+    journal.record(landing)
+    finish_landing(journal, repository, target, landing, recovered=False)
+
+
+def finish_landing(
+    journal: Journal[QueueState],
+    repository: Repository,
+    target: Branch,
+    landing: MergeLanding,
+    *,
+    recovered: bool,
+) -> None:
+    """Do the ref transaction of a recorded landing, or find that it was done, and record the end.
+
+    Safe to call again after a crash at any point: the refs tell what happened.
+    """
+    entries = [journal.state.entries[entry_id].entry for entry_id in landing.entries]
+    request = LandingRequest(
+        target=target,
+        expected=landing.expected,
+        new=landing.commit,
+        markers=landing.markers,
+        update_checkout=all(entry.update_checkout for entry in entries),
+    )
+    match repository.land(request):
+        case Landed():
+            journal.record(
+                MergeLanded(
+                    entries=landing.entries, commit=landing.commit, tree=landing.tree, recovered=recovered
+                )
+            )
+        case TargetMoved() as moved:
+            journal.record(
+                MergeMissed(entries=landing.entries, reason=f"{target} moved to {moved.actual} meanwhile")
+            )
+        case LandingRefused() as refused:
+            journal.record(
+                MergeHeld(
+                    entries=landing.entries,
+                    commit=landing.commit,
+                    reason=refused.reason,
+                    command=refused.command,
+                )
+            )
+        case AlreadyLanded() as already:
+            _record_already_landed(journal, landing, already)
+
+
+def _record_already_landed(
+    journal: Journal[QueueState], landing: MergeLanding, already: AlreadyLanded
+) -> None:
+    """Some members are on the target by another process's hand: they are done, the others start again."""
+    by_marker = dict(zip(landing.markers, landing.entries, strict=True))
+    done = tuple(by_marker[marker] for marker in already.markers if marker in by_marker)
+    journal.record(
+        MergeMissed(entries=landing.entries, reason="a part of it had landed already"),
+        MergeLanded(entries=done, commit=landing.commit, tree=landing.tree, recovered=True),
+    )

@@ -1,0 +1,135 @@
+"""Between a run and the merge queue: entries from sealed nodes, and the end of their branches."""
+
+from cli_multi_rapid.core.facts import Payload
+from cli_multi_rapid.core.ids import Branch, EntryId, NodeId
+from cli_multi_rapid.core.merge_events import (
+    CheckFinished,
+    CheckStarted,
+    MergeApproved,
+    MergeCancelled,
+    MergeChecking,
+    MergeConflicted,
+    MergeEnqueued,
+    MergeEntry,
+    MergeFailed,
+    MergeHalted,
+    MergeHeld,
+    MergeLanded,
+    MergeLanding,
+    MergeMissed,
+    MergeResealed,
+    MergeResumed,
+    MergeSplit,
+)
+from cli_multi_rapid.core.node_state import MergeStatus, NodeState
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.scheduler import needs_consent
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.git import ANY, NotCheckedOut, RefChange, Repository
+
+_OF_ENTRIES = (
+    MergeChecking,
+    MergeSplit,
+    MergeLanding,
+    MergeLanded,
+    MergeMissed,
+    MergeHeld,
+    CheckStarted,
+    CheckFinished,
+)
+_OF_ONE_ENTRY = (MergeApproved, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled)
+
+
+class Lanes:
+    """The lanes of one run."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        template: str,
+        checks: tuple[CheckSpec, ...],
+        update_checkout: bool,
+        push: str | None,
+    ) -> None:
+        self._repository = repository
+        self._template = template
+        self._checks = checks
+        self._update_checkout = update_checkout
+        self._push = push
+        self._tidied: set[NodeId] = set()
+
+    def lane_of(self, state: RunState, node_id: NodeId) -> Branch:
+        """The branch of a node's work; a node that was reset after it had been queued gets another one."""
+        lane = self._template.format(run=state.run_id, node=node_id)
+        times = state.nodes[node_id].entries
+        return Branch(f"{lane}.{times + 1}" if times else lane)
+
+    def entry_of(self, state: RunState, node_id: NodeId) -> MergeEntry:
+        """The merge entry of a node whose work is sealed."""
+        node_state = state.nodes[node_id]
+        done, plan = node_state.success, state.plan
+        if done is None or plan is None or done.commit is None or done.base is None or done.branch is None:
+            raise ValueError(f"{node_id} has no sealed work")
+        suffix = f".{node_state.entries + 1}" if node_state.entries else ""
+        return MergeEntry(
+            id=EntryId(f"{state.run_id}/{node_id}{suffix}"),
+            branch=done.branch,
+            head=done.commit,
+            base=done.base,
+            target=plan.merge_policy.target,
+            priority=node_state.node.priority,
+            deps=self._entries(state, node_state.node.deps),
+            after=self._entries(state, state.frontier.earlier(node_id)),
+            checks=self._checks,
+            marker=f"refs/cli-orchestrator/landed/{state.run_id}/{node_id}",
+            run_id=state.run_id,
+            node_id=node_id,
+            label=node_state.node.label,
+            needs_approval=needs_consent(plan, node_state),
+            update_checkout=self._update_checkout,
+            push=self._push,
+        )
+
+    def _entries(self, state: RunState, node_ids: tuple[NodeId, ...]) -> tuple[EntryId, ...]:
+        """The entries of other nodes whose work is part of a lane, or must land before it."""
+        found = (state.nodes[node_id].entry_id for node_id in node_ids)
+        return tuple(entry_id for entry_id in found if entry_id is not None)
+
+    def concerns(self, state: RunState, fact: Payload) -> bool:
+        """Whether a fact of the queue belongs to this run's story."""
+        if isinstance(fact, MergeEnqueued):
+            return fact.entry.run_id == state.run_id
+        if isinstance(fact, _OF_ENTRIES):
+            return any(entry_id in state.entries for entry_id in fact.entries)
+        if isinstance(fact, _OF_ONE_ENTRY):
+            return fact.entry_id in state.entries
+        return isinstance(fact, MergeHalted | MergeResumed)
+
+    def tidy(self, state: RunState) -> None:
+        """Remove the branches of work that has landed, unless a person has one checked out."""
+        landed = [
+            node
+            for node in state.nodes.values()
+            if node.merge_status is MergeStatus.MERGED and node.node.id not in self._tidied
+        ]
+        if not landed:
+            return
+        present = self._repository.refs(f"refs/heads/{self._prefix(state)}")
+        doomed = [ref for node in landed for ref in self._refs_of(node) if ref in present]
+        free = [ref for ref in doomed if self._is_free(ref)]
+        if free:
+            self._repository.update_refs([RefChange(ref=ref, old=ANY, new=None) for ref in free])
+        self._tidied.update(node.node.id for node in landed)
+
+    def _prefix(self, state: RunState) -> str:
+        """The part of the lanes' name before the node."""
+        return self._template.format(run=state.run_id, node="\0").split("\0")[0].rpartition("/")[0]
+
+    def _refs_of(self, node: NodeState) -> list[str]:
+        branches = [attempt.branch for attempt in node.attempts if attempt.branch]
+        return [f"refs/heads/{branch}" for branch in dict.fromkeys(branches)]
+
+    def _is_free(self, ref: str) -> bool:
+        branch = Branch(ref.removeprefix("refs/heads/"))
+        return isinstance(self._repository.checkout_of(branch), NotCheckedOut)

@@ -1,0 +1,224 @@
+"""The loop of one run: read, decide, act, wait. The only thread that appends to the run's stream."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli_multi_rapid.core import scheduler
+from cli_multi_rapid.core.facts import Payload, RunStatus
+from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.intents import (
+    AskApproval,
+    CancelNode,
+    Enqueue,
+    FailNode,
+    FinishRun,
+    Intent,
+    RefuseForBudget,
+    RetryNode,
+    StartAttempt,
+    StopAttempt,
+    WakeAt,
+    WarnBudget,
+    Withdraw,
+)
+from cli_multi_rapid.core.node_events import (
+    NodeCancelled,
+    NodeFailed,
+    NodeRetryScheduled,
+    NodeSkipped,
+    NodeStarted,
+)
+from cli_multi_rapid.core.run_events import (
+    ApprovalRequested,
+    BudgetHalted,
+    BudgetRefused,
+    BudgetReserved,
+    BudgetWarned,
+    RunFinished,
+)
+from cli_multi_rapid.core.scheduler import Limits
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.commands import answer_commands
+from cli_multi_rapid.engine.dispatcher import Dispatcher
+from cli_multi_rapid.engine.inbox import AttemptEnded, CheckEnded, Hint, Inbox, Interrupted, Message
+from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.lanes import Lanes
+from cli_multi_rapid.engine.merge_queue import MergeQueue
+from cli_multi_rapid.engine.orders import OrderBook
+from cli_multi_rapid.ports import Clock
+
+_NET_S = 2.0
+"""How long the loop sleeps at most: hints are lossy, and a lease may become free."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What the loop acts with."""
+
+    queue: MergeQueue
+    dispatcher: Dispatcher
+    orders: OrderBook
+    lanes: Lanes
+    inbox: Inbox
+    clock: Clock
+
+
+class RunLoop:
+    """Drives a run from where its events stand until it comes to rest."""
+
+    def __init__(self, journal: Journal[RunState], hands: Hands, limits: Callable[[], Limits]) -> None:
+        self._journal = journal
+        self._hands = hands
+        self._limits = limits
+        self._signal: str | None = None
+        self._wake: datetime | None = None
+
+    @property
+    def state(self) -> RunState:
+        """The folded stream of the run."""
+        return self._journal.state
+
+    def run(self) -> RunFinished:
+        """Work until the run is finished, waits for a person, or is interrupted."""
+        while True:
+            self._journal.catch_up()
+            answer_commands(self._journal, self._hands.queue)
+            self._hands.queue.step()
+            self._mirror()
+            finished = self._advance()
+            if finished is not None:
+                return finished
+
+    def _advance(self) -> RunFinished | None:
+        """Act on what follows from the state; wait when nothing does."""
+        if self._signal is not None and not self._hands.dispatcher.busy:
+            return self._finish(RunStatus.CANCELLED, 130, f"interrupted by {self._signal}")
+        intents = [] if self._signal else scheduler.decide(self.state, self._limits(), self._now())
+        self._wake = None
+        acted = False
+        for intent in intents:
+            if isinstance(intent, FinishRun):
+                return self._finish(intent.status, intent.exit_code, intent.reason)
+            acted = self._act(intent) or acted
+        for message in self._hands.inbox.wait(0.0 if acted else self._patience()):
+            self._receive(message)
+        return None
+
+    def _now(self) -> datetime:
+        return self._hands.clock.now()
+
+    def _patience(self) -> float:
+        if self._wake is None:
+            return _NET_S
+        return max(0.0, min(_NET_S, (self._wake - self._now()).total_seconds()))
+
+    def _finish(self, status: RunStatus, exit_code: int, reason: str) -> RunFinished:
+        finished = RunFinished(status=status, exit_code=exit_code, reason=reason)
+        self._journal.record(finished)
+        return finished
+
+    # --- hearing ------------------------------------------------------------------------------------------
+
+    def _receive(self, message: Message) -> None:
+        match message:
+            case AttemptEnded():
+                self._hands.dispatcher.done(message.node_id)
+                self._journal.record(*message.facts)
+            case CheckEnded():
+                self._hands.queue.deliver(message)
+            case Interrupted():
+                self._signal = message.signal_name
+                self._hands.dispatcher.stop_all(f"interrupted by {message.signal_name}")
+            case Hint():
+                pass  # waking up was the point: the log has the news
+
+    def _mirror(self) -> None:
+        """Tell in the run's own stream what the queue did with its work."""
+        for event in self._hands.queue.take_news():
+            if event.id not in self.state.mirrored and self._hands.lanes.concerns(self.state, event.data):
+                self._journal.record(event.data, cause=event.id)
+        self._hands.lanes.tidy(self.state)
+
+    # --- acting -------------------------------------------------------------------------------------------
+
+    def _act(self, intent: Intent) -> bool:
+        """Carry out one intent; whether the state may have moved."""
+        match intent:
+            case StartAttempt():
+                self._start(intent)
+            case StopAttempt():
+                self._hands.dispatcher.stop(intent.node_id, intent.reason)
+                return False
+            case Enqueue():
+                self._hands.queue.enqueue(self._hands.lanes.entry_of(self.state, intent.node_id))
+            case Withdraw():
+                return self._withdraw(intent.node_id, intent.reason)
+            case WakeAt():
+                self._wake = intent.time
+                return False
+            case _:
+                self._journal.record(*self._facts_of(intent))
+        return True
+
+    def _start(self, intent: StartAttempt) -> None:
+        """Record the attempt, with its money, before anything of it exists; then give it to a worker."""
+        order = self._hands.orders.order_for(self.state, intent)
+        facts: list[Payload] = []
+        if intent.reserve:
+            facts.append(
+                BudgetReserved(
+                    node_id=intent.node_id,
+                    attempt=intent.attempt,
+                    amount=intent.reserve,
+                    source=intent.reserve_source,
+                )
+            )
+        facts.append(
+            NodeStarted(
+                node_id=intent.node_id,
+                attempt=intent.attempt,
+                tool=intent.tool,
+                reason=intent.reason,
+                slot=order.slot_name,
+                log=str(order.log),
+            )
+        )
+        self._journal.record(*facts)
+        self._hands.dispatcher.start(order)
+
+    def _withdraw(self, node_id: NodeId, reason: str) -> bool:
+        entry_id = self.state.nodes[node_id].entry_id
+        return entry_id is not None and self._hands.queue.withdraw(entry_id, reason)
+
+    def _facts_of(self, intent: Intent) -> list[Payload]:
+        """The intents that are facts already."""
+        ledger = self.state.ledger
+        match intent:
+            case RetryNode():
+                return [
+                    NodeRetryScheduled(
+                        node_id=intent.node_id,
+                        not_before=intent.not_before,
+                        reason=intent.reason,
+                        tool=intent.tool,
+                    )
+                ]
+            case FailNode():
+                return [NodeFailed(node_id=intent.node_id, failure=intent.failure, reason=intent.reason)]
+            case CancelNode():
+                return [NodeCancelled(node_id=intent.node_id, reason=intent.reason)]
+            case AskApproval():
+                return [ApprovalRequested(node_id=intent.node_id, what=intent.what)]
+            case RefuseForBudget():
+                refused = BudgetRefused(
+                    node_id=intent.node_id,
+                    needed=intent.needed,
+                    available=intent.available,
+                    limit_name=intent.limit_name,
+                )
+                return [refused, NodeSkipped(node_id=intent.node_id, reason=intent.reason, by_budget=True)]
+            case WarnBudget() if ledger.limit is not None:
+                notice = BudgetHalted if intent.halt else BudgetWarned
+                return [notice(spent=ledger.spent, limit=ledger.limit, percent=intent.percent)]
+        return []

@@ -1,0 +1,413 @@
+"""The merge queue of one target at work: candidates, checks, landings, under one lease."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli_multi_rapid.core.errors import OrchestratorError
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, Tree
+from cli_multi_rapid.core.merge_events import (
+    CheckFinished,
+    CheckStarted,
+    MergeApproved,
+    MergeCancelled,
+    MergeChecking,
+    MergeConflicted,
+    MergeEnqueued,
+    MergeEntry,
+    MergeFailed,
+    MergeHalted,
+    MergeResealed,
+    MergeResumed,
+    MergeSplit,
+)
+from cli_multi_rapid.core.merge_policy import (
+    BuildCandidate,
+    CancelEntry,
+    Eject,
+    Halt,
+    Land,
+    QueueIntent,
+    QueueLimits,
+    Reseal,
+    RunChecks,
+    Split,
+    Tip,
+    decide,
+    verdict_key,
+)
+from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.engine.bases import tip_of
+from cli_multi_rapid.engine.candidates import Candidate, build_candidate, find_partner
+from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
+from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
+from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.landing import finish_landing, land
+from cli_multi_rapid.git import ANY, Merged, RefChange, Repository
+from cli_multi_rapid.ports import Clock, Leases
+from cli_multi_rapid.process_terms import CancelToken
+
+_CANDIDATE_REF = "refs/cli-orchestrator/candidate/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTools:
+    """What the queue works with."""
+
+    repository: Repository
+    runner: CheckRunner
+    leases: Leases
+    clock: Clock
+    inbox: Inbox
+    logs: Path
+    """The folder of the checks' logs."""
+
+
+class MergeQueue:
+    """Decides and acts for one target while it holds the lease; follows along while another process does.
+
+    Everything but the checks happens in the thread that calls `step`.
+    """
+
+    def __init__(self, journal: Journal[QueueState], tools: QueueTools, limits: QueueLimits) -> None:
+        self.journal = journal
+        self._tools = tools
+        self._limits = limits
+        self._tip: Tip | None = None
+        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="check")
+        self._in_flight: dict[str, CancelToken] = {}
+        self._news: list[Event] = []
+        journal.observers.append(self._news.append)
+
+    @property
+    def state(self) -> QueueState:
+        """The folded stream of the queue."""
+        return self.journal.state
+
+    @property
+    def target(self) -> Branch:
+        """The branch that this queue lands on."""
+        return self.state.target
+
+    @property
+    def busy(self) -> bool:
+        """Whether checks are running."""
+        return bool(self._in_flight)
+
+    # --- what callers do ----------------------------------------------------------------------------------
+
+    def enqueue(self, entry: MergeEntry) -> Event:
+        """Add an entry; any process may."""
+        return self.journal.submit(MergeEnqueued(entry=entry))
+
+    def withdraw(self, entry_id: EntryId, reason: str) -> bool:
+        """Take an entry out; whether anything was written. Without the lease the holder is asked, once."""
+        entry = self.state.entries.get(entry_id)
+        if entry is None or not entry.open:
+            return False
+        if self.journal.lease is not None:
+            self.journal.record(MergeCancelled(entry_id=entry_id, reason=reason))
+            self._drop_stale_checks()
+            return True
+        return self._ask("withdraw", entry_id, reason)
+
+    def approve(self, entry_id: EntryId, by: str) -> bool:
+        """Record that a person agreed to land an entry, or pass it on to the holder of the lease."""
+        if self.journal.lease is not None:
+            self.journal.record(MergeApproved(entry_id=entry_id, by=by))
+            return True
+        return self._ask("approve", entry_id, "", by=by)
+
+    def _ask(self, command: str, entry_id: EntryId, text: str, by: str = "the run") -> bool:
+        asked = (event.data for event in self.state.unanswered())
+        if any(isinstance(c, CommandGiven) and (c.command, c.entry_id) == (command, entry_id) for c in asked):
+            return False
+        self.journal.submit(CommandGiven(command=command, by=by, entry_id=entry_id, text=text))
+        return True
+
+    def step(self) -> None:
+        """Go as far as possible without waiting. Without the lease, only read."""
+        self.journal.catch_up()
+        if not self._take_lease():
+            return
+        self._answer_commands()
+        while self.state.open and self.state.halted is None:
+            intents = decide(self.state, self._read_tip(), self._limits, self._tools.clock.now())
+            if not [intent for intent in intents if self._perform(intent)]:
+                return
+
+    def deliver(self, ended: CheckEnded) -> None:
+        """Record what a checker found, unless nobody wants to know any more."""
+        token = self._in_flight.pop(ended.key, None)
+        if token is not None:
+            token.close()
+            self.journal.record(*ended.facts)
+
+    def take_news(self) -> list[Event]:
+        """The events folded since the last call."""
+        news = list(self._news)
+        self._news.clear()
+        return news
+
+    def close(self) -> None:
+        """Stop running checks, give the lease back and leave no ref behind."""
+        for token in self._in_flight.values():
+            token.cancel("the merge queue is closing")
+        self._pool.shutdown(wait=True)
+        for token in self._in_flight.values():
+            token.close()
+        self._in_flight.clear()
+        if self.journal.lease is not None:
+            self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=None)])
+            self.journal.lease.release()
+            self.journal.lease = None
+
+    # --- lease and commands -------------------------------------------------------------------------------
+
+    def _take_lease(self) -> bool:
+        """Become the processor of this queue if nobody is; a landing that a dead one left open is finished."""
+        if self.journal.lease is not None:
+            return True
+        self.journal.lease = self._tools.leases.acquire(self.journal.stream)
+        if self.journal.lease is None:
+            return False
+        self.journal.catch_up()
+        if self.state.landing is not None:
+            finish_landing(
+                self.journal, self._tools.repository, self.target, self.state.landing, recovered=True
+            )
+        held = any(self.state.entries[entry_id].command for entry_id in self.state.open)
+        if self.state.halted is not None or held or self.state.misses:
+            self.journal.record(MergeResumed(reason="a processor took up the queue"))
+        return True
+
+    def _answer_commands(self) -> None:
+        for event in self.state.unanswered():
+            if isinstance(event.data, CommandGiven):
+                self._answer(event.data, event.id)
+
+    def _answer(self, command: CommandGiven, cause: EventId) -> None:
+        entry = self.state.entries.get(command.entry_id) if command.entry_id else None
+        if command.command == "withdraw" and entry is not None and entry.open:
+            reason = command.text or f"withdrawn by {command.by}"
+            self.journal.record(MergeCancelled(entry_id=entry.entry.id, reason=reason), cause=cause)
+            self._drop_stale_checks()
+        elif command.command == "approve" and entry is not None:
+            self.journal.record(MergeApproved(entry_id=entry.entry.id, by=command.by), cause=cause)
+        else:
+            self.journal.record(MergeResumed(reason=f"{command.command} by {command.by}"), cause=cause)
+
+    # --- acting on intents --------------------------------------------------------------------------------
+
+    def _perform(self, intent: QueueIntent) -> bool:
+        """Act; whether the state moved on."""
+        match intent:
+            case BuildCandidate():
+                self._build(intent.entries)
+            case RunChecks():
+                return self._start_checks(intent)
+            case Land():
+                self._tip = None
+                land(self.journal, self._tools.repository, self.target, intent)
+            case Split():
+                self.journal.record(
+                    MergeSplit(
+                        entries=intent.entries, check=intent.outcome.check, reason=intent.outcome.reason
+                    )
+                )
+            case Eject():
+                self._eject(intent)
+            case CancelEntry():
+                self.journal.record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
+            case Reseal():
+                self._reseal(intent.entry_id, intent.without)
+            case Halt():
+                self.journal.record(MergeHalted(reason=intent.reason, hint=intent.hint))
+        self._drop_stale_checks()
+        return True
+
+    def _read_tip(self) -> Tip:
+        """The target's tip, read anew whenever a candidate is to be built on it."""
+        if self._tip is None or self.state.trial is None:
+            commit = tip_of(self._tools.repository, self.target)
+            if self._tip is None or self._tip.commit != commit:
+                self._tip = Tip(commit=commit, tree=self._tools.repository.tree_of(commit))
+        return self._tip
+
+    def _build(self, entry_ids: Sequence[EntryId]) -> None:
+        """Merge the entries in memory and announce the candidate, or name the one that does not merge."""
+        tip = self._read_tip()
+        entries = [self.state.entries[entry_id].entry for entry_id in entry_ids]
+        candidate = build_candidate(self._tools.repository, tip, entries, self._tools.clock.now())
+        if not candidate.entries and candidate.clash is not None:
+            self._reject_clash(candidate)
+            return
+        self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=candidate.commit)])
+        self.journal.record(
+            MergeChecking(
+                entries=candidate.entries, tip=tip.commit, commit=candidate.commit, tree=candidate.tree
+            ),
+            *self._reused_verdicts(candidate),
+        )
+
+    @property
+    def _pin(self) -> str:
+        """The ref that keeps the candidate's objects alive."""
+        return f"{_CANDIDATE_REF}{self.target}"
+
+    def _reject_clash(self, candidate: Candidate) -> None:
+        clash = candidate.clash
+        if clash is None:
+            return
+        landed = [
+            state.entry
+            for state in self.state.entries.values()
+            if state.status is MergeStatus.MERGED and state.entry.id not in clash.entry.deps
+        ]
+        partner = find_partner(self._tools.repository, clash, landed, self.target)
+        files = ", ".join(clash.files[:5])
+        self.journal.record(
+            MergeConflicted(
+                entry_id=clash.entry.id,
+                files=clash.files,
+                partner=partner,
+                reason=f"conflicts with {partner} in {files}",
+            )
+        )
+
+    def _reused_verdicts(self, candidate: Candidate) -> list[CheckFinished]:
+        """Say which verdicts are known for this very tree already: nothing is run for them."""
+        reused = []
+        for check in self._checks_of(candidate.entries):
+            record = self.state.records.get(self._key(check, candidate.tree))
+            if record is not None and record.last.verdict is Verdict.PASSED:
+                reused.append(
+                    CheckFinished(
+                        check=check.id,
+                        tree=candidate.tree,
+                        key=record.last.key,
+                        verdict=Verdict.PASSED,
+                        reused=True,
+                        log=record.last.log,
+                        entries=candidate.entries,
+                    )
+                )
+        return reused
+
+    def _checks_of(self, entry_ids: Sequence[EntryId]) -> list[CheckSpec]:
+        checks: list[CheckSpec] = []
+        for entry_id in entry_ids:
+            checks.extend(c for c in self.state.entries[entry_id].entry.checks if c not in checks)
+        return checks
+
+    def _key(self, check: CheckSpec, tree: Tree) -> str:
+        return verdict_key(check, tree, self._limits.fingerprint)
+
+    # --- checks -------------------------------------------------------------------------------------------
+
+    def _start_checks(self, intent: RunChecks) -> bool:
+        """Hand the checks that are not running yet to the checkers."""
+        started = False
+        for check in intent.checks:
+            key = self._key(check, intent.tree)
+            if key in self._in_flight:
+                continue
+            log = self._log_of(check.id, key)
+            self.journal.record(
+                CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries, log=str(log))
+            )
+            job = CheckJob(
+                check=check,
+                commit=intent.commit,
+                tree=intent.tree,
+                key=key,
+                entries=intent.entries,
+                log=log,
+            )
+            token = CancelToken()
+            self._in_flight[key] = token
+            self._pool.submit(_run_check, self._tools.runner, job, token, self._tools.inbox.put)
+            started = True
+        return started
+
+    def _log_of(self, check: CheckId, key: str) -> Path:
+        record = self.state.records.get(key)
+        times = len(record.outcomes) + 1 if record else 1
+        return self._tools.logs / f"{check}.{key[:12]}.{times}.log"
+
+    def _drop_stale_checks(self) -> None:
+        """Stop checkers whose verdict nobody waits for any more."""
+        trial = self.state.trial
+        wanted: set[str] = set()
+        if trial is not None:
+            trees = [trial.tree] + ([self._tip.tree] if self._tip else [])
+            wanted = {self._key(check, tree) for check in self._checks_of(trial.entries) for tree in trees}
+        for key in [key for key in self._in_flight if key not in wanted]:
+            self._in_flight.pop(key).cancel("its candidate is out of the race")
+
+    # --- entries that leave or change ---------------------------------------------------------------------
+
+    def _eject(self, intent: Eject) -> None:
+        outcome = intent.outcome
+        self.journal.record(
+            MergeFailed(
+                entry_id=intent.entry_id,
+                reason=outcome.reason,
+                check=outcome.check,
+                log=outcome.log,
+                evidence=outcome.evidence,
+            )
+        )
+
+    def _reseal(self, entry_id: EntryId, without: EntryId) -> None:
+        """Rebuild an entry on the target without the work of an earlier one that did not land."""
+        repository, now = self._tools.repository, self._tools.clock.now()
+        entry, other = self.state.entries[entry_id].entry, self.state.entries[without].entry
+        tip = self._read_tip()
+        base: Commit = entry.base
+        outcome = repository.replay(base, entry.head, tip.commit)
+        if not isinstance(outcome, Merged):
+            files = ", ".join(outcome.files[:5])
+            self.journal.record(
+                MergeConflicted(
+                    entry_id=entry_id,
+                    files=outcome.files,
+                    partner=without,
+                    reason=f"was built on {without}, which did not land, and conflicts without it in {files}",
+                )
+            )
+            return
+        message = f"{entry.label or entry.id}\n\nRebuilt without {other.branch}, which did not land.\n"
+        head = repository.commit(outcome.tree, (tip.commit,), message, when=now)
+        repository.update_refs([RefChange(ref=f"refs/heads/{entry.branch}", old=ANY, new=head)])
+        self.journal.record(MergeResealed(entry_id=entry_id, head=head, base=tip.commit, without=without))
+
+
+def _run_check(
+    runner: CheckRunner, job: CheckJob, token: CancelToken, put: Callable[[CheckEnded], None]
+) -> None:
+    """In a checker's thread: whatever happens, somebody hears of it."""
+    try:
+        finished = runner.run(job, token)
+    except OrchestratorError as error:
+        finished = _broken(job, error.message)
+    except Exception as error:  # noqa: BLE001  # the queue must hear of a bug in a checker too, or it waits for ever
+        finished = _broken(job, f"internal error: {type(error).__name__}: {error}")
+    put(CheckEnded(key=job.key, facts=(finished,)))
+
+
+def _broken(job: CheckJob, reason: str) -> CheckFinished:
+    return CheckFinished(
+        check=job.check.id,
+        tree=job.tree,
+        key=job.key,
+        verdict=Verdict.ERROR,
+        reason=f"{job.check.id} could not be carried out: {reason}",
+        entries=job.entries,
+    )

@@ -1,0 +1,76 @@
+"""From an intent to start a node to the complete order that a worker carries out."""
+
+from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.intents import StartAttempt
+from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.attempt import AttemptOrder
+from cli_multi_rapid.engine.bases import SealedHead
+from cli_multi_rapid.engine.home import Home
+from cli_multi_rapid.engine.lanes import Lanes
+from cli_multi_rapid.engine.prompt import write_prompt
+from cli_multi_rapid.worktrees import slot_name
+
+
+class OrderBook:
+    """Writes orders from the state of a run."""
+
+    def __init__(self, home: Home, lanes: Lanes, *, claims_rule: str) -> None:
+        self._home = home
+        self._lanes = lanes
+        self._claims_rule = claims_rule
+
+    def order_for(self, state: RunState, intent: StartAttempt) -> AttemptOrder:
+        """The order for one attempt."""
+        node_state = state.nodes[intent.node_id]
+        plan = _plan_of(state)
+        return AttemptOrder(
+            run_id=state.run_id,
+            node=node_state.node,
+            attempt=intent.attempt,
+            tool=intent.tool,
+            target=plan.merge_policy.target,
+            lane=self._lanes.lane_of(state, intent.node_id),
+            heads=_heads(state, intent.node_id),
+            prompt=_prompt(state, node_state),
+            log=self._home.attempt_log(state.run_id, intent.node_id, intent.attempt),
+            slot_name=slot_name(state.run_id, intent.node_id, intent.attempt),
+            cap=intent.cap,
+            reserved=intent.reserve,
+            session_id=node_state.attempts[-1].session_id if node_state.tries else None,
+            keep_on_failure=plan.rollback_policy.preserve_worktrees,
+            claims_rule=self._claims_rule,
+        )
+
+
+def _plan_of(state: RunState) -> Plan:
+    if state.plan is None:
+        raise ValueError(f"{state.run_id} has no plan")
+    return state.plan
+
+
+def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
+    """The sealed work that must be in the base: of dependencies, and of what came before because of claims.
+
+    What has landed is in the target already. What was refused is not to be built on.
+    """
+    before = (*state.nodes[node_id].node.deps, *state.frontier.earlier(node_id))
+    heads = []
+    for name in before:
+        other = state.nodes[name]
+        usable = other.status is NodeStatus.COMPLETED and other.merge_status not in MERGE_DEAD
+        if usable and other.head is not None and other.merge_status is not MergeStatus.MERGED:
+            heads.append(SealedHead(node_id=name, head=other.head))
+    return tuple(heads)
+
+
+def _prompt(state: RunState, node_state: NodeState) -> str:
+    done = [state.nodes[dep] for dep in node_state.node.deps]
+    last = node_state.attempts[-1] if node_state.tries else None
+    return write_prompt(
+        node_state.node,
+        done=[(dep.node.label, dep.reason) for dep in done if dep.status is NodeStatus.COMPLETED],
+        context=node_state.context,
+        evidence=f"{last.outcome}\n{last.evidence}" if last and last.failure else "",
+    )

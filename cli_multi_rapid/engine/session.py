@@ -1,0 +1,270 @@
+"""One process's work on a run: lease, recovery, loop, and a clean end whatever happens."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+
+from cli_multi_rapid.core.codec import to_data
+from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.ids import Branch, RunId, queue_stream
+from cli_multi_rapid.core.merge_events import CheckFinished
+from cli_multi_rapid.core.plan import CheckSpec, Plan
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.run_events import PlanAccepted, RunFinished, RunStarted
+from cli_multi_rapid.core.scheduler import Limits, prepare
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.attempt import AttemptRunner
+from cli_multi_rapid.engine.bases import tip_of
+from cli_multi_rapid.engine.check_discovery import checks_of_plan
+from cli_multi_rapid.engine.check_runner import CheckRunner
+from cli_multi_rapid.engine.dispatcher import Dispatcher
+from cli_multi_rapid.engine.inbox import Hint, Inbox, Interrupted
+from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.lanes import Lanes
+from cli_multi_rapid.engine.loop import Hands, RunLoop
+from cli_multi_rapid.engine.merge_queue import MergeQueue, QueueTools
+from cli_multi_rapid.engine.orders import OrderBook
+from cli_multi_rapid.engine.recovery import Recovery
+from cli_multi_rapid.engine.verification import Verifier
+from cli_multi_rapid.engine.workshop import Workshop
+from cli_multi_rapid.process_environment import inherited_environment
+
+Observer = Callable[[Event], None]
+
+
+def accept_plan(shop: Workshop, plan: Plan, source: str) -> RunId:
+    """Begin a run of a plan: its first event. Nothing is started."""
+    run_id = shop.ids.run_id()
+    order, implied = prepare(plan)
+    digest = hashlib.sha256(json.dumps(to_data(plan), sort_keys=True).encode()).hexdigest()
+    journal = run_journal(shop, run_id)
+    journal.submit(PlanAccepted(plan=plan, order=order, implied=implied, digest=digest, source=source))
+    return run_id
+
+
+def run_journal(shop: Workshop, run_id: RunId) -> Journal[RunState]:
+    """The stream of a run, with an empty state."""
+    return Journal(
+        stream=run_id,
+        state=RunState(run_id),
+        log=shop.log,
+        bus=shop.bus,
+        clock=shop.clock,
+        ids=shop.ids,
+        source=f"cli-orchestrator/{shop.version}",
+    )
+
+
+def queue_journal(shop: Workshop, target: Branch) -> Journal[QueueState]:
+    """The stream of a target's merge queue, with an empty state."""
+    return Journal(
+        stream=queue_stream(target),
+        state=QueueState(target),
+        log=shop.log,
+        bus=shop.bus,
+        clock=shop.clock,
+        ids=shop.ids,
+        source=f"cli-orchestrator/{shop.version}",
+    )
+
+
+def check_runner(shop: Workshop, target: Branch) -> CheckRunner:
+    """What carries out the checks of a target's queue."""
+    return CheckRunner(
+        worktrees=shop.worktrees,
+        environment=inherited_environment(),
+        redactor=shop.redactor,
+        marker=queue_stream(target),
+    )
+
+
+@contextmanager
+def open_queue(shop: Workshop, target: Branch, inbox: Inbox) -> Iterator[MergeQueue]:
+    """The merge queue of a target, closed at the end."""
+    queue = MergeQueue(
+        queue_journal(shop, target),
+        QueueTools(
+            repository=shop.repository,
+            runner=check_runner(shop, target),
+            leases=shop.leases,
+            clock=shop.clock,
+            inbox=inbox,
+            logs=shop.home.artifacts / "logs" / "checks",
+        ),
+        shop.policies.queue,
+    )
+    try:
+        yield queue
+    finally:
+        queue.close()
+
+
+class Session:
+    """Holds a run's lease and drives it."""
+
+    def __init__(self, shop: Workshop, run_id: RunId, observers: list[Observer] | None = None) -> None:
+        """Raises `UserError` for an unknown run, `EnvironmentFault` when a living process drives it."""
+        self._shop = shop
+        self._journal = run_journal(shop, run_id)
+        self._journal.observers.extend(observers or [])
+        self._inbox = Inbox()
+        if shop.log.last_seq(run_id) == 0:
+            raise UserError(f"there is no run {run_id}", hint="list them: cli-orchestrator runs")
+        lease = shop.leases.acquire(run_id)
+        if lease is None:
+            raise EnvironmentFault(
+                f"run {run_id} is being driven by {shop.leases.holder(run_id)}",
+                hint=f"watch it: cli-orchestrator watch {run_id}",
+            )
+        self._journal.lease = lease
+
+    @property
+    def state(self) -> RunState:
+        """The folded stream of the run."""
+        return self._journal.state
+
+    def run(self) -> RunFinished:
+        """Recover, drive the run until it rests, and give everything back."""
+        self._journal.catch_up()
+        plan = self._journal.state.plan
+        if plan is None:
+            raise UserError(f"run {self.state.run_id} has no plan")
+        unsubscribe = self._shop.bus.subscribe(lambda stream: self._inbox.put(Hint(stream=stream)))
+        try:
+            with (
+                _signals_to(self._inbox),
+                open_queue(self._shop, plan.merge_policy.target, self._inbox) as queue,
+            ):
+                return self._drive(plan, queue)
+        finally:
+            unsubscribe()
+            if self._journal.lease is not None:
+                self._journal.lease.release()
+
+    def _drive(self, plan: Plan, queue: MergeQueue) -> RunFinished:
+        shop = self._shop
+        tip = tip_of(shop.repository, plan.merge_policy.target)
+        checks = checks_of_plan(
+            plan, shop.policies.checks, shop.policies.checklist, shop.repository.list_files(tip)
+        )
+        lanes = Lanes(
+            shop.repository,
+            template=shop.policies.lane,
+            checks=checks,
+            update_checkout=shop.policies.update_checkout,
+            push=shop.policies.push,
+        )
+        self._begin(plan, queue, lanes)
+        dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
+        hands = Hands(
+            queue=queue,
+            dispatcher=dispatcher,
+            orders=OrderBook(shop.home, lanes, claims_rule=shop.policies.claims_rule),
+            lanes=lanes,
+            inbox=self._inbox,
+            clock=shop.clock,
+        )
+        try:
+            return RunLoop(self._journal, hands, lambda: self._limits(queue)).run()
+        finally:
+            dispatcher.close()
+
+    def _begin(self, plan: Plan, queue: MergeQueue, lanes: Lanes) -> None:
+        """Say who drives the run from now on, and repair what the last process left."""
+        shop, state = self._shop, self.state
+        started = state.started
+        target = plan.merge_policy.target
+        budget = state.ledger.limit
+        resumed = started is not None
+        queue.journal.catch_up()
+        self._journal.record(
+            RunStarted(
+                repository=str(shop.repository.root),
+                target=target,
+                base=tip_of(shop.repository, target),
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                workers=shop.policies.workers,
+                budget=budget,
+                resumed=resumed,
+                queue_seq=started.queue_seq if started else queue.state.seq,
+            )
+        )
+        if resumed:
+            Recovery(
+                repository=shop.repository,
+                worktrees=shop.worktrees,
+                lanes=lanes,
+                adapters=shop.adapters,
+                clock=shop.clock,
+            ).take_over(self._journal)
+            self._repeat_approvals(queue)
+
+    def _repeat_approvals(self, queue: MergeQueue) -> None:
+        """A granted landing whose word did not reach the queue before the crash."""
+        for node in self.state.nodes.values():
+            entry = queue.state.entries.get(node.entry_id) if node.entry_id else None
+            if entry is not None and "landing" in node.granted and not entry.approved:
+                queue.approve(entry.entry.id, "the run")
+
+    def _attempts(self, queue: MergeQueue, checks: tuple[CheckSpec, ...]) -> AttemptRunner:
+        shop = self._shop
+
+        def known(key: str) -> CheckFinished | None:
+            record = queue.state.records.get(key)
+            return record.last if record else None
+
+        return AttemptRunner(
+            repository=shop.repository,
+            worktrees=shop.worktrees,
+            adapters=shop.adapters,
+            redactor=shop.redactor,
+            clock=shop.clock,
+            verifier=Verifier(
+                repository=shop.repository,
+                runner=replace(check_runner(shop, queue.target), marker=self._journal.stream),
+                home=shop.home,
+                checks=checks,
+                fingerprint=shop.policies.queue.fingerprint,
+                known=known,
+                report=shop.verification_report,
+            ),
+        )
+
+    def _limits(self, queue: MergeQueue) -> Limits:
+        policies = self._shop.policies
+        return Limits(
+            workers=policies.workers,
+            budget=policies.budget,
+            tools=self._shop.tools,
+            fail_fast=policies.fail_fast,
+            queue_halted=queue.state.halted,
+        )
+
+
+@contextmanager
+def _signals_to(inbox: Inbox) -> Iterator[None]:
+    """SIGINT and SIGTERM become messages. The second one is not waited for."""
+    seen: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+        inbox.put(Interrupted(signal_name=signal.Signals(number).name))
+
+    before = {
+        number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""All that the engine works with, gathered by the composition root."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cli_multi_rapid.core.budget import BudgetRules
+from cli_multi_rapid.core.ids import CheckId, ToolName
+from cli_multi_rapid.core.merge_policy import QueueLimits
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.engine.home import Home
+from cli_multi_rapid.engine.verification import ReportWriter
+from cli_multi_rapid.git import Repository
+from cli_multi_rapid.ports import Adapter, Bus, Clock, EventLog, Ids, Leases
+from cli_multi_rapid.redaction import Redactor
+from cli_multi_rapid.worktrees import Worktrees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What the configuration and the command line say about every run."""
+
+    workers: int = 4
+    fail_fast: bool = False
+    budget: BudgetRules = field(default_factory=BudgetRules)
+    queue: QueueLimits = field(default_factory=QueueLimits)
+    checks: Mapping[CheckId, CheckSpec] = field(default_factory=dict)
+    checklist: tuple[CheckId, ...] | None = None
+    lane: str = "lane/{run}/{node}"
+    claims_rule: str = "fail"
+    update_checkout: bool = True
+    push: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """The ports' implementations and the repository that they work on."""
+
+    home: Home
+    repository: Repository
+    worktrees: Worktrees
+    log: EventLog
+    leases: Leases
+    bus: Bus
+    clock: Clock
+    ids: Ids
+    redactor: Redactor
+    adapters: Mapping[ToolName, Adapter]
+    tools: Mapping[ToolName, ToolFacts]
+    policies: Policies
+    verification_report: ReportWriter
+    version: str

@@ -1,0 +1,278 @@
+"""The composition root: the only place that picks implementations.
+
+Two tiers, because a look at a run needs neither git nor the worktrees: `open_records` for commands that read
+or append a person's command, `open_workshop` for those that work. Heavy modules are imported by the tier that
+needs them.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli_multi_rapid import __version__
+from cli_multi_rapid.bus.local import LocalBus
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.ids import RunId, is_queue_stream
+from cli_multi_rapid.engine.home import Home
+from cli_multi_rapid.ports import Bus, Clock, EventLog, Ids, Leases
+from cli_multi_rapid.store.database import Database
+from cli_multi_rapid.store.leases import FileLeases
+from cli_multi_rapid.store.sqlite import SqliteEventLog
+from cli_multi_rapid.system import RandomIds, SystemClock
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.core.ids import ToolName
+    from cli_multi_rapid.core.plan import Json
+    from cli_multi_rapid.core.routing import ToolFacts
+    from cli_multi_rapid.engine.workshop import Policies, Workshop
+    from cli_multi_rapid.schema.settings import Settings
+    from cli_multi_rapid.schema.tools import ToolConfig
+
+CONFIG_FILE = Path("config/orchestrator.yaml")
+TOOLS_FILE = Path("config/tools.yaml")
+
+
+def repository_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a `.git`, else `start` itself. Reads names only."""
+    folder = start.resolve()
+    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
+
+
+def find_home(repo: Path, home: Path | None = None) -> Home:
+    """Where `state/` and `artifacts/` are: `--home`, `CLI_ORCHESTRATOR_HOME`, else the repository's root."""
+    chosen = home or os.environ.get("CLI_ORCHESTRATOR_HOME") or repository_root(repo)
+    return Home(root=Path(chosen).resolve())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What is known of all runs, and the means to say something to a living one."""
+
+    home: Home
+    database: Database
+    log: EventLog
+    leases: Leases
+    bus: Bus
+    clock: Clock
+    ids: Ids
+
+    def runs(self) -> list[RunId]:
+        """Every run, the newest first."""
+        return [stream for stream in self.log.streams() if not is_queue_stream(stream)]
+
+    def latest_run(self) -> RunId:
+        """The run that commands mean when none is named. Raises `UserError` when there is none."""
+        runs = self.runs()
+        if not runs:
+            raise UserError("there is no run here yet", hint="start one: cli-orchestrator execute PLAN.yaml")
+        return runs[0]
+
+    def find_run(self, name: str | None) -> RunId:
+        """A run by its id or the beginning of it; the latest one for None. Raises `UserError`."""
+        if name is None:
+            return self.latest_run()
+        runs = self.runs()
+        matches = [run for run in runs if run == name] or [run for run in runs if run.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise UserError(f"{name} may mean {', '.join(matches[:5])}", hint="type more of the id")
+        raise UserError(f"there is no run {name}", hint="list them: cli-orchestrator runs")
+
+
+@contextmanager
+def open_records(home: Home, *, create: bool = False) -> Iterator[Records]:
+    """The records of a home. Raises `UserError` when there are none and none are to be made."""
+    if create:
+        home.prepare()
+    elif not home.database.exists():
+        raise UserError(
+            f"there are no runs in {home.root}",
+            hint="go to the repository, name it with --repo DIR, or start one: cli-orchestrator execute PLAN",
+        )
+    clock = SystemClock()
+    database = Database(home.database)
+    log = SqliteEventLog(database)
+    bus = LocalBus(home.state / "bus")
+    try:
+        yield Records(
+            home=home,
+            database=database,
+            log=log,
+            leases=FileLeases(home.state / "locks", database, clock),
+            bus=bus,
+            clock=clock,
+            ids=RandomIds(),
+        )
+    finally:
+        bus.close()
+        log.close()
+
+
+def load_settings(root: Path, flags: Mapping[str, "Json"] | None = None) -> "Settings":
+    """Built-in values, then the user's file, the repository's, the environment and the command line.
+
+    Raises `InvalidInput` with every problem of every layer.
+    """
+    from cli_multi_rapid.schema.document import document_of, load_document
+    from cli_multi_rapid.schema.environment_layer import environment_layer
+    from cli_multi_rapid.schema.problems import Problems
+    from cli_multi_rapid.schema.settings import Settings
+    from cli_multi_rapid.schema.settings_reader import parse_settings
+
+    problems = Problems()
+    files = [(user_config(), str(user_config())), (root / CONFIG_FILE, str(CONFIG_FILE))]
+    layers = [load_document(path, problems, name=name) for path, name in files if path.exists()]
+    layers.append(environment_layer(os.environ, problems))
+    if flags:
+        layers.append(document_of(flags, "command line"))
+    settings = parse_settings([layer for layer in layers if layer is not None], problems)
+    problems.raise_errors()
+    return settings or Settings()
+
+
+def user_config() -> Path:
+    """The user's own configuration file, for all repositories."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "cli-orchestrator" / "orchestrator.yaml"
+
+
+def load_tools(root: Path) -> "tuple[ToolConfig, ...]":
+    """The tools of `config/tools.yaml`; none without the file. Raises `InvalidInput`."""
+    from cli_multi_rapid.adapters.registry import KNOWN_TOOLS
+    from cli_multi_rapid.schema.document import load_document
+    from cli_multi_rapid.schema.problems import Problems
+    from cli_multi_rapid.schema.tools import parse_tools
+
+    path = root / TOOLS_FILE
+    if not path.exists():
+        return ()
+    problems = Problems()
+    document = load_document(path, problems, name=str(TOOLS_FILE))
+    tools = parse_tools(document, problems, known_tools=KNOWN_TOOLS) if document else None
+    problems.raise_errors()
+    return tools or ()
+
+
+@contextmanager
+def open_workshop(
+    repo: Path,
+    home: Path | None = None,
+    *,
+    flags: Mapping[str, "Json"] | None = None,
+    refine: Callable[["Policies"], "Policies"] | None = None,
+) -> Iterator["Workshop"]:
+    """All that a run needs, on the repository that `repo` lies in.
+
+    `flags`: configuration given on the command line; `refine`: a last word on the policies.
+    Raises `EnvironmentFault` without git or a repository, `UserError` for wrong configuration.
+    """
+    from cli_multi_rapid.adapters.registry import adapters
+    from cli_multi_rapid.engine.workshop import Workshop
+    from cli_multi_rapid.git import open_repository
+    from cli_multi_rapid.process_tree import become_subreaper
+    from cli_multi_rapid.redaction import Redactor
+    from cli_multi_rapid.reports.verification import verification_report_text
+    from cli_multi_rapid.worktrees import Strategy, Worktrees
+
+    place = find_home(repo, home)
+    root = repository_root(repo)
+    settings, tools = load_settings(root, flags), load_tools(root)
+    repository = open_repository(repo, place.state / "git")
+    become_subreaper()
+    with open_records(place, create=True) as records:
+        worktrees = Worktrees(
+            repository,
+            place.state / "worktrees",
+            strategy=Strategy(settings.worktrees.strategy.value),
+            pool_size=settings.worktrees.pool,
+            hydrate=settings.worktrees.hydrate,
+            links=settings.worktrees.links,
+        )
+        policies = policies_of(settings)
+        try:
+            yield Workshop(
+                home=place,
+                repository=repository,
+                worktrees=worktrees,
+                log=records.log,
+                leases=records.leases,
+                bus=records.bus,
+                clock=records.clock,
+                ids=records.ids,
+                redactor=Redactor.from_environment(os.environ),
+                adapters=adapters(tools),
+                tools=tool_facts(settings, tools),
+                policies=refine(policies) if refine else policies,
+                verification_report=verification_report_text,
+                version=__version__,
+            )
+        finally:
+            worktrees.close()
+
+
+def policies_of(settings: "Settings") -> "Policies":
+    """The engine's policies from the configuration."""
+    from cli_multi_rapid.core.budget import BudgetRules
+    from cli_multi_rapid.core.merge_policy import QueueLimits
+    from cli_multi_rapid.engine.workshop import Policies
+
+    return Policies(
+        workers=settings.workers,
+        budget=BudgetRules(
+            warn_pct=settings.budget.warn_pct,
+            halt_pct=settings.budget.halt_pct,
+            node_limit=settings.budget.node_usd,
+            day_limit=settings.budget.day_usd,
+        ),
+        queue=QueueLimits(
+            workers=settings.merge_policy.workers,
+            retry_flaky=settings.merge_policy.retry_flaky,
+            batch=1 if settings.merge_policy.per_change else QueueLimits().batch,
+            fingerprint=fingerprint(),
+        ),
+        checks=settings.checks,
+        checklist=settings.merge_policy.checklist,
+        lane=settings.worktrees.lane,
+        claims_rule=settings.claims.violation.value,
+        update_checkout=settings.landing.update_checkout,
+        push=settings.landing.push,
+    )
+
+
+def fingerprint() -> str:
+    """What verdicts depend on beside command and tree: the machine, the interpreter and where tools are found."""
+    return "|".join((platform.platform(), sys.version, os.environ.get("PATH", "")))
+
+
+def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[ToolName, ToolFacts]":
+    """What the scheduler must know of every tool."""
+    from cli_multi_rapid.adapters.registry import adapters
+    from cli_multi_rapid.core.ids import ToolName
+    from cli_multi_rapid.core.money import Price
+    from cli_multi_rapid.core.routing import ToolFacts
+    from cli_multi_rapid.engine.attempt import VERIFY
+    from cli_multi_rapid.ports import CostClass
+
+    described = {tool.name: tool for tool in tools}
+    facts: dict[ToolName, ToolFacts] = {VERIFY: ToolFacts(price=Price(free=True))}
+    for name, adapter in adapters(tools).items():
+        config = described.get(name)
+        facts[name] = ToolFacts(
+            price=Price(
+                free=adapter.cost is CostClass.FREE,
+                known=adapter.cost is not CostClass.UNPRICED,
+                typical=config.typical_cost if config else None,
+            ),
+            fallback=config.fallback if config else (),
+            limit=settings.tool_limits.get(name),
+        )
+    for name, config in described.items():
+        if name not in facts:
+            facts[name] = ToolFacts(price=Price(), fallback=config.fallback)
+    return facts
