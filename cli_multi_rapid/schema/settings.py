@@ -9,6 +9,8 @@ from cli_multi_rapid.core.ids import Branch, CheckId, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import CheckSpec
 
+_NODE_USD: Final = MicroUsd(2_000_000)
+
 BUILT_IN: Final = "built-in"
 """Where a value comes from that no layer sets."""
 
@@ -71,7 +73,7 @@ class BudgetSettings:
 
     warn_pct: float = 80.0
     halt_pct: float = 95.0
-    node_usd: MicroUsd = MicroUsd(2_000_000)
+    node_usd: MicroUsd = _NODE_USD
     day_usd: MicroUsd | None = None
 
 

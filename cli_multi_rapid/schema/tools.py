@@ -173,7 +173,7 @@ def _read_argv(fields: Fields) -> tuple[str, ...]:
         fields.reading.report(
             Code.BAD_VALUE,
             fields.at("argv"),
-            f"{fields.name_of('argv')} has no {{prompt}} or {{prompt_file}}: the tool would not hear its goal",
+            f"{fields.name_of('argv')} has no {{prompt}} or {{prompt_file}}: it would not hear its goal",
             suggestion='add "{prompt}" as an argument of its own',
         )
     return tuple(text.text for text in texts)
