@@ -33,6 +33,8 @@ from cli_multi_rapid.store.sqlite import SqliteEventLog
 from cli_multi_rapid.system import RandomIds
 from tests.conftest import REPOSITORY
 from tests.fakes.clock import START, CountingIds, FakeClock
+from tests.fakes.filled_logs import append_run
+from tests.fakes.run_stories import STORIES
 
 RUN = RunId("20261120-090000-test")
 OTHER = RunId("20261120-090001-test")
@@ -118,6 +120,13 @@ def test_events_come_back_as_they_were_with_places_from_one(log: EventLog) -> No
     assert first.data == settled
     assert first.time == datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=UTC)
     assert log.read(RUN)[0].time.tzinfo is not None
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_whole_run_is_read_back_as_it_was(log: EventLog, story: str) -> None:
+    history = STORIES[story]()
+    append_run(log, history, history.run)
+    assert [event.data for event in log.read(history.run)] == [event.data for event in history.events]
 
 
 def test_a_stream_can_be_read_from_a_place_and_in_portions(log: EventLog) -> None:
