@@ -159,7 +159,14 @@ def _is_unmoved(folder: Path, commit: Commit) -> bool:
         return True
     git_dir = folder / ".git"
     if git_dir.is_file():
-        pointer = git_dir.read_text(encoding="utf-8", errors="replace").strip()
-        git_dir = folder / pointer.removeprefix("gitdir: ")
-    head = git_dir / "HEAD"
-    return head.is_file() and head.read_text(encoding="utf-8", errors="replace").strip() == commit
+        git_dir = folder / _first_line(git_dir).removeprefix("gitdir: ")
+    head = _first_line(git_dir / "HEAD")
+    return commit in {head, _first_line(git_dir / head.removeprefix("ref: "))}
+
+
+def _first_line(path: Path) -> str:
+    """The start of a small file; empty when it is no plain file (a planted pipe would never end)."""
+    if not path.is_file():
+        return ""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline(4096).strip()
