@@ -24,6 +24,7 @@ _COVERAGE: Final = re.compile(
     r"|^All files\s*\|\s*(\d+(?:\.\d+)?)\s*\|",  # istanbul
     re.MULTILINE,
 )
+_SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _BANDIT_ISSUE: Final = re.compile(r"^>> Issue: ", re.MULTILINE)
 
 
@@ -104,5 +105,5 @@ def _findings(check: CheckRun) -> int | None:
 
 
 def names_any(check: str, words: Sequence[str]) -> bool:
-    """Whether a check's id holds one of some words: `unit_tests` holds `test`."""
-    return any(word in check.lower() for word in words)
+    """Whether a part of a check's id begins with one of some words: `unit_tests` with `test`."""
+    return any(part.startswith(tuple(words)) for part in _SEPARATORS.split(check.lower()))

@@ -165,7 +165,7 @@ def _node_lines(nodes: Sequence[NodeLine], width: int) -> list[str]:
 
 
 def _most_telling(nodes: Sequence[NodeLine]) -> list[NodeLine]:
-    """What runs or needs somebody first, then what is still to come, then what is done; plan order in each."""
+    """What runs or needs somebody first, then what is to come, then what is done; each in plan order."""
 
     def rank(node: NodeLine) -> int:
         if node["status"] in (NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.FAILED):

@@ -1,0 +1,223 @@
+"""The verification of what landed: the verdicts on the exact tree of the target, and what is missing."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, TypedDict
+
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.node_state import NodeState, NodeStatus
+from cli_multi_rapid.core.plan import Role
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, read_chronicle
+from cli_multi_rapid.reports.document import SCHEMA_VERSION
+from cli_multi_rapid.reports.quality import (
+    coverage_of,
+    final_checks,
+    is_document,
+    landed_files,
+    names_any,
+    quality_of,
+)
+from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.times import iso
+
+_COVERAGE_NAMES: Final = ("coverage", "cov")
+_SECURITY_NAMES: Final = ("security", "bandit", "audit")
+_DOCUMENT_NAMES: Final = ("doc",)
+_TEST_NAMES: Final = ("test", "unittest", "pytest", "integration")
+_STYLE_NAMES: Final = ("lint", "eslint", "style", "format", "ruff", "type", "mypy", "quality")
+
+
+class VerificationChecks(TypedDict):
+    """True: passed on the landed tree. False: not. Null: not examined, which is never a pass."""
+
+    code_quality: bool | None
+    test_coverage: bool | None
+    security_audit: bool | None
+    integration_tests: bool | None
+    documentation_complete: bool | None
+
+
+class VerificationMetrics(TypedDict):
+    """The quality figures of the run report, and the pages for people among the landed files."""
+
+    files_changed: int
+    lines_added: int
+    lines_removed: int
+    tests_added: int
+    test_coverage_pct: float | None
+    security_issues: int | None
+    documentation_pages: int
+
+
+class VerificationReport(TypedDict):
+    """`overall_status`: FAILED when a check of the landed tree or a verifying node failed, or nothing landed."""
+
+    schema_version: int
+    verification_id: str
+    run_id: str
+    workstream_id: int | str | None
+    timestamp: str
+    commit: str | None
+    tree: str | None
+    checks: VerificationChecks
+    overall_status: str
+    summary: str
+    failures: list[str]
+    metrics: VerificationMetrics
+    recommendations: list[str]
+
+
+def verification_report(
+    state: RunState,
+    events: Sequence[Event],
+    *,
+    now: datetime,
+    verification_id: str,
+    workstream_id: int | str | None = None,
+) -> VerificationReport:
+    """Verify what landed last. Other trees, for example of candidates that were refused, do not count."""
+    chronicle = read_chronicle(events)
+    found = final_checks(chronicle)
+    checks = _categories(state, found.values())
+    failures = [
+        *_nothing_landed(state, chronicle),
+        *_failed_checks(found.values()),
+        *_failed_verifiers(state),
+    ]
+    landing = chronicle.landings[-1].landed if chronicle.landings else None
+    quality = quality_of(state, chronicle)
+    return VerificationReport(
+        schema_version=SCHEMA_VERSION,
+        verification_id=verification_id,
+        run_id=state.run_id,
+        workstream_id=workstream_id,
+        timestamp=iso(now),
+        commit=landing.commit if landing else None,
+        tree=landing.tree if landing else None,
+        checks=checks,
+        overall_status="FAILED" if failures else "PASSED",
+        summary=_summary(state, chronicle, checks, failures),
+        failures=failures,
+        metrics=VerificationMetrics(
+            **quality,
+            documentation_pages=len({file.path for file in landed_files(state) if is_document(file.path)}),
+        ),
+        recommendations=[
+            *(_missing_checks(checks) if landing else ()),
+            *_recommendations(state, found.values(), quality["tests_added"]),
+        ],
+    )
+
+
+# --- what the checks say ------------------------------------------------------------------------------------
+
+
+def _categories(state: RunState, found: Iterable[CheckRun]) -> VerificationChecks:
+    """Each check counts for the first category whose words its id holds: `test_coverage` is coverage."""
+    verdicts: dict[str, list[Verdict | None]] = {}
+    for check in found:
+        verdicts.setdefault(_category(check.check), []).append(check.verdict)
+    coverage = _together(verdicts.get("coverage"))
+    if coverage is None and coverage_of(found) is not None:
+        coverage = _together(verdicts.get("tests"))
+    documents = _together(verdicts.get("documents"))
+    return VerificationChecks(
+        code_quality=_together(verdicts.get("style")),
+        test_coverage=coverage,
+        security_audit=_together(verdicts.get("security")),
+        integration_tests=_together(verdicts.get("tests")),
+        documentation_complete=_documents_landed(state) if documents is None else documents,
+    )
+
+
+def _category(check: str) -> str:
+    for category, words in (
+        ("coverage", _COVERAGE_NAMES),
+        ("security", _SECURITY_NAMES),
+        ("documents", _DOCUMENT_NAMES),
+        ("tests", _TEST_NAMES),
+        ("style", _STYLE_NAMES),
+    ):
+        if names_any(check, words):
+            return category
+    return "other"
+
+
+def _together(verdicts: Sequence[Verdict | None] | None) -> bool | None:
+    """False when one failed; null when there is none, or one could not be carried out."""
+    if not verdicts:
+        return None
+    if Verdict.FAILED in verdicts:
+        return False
+    return True if all(verdict is Verdict.PASSED for verdict in verdicts) else None
+
+
+def _documents_landed(state: RunState) -> bool | None:
+    """Without a check of its own: whether every node that was to write documentation has landed."""
+    writers = [node for node in state.nodes.values() if "documentation" in node.node.capabilities]
+    return all(node.landed for node in writers) if writers else None
+
+
+def _nothing_landed(state: RunState, chronicle: Chronicle) -> Iterator[str]:
+    if not chronicle.landings and not all(node.landed for node in state.nodes.values()):
+        yield "nothing landed"
+
+
+def _failed_checks(found: Iterable[CheckRun]) -> Iterator[str]:
+    for check in found:
+        if check.verdict is not Verdict.PASSED and check.finish is not None:
+            reason = one_line(check.finish.reason, 200)
+            yield f"{check.check} {check.finish.verdict} on the landed tree: {reason}"
+
+
+def _failed_verifiers(state: RunState) -> Iterator[str]:
+    """Nodes that verify the merged target count like checks."""
+    for node in _verifiers(state):
+        if node.status is NodeStatus.FAILED:
+            yield f"{node.node.id} failed: {one_line(node.reason, 200)}"
+
+
+def _verifiers(state: RunState) -> list[NodeState]:
+    return [node for node in state.nodes.values() if node.node.role is Role.IPT]
+
+
+# --- in words -----------------------------------------------------------------------------------------------
+
+
+def _summary(
+    state: RunState, chronicle: Chronicle, checks: VerificationChecks, failures: Sequence[str]
+) -> str:
+    name = one_line(state.plan.name) if state.plan else state.run_id
+    if failures:
+        return f"{name} did not pass the verification: {'; '.join(failures)}."
+    if not chronicle.landings:
+        return f"{name}: there was nothing to land and nothing to verify."
+    examined = [category for category, verdict in checks.items() if verdict is not None]
+    missing = [category for category, verdict in checks.items() if verdict is None]
+    if not examined:
+        return f"{name} landed. Nothing was examined, because no check is configured for it."
+    text = f"{name} was verified: {_words(examined)} passed."
+    return f"{text} Not examined: {_words(missing)}." if missing else text
+
+
+def _words(categories: Sequence[str]) -> str:
+    return ", ".join(category.replace("_", " ") for category in categories)
+
+
+def _missing_checks(checks: VerificationChecks) -> Iterator[str]:
+    for category, verdict in checks.items():
+        if verdict is None:
+            yield f"Add a check for {category.replace('_', ' ')} to the checklist: it was not examined"
+
+
+def _recommendations(state: RunState, found: Iterable[CheckRun], tests_added: int) -> Iterator[str]:
+    for check in found:
+        if check.verdict is not Verdict.PASSED:
+            yield f"Repair what {check.check} found; its output is in {check.log or 'the run log'}"
+    if tests_added == 0 and any(not is_document(file.path) for file in landed_files(state)):
+        yield "Consider adding tests: no test file is new"
+    for node in state.nodes.values():
+        if not node.landed and node.success is not None and node.success.branch is not None:
+            yield f"Look at {node.node.id}: its work is on {node.success.branch} and did not land"
