@@ -1,0 +1,48 @@
+"""What is written down when this program itself is at fault."""
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli_multi_rapid import __version__
+from cli_multi_rapid.redaction import Redactor
+
+
+def write_crash_report(error: BaseException, argv: Sequence[str]) -> Path:
+    """Write the trace without secrets beside the other artifacts, or into the temporary folder."""
+    text = Redactor.from_environment(os.environ).redact(_text(error, argv))
+    name = f"crash_{datetime.now(UTC):%Y%m%dT%H%M%S}_{os.getpid()}.txt"
+    for folder in _folders(argv):
+        with suppress(OSError):
+            path = folder / name
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            return path
+    sys.stderr.write(text)  # nowhere to write: better on the terminal than lost
+    return Path("the trace above")
+
+
+def _folders(argv: Sequence[str]) -> list[Path]:
+    """Only folders that are there: a crash makes no `artifacts/` in a repository that has none."""
+    from cli_multi_rapid.cli.errors import value_after
+
+    named = value_after("--home", argv) or os.environ.get("CLI_ORCHESTRATOR_HOME")
+    start = Path(named or value_after("--repo", argv) or ".").absolute()
+    roots = [start] if named else [start, *start.parents]
+    found = next((root / "artifacts" for root in roots if (root / "artifacts").is_dir()), None)
+    return [*([found] if found else []), Path(tempfile.gettempdir())]
+
+
+def _text(error: BaseException, argv: Sequence[str]) -> str:
+    trace = "".join(traceback.format_exception(error))
+    return (
+        f"cli-orchestrator {__version__}\n"
+        f"python {sys.version}\n"
+        f"platform {platform.platform()}\n"
+        f"command {list(argv)}\n\n{trace}"
+    )

@@ -1,0 +1,85 @@
+"""How results reach their reader: documents and text on stdout, all the rest on stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any, TextIO
+
+
+class Format(StrEnum):
+    """What stdout gets."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def print_json(document: Mapping[str, Any]) -> bool:
+    """One document, and nothing else. Returns whether anybody still reads."""
+    return write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_json_line(document: Mapping[str, Any]) -> bool:
+    """One document on one line, for streams of them. Returns whether anybody still reads."""
+    return write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def print_text(text: str) -> bool:
+    """Text for a person, without anything that could steer the terminal; ends its line.
+
+    Returns whether anybody still reads: something that goes on for ever stops when nobody does.
+    """
+    from cli_multi_rapid.redaction import printable
+
+    return write(printable(text) + ("" if text.endswith("\n") else "\n"))
+
+
+def write(text: str) -> bool:
+    """Exactly this text, for what is already safe to show. Returns whether anybody still reads."""
+    return _write(sys.stdout, text)
+
+
+def tell(text: str) -> None:
+    """One or more lines of progress for the person who waits, on stderr."""
+    from cli_multi_rapid.redaction import printable
+
+    _write(sys.stderr, printable(text) + "\n")
+
+
+def is_interactive() -> bool:
+    """Whether a person sits there who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether a stream may get colours and animation: a terminal that can, and nobody said no."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def discard_stdout() -> None:
+    """Nobody reads any more: what is still written, also by the interpreter at its end, goes nowhere."""
+    _discard(sys.stdout)
+
+
+def _write(stream: TextIO, text: str) -> bool:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _discard(stream)
+        return False
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        return _write(stream, text.encode(encoding, "backslashreplace").decode(encoding))
+    return True
+
+
+def _discard(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):  # a stream without a file behind it has nothing to redirect
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
