@@ -56,7 +56,7 @@ class LocalBus:
                 f"no socket can be made in {self._folder}: {error.strerror or error}",
                 hint="it must be writable and lie on a local disk; --home names another place",
             ) from error
-        self._listeners.append(listener)
+        self._listeners = [*(known for known in self._listeners if not known.stopped), listener]
         return listener.stop
 
     def close(self) -> None:
@@ -118,6 +118,11 @@ class _Listener:
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._listen, name=f"bus {self._path.stem}", daemon=True)
         self._thread.start()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it calls nobody any more."""
+        return self._stopping
 
     def stop(self) -> None:
         """End the thread, which removes the socket; safe to call twice, and from `wake` itself."""

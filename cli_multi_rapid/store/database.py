@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli_multi_rapid.core.errors import EnvironmentFault
-from cli_multi_rapid.store.faults import fault_of, too_new
+from cli_multi_rapid.store.faults import fault_of, moved, too_new
 from cli_multi_rapid.store.folder_lock import hold_folder, unusable
 from cli_multi_rapid.store.migrations import LATEST, migrate, version_of
 
@@ -31,6 +31,7 @@ class Database:
         self._turn = threading.Lock()
         self._full = False
         self._connection = self._open()
+        self._identity = self._found_identity()
 
     def connect(self) -> sqlite3.Connection:
         """One more connection to the same file, in autocommit mode, for the caller to close."""
@@ -43,6 +44,7 @@ class Database:
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of one SELECT, a consistent moment of the file."""
         with self._turn:
+            self._check_in_place()
             try:
                 return self._connection.execute(sql, parameters).fetchall()
             except sqlite3.Error as error:
@@ -56,6 +58,7 @@ class Database:
         """
         with self._turn:
             connection = self._connection
+            self._check_in_place()
             try:
                 self._sync_fully(durable)
                 connection.execute("BEGIN IMMEDIATE")
@@ -72,6 +75,18 @@ class Database:
         """Close the connection; safe to call twice."""
         with self._turn:
             self._connection.close()
+
+    def _check_in_place(self) -> None:
+        # SQLite goes on in a file that somebody deleted (`git clean -fdx`), where nobody finds the events.
+        if self._found_identity() != self._identity:
+            raise moved(self.path)
+
+    def _found_identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _sync_fully(self, full: bool) -> None:
         # Outside of a transaction: inside, SQLite ignores the pragma without a word.

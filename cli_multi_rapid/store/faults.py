@@ -53,3 +53,11 @@ def too_new(path: Path, found: int, known: int) -> EnvironmentFault:
         f"{path} was written by a newer release (version {found}, this one knows up to {known})",
         hint="upgrade cli-orchestrator, or give this release another folder with --home",
     )
+
+
+def moved(path: Path) -> EnvironmentFault:
+    """The error for a file that was deleted or replaced under a living process."""
+    return EnvironmentFault(
+        f"{path} was removed or replaced while it was in use: this process stops",
+        hint="finished work is kept on its branches: git branch --list 'lane/*'",
+    )

@@ -65,6 +65,11 @@ MIGRATIONS = (
             """,
         ),
     ),
+    Migration(
+        version=3,
+        reason="what was spent today, without reading every event",
+        statements=("CREATE INDEX settled_by_time ON events (time) WHERE type = 'budget.settled'",),
+    ),
 )
 
 LATEST = MIGRATIONS[-1].version

@@ -106,6 +106,15 @@ def test_a_subscriber_may_leave_while_it_is_called(bus: Bus) -> None:
     assert len(calls) == 1
 
 
+def test_subscribers_come_and_go(bus: Bus) -> None:
+    heard: SimpleQueue[RunId] = SimpleQueue()
+    for _ in range(20):
+        stop = bus.subscribe(heard.put)
+        bus.hint(LAST)
+        everything_until_last(heard)
+        stop()
+
+
 def test_a_hint_without_subscribers_is_fine(bus: Bus) -> None:
     bus.hint(RUN)
 

@@ -1,6 +1,7 @@
 """The event log keeps its promises, on every implementation."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -565,6 +566,19 @@ def test_a_read_only_folder_is_named(ordinary_user: Path) -> None:
         filled(ordinary_user / "existing.db", 1)
     with pytest.raises(EnvironmentFault, match="Permission denied"):
         Database(ordinary_user / "deeper" / "orchestrator.db")
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_disappears_under_a_living_process_is_named(database_file: Path, how: str) -> None:
+    with closing(SqliteEventLog(Database(database_file))) as log:
+        log.append(RUN, [fact()], expected_seq=0)
+        shutil.rmtree(database_file.parent)  # as `git clean -fdx` does
+        if how == "replaced":
+            filled(database_file, 1)
+        with pytest.raises(EnvironmentFault, match="was removed or replaced while it was in use"):
+            log.append(RUN, [fact()], expected_seq=1)
+        with pytest.raises(EnvironmentFault, match="was removed or replaced while it was in use"):
+            log.read(RUN)
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:

@@ -119,6 +119,16 @@ def test_of_many_threads_one_gets_it(leases: Leases) -> None:
     got[0].release()
 
 
+def test_a_test_can_take_a_lease_away_from_its_holder() -> None:
+    leases = MemoryLeases()
+    first = held(leases.acquire(NAME))
+    leases.forget(NAME)
+    second = held(leases.acquire(NAME))
+    assert second.fence > first.fence
+    first.release()
+    assert leases.acquire(NAME) is None
+
+
 # What the lock files promise
 
 HOLDER = """
