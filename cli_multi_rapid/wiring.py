@@ -177,7 +177,6 @@ def open_workshop(
     from cli_multi_rapid.git import open_repository
     from cli_multi_rapid.process_tree import become_subreaper
     from cli_multi_rapid.redaction import Redactor
-    from cli_multi_rapid.reports.verification import verification_report_text
     from cli_multi_rapid.worktrees import Strategy, Worktrees
 
     place = find_home(repo, home)
@@ -206,10 +205,9 @@ def open_workshop(
                 clock=records.clock,
                 ids=records.ids,
                 redactor=Redactor.from_environment(os.environ),
-                adapters=adapters(tools),
+                adapters=adapters(tools, os.environ),
                 tools=tool_facts(settings, tools),
                 policies=refine(policies) if refine else policies,
-                verification_report=verification_report_text,
                 version=__version__,
             )
         finally:
@@ -246,7 +244,7 @@ def policies_of(settings: "Settings") -> "Policies":
 
 
 def fingerprint() -> str:
-    """What verdicts depend on beside command and tree: the machine, the interpreter and where tools are found."""
+    """What verdicts depend on beside command and tree: machine, interpreter and where tools are."""
     return "|".join((platform.platform(), sys.version, os.environ.get("PATH", "")))
 
 
@@ -256,7 +254,7 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
     from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import Price
     from cli_multi_rapid.core.routing import ToolFacts
-    from cli_multi_rapid.engine.attempt import VERIFY
+    from cli_multi_rapid.engine.attempt_terms import VERIFY
     from cli_multi_rapid.ports import CostClass
 
     described = {tool.name: tool for tool in tools}

@@ -1,6 +1,5 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -10,71 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
-from cli_multi_rapid.core.errors import OrchestratorError
+from cli_multi_rapid.adapters.registry import missing
+from cli_multi_rapid.core.errors import OrchestratorError, UserError
 from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
-from cli_multi_rapid.core.ids import Branch, Commit, RunId, ToolName
-from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
-from cli_multi_rapid.core.plan import Node, Role
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.engine.bases import BaseConflict, Based, SealedHead, build_base
-from cli_multi_rapid.engine.commit_message import commit_message
+from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, VERIFY, AttemptOrder, Failed, Sealed
+from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
+from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
-from cli_multi_rapid.worktrees import NothingChanged, SealRefused, Slot, Snapshot, SnapshotRefused, Worktrees
-
-DEFAULT_TIMEOUT_S = 1800.0
-"""How long an attempt may take when its node says nothing: no tool ends by itself on a silent server."""
-
-VERIFY = ToolName("verify")
-"""The tool of nodes that the built-in verifier carries out."""
+from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptOrder:
-    """All that a worker needs for one attempt."""
-
-    run_id: RunId
-    node: Node
-    attempt: int
-    tool: ToolName
-    target: Branch
-    lane: Branch
-    heads: tuple[SealedHead, ...]
-    prompt: str
-    log: Path
-    slot_name: str
-    cap: MicroUsd | None
-    reserved: MicroUsd
-    session_id: str | None
-    keep_on_failure: bool
-    claims_rule: str
-    """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """Why an attempt ended without usable work."""
-
-    failure: FailureClass
-    reason: str
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
-    """What an attempt achieved. Without a snapshot there was nothing to change."""
-
-    summary: str
-    snapshot: Snapshot | None
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,6 +70,7 @@ class _Attempt:
         self._runner = runner
         self._order = order
         self._cancel = cancel
+        self._audit = TreeAudit(order, runner.repository, runner.worktrees, runner.clock)
         self._slot: Slot | None = None
         self._based: Based | None = None
         self._reading: ToolReading | None = None
@@ -130,11 +83,12 @@ class _Attempt:
         """Base, slot, tool, look at the tree, lane. The slot is given back or kept in every case."""
         order, runner = self._order, self._runner
         adapter = runner.adapters.get(order.tool)
-        if adapter is None:
-            return Failed(failure=FailureClass.TOOL_MISSING, reason=f"no tool is called {order.tool}")
-        missing = adapter.missing(self._environment(adapter))
-        if missing is not None:
-            return Failed(failure=FailureClass.TOOL_MISSING, reason=missing)
+        environment = self._environment(adapter) if adapter else {}
+        absent = missing(order.tool, runner.adapters, environment)
+        if adapter is None or absent is not None:
+            return Failed(
+                failure=FailureClass.TOOL_MISSING, reason=absent or f"there is no tool {order.tool}"
+            )
         based = build_base(runner.repository, order.target, order.heads, runner.clock.now())
         if isinstance(based, BaseConflict):
             files = ", ".join(based.files)
@@ -175,13 +129,20 @@ class _Attempt:
         temp = Path(tempfile.mkdtemp(prefix="cli-orchestrator-"))
         try:
             brief = self._brief(adapter, slot, temp)
-            invocation = adapter.prepare(brief)
+            try:
+                invocation = adapter.prepare(brief)
+            except UserError as error:
+                return Failed(failure=FailureClass.REFUSED, reason=error.message, evidence=error.hint)
             ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log)
-            self._reading = adapter.read(ended.output, ended.code, brief)
+            self._reading = adapter.read(ended.output, _return_code(ended), brief)
         finally:
             shutil.rmtree(temp, ignore_errors=True)
         failed = self._judge_exit(ended, self._reading)
-        return failed or self._look_at_tree(adapter, slot, self._reading, invocation.ignore)
+        if failed is not None:
+            return failed
+        return self._audit.look(
+            slot, self._reading, expects_change=adapter.expects_change, ignore=invocation.ignore
+        )
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
         order = self._order
@@ -223,99 +184,25 @@ class _Attempt:
             case ExitOutcome.CANCELLED:
                 return Failed(failure=FailureClass.INTERRUPTED, reason=ended.problem)
             case ExitOutcome.SIGNALLED | ExitOutcome.EXITED:
-                if reading.ok and ended.ok:
+                if reading.ok and ended.outcome is ExitOutcome.EXITED:
                     return None
                 failure = reading.failure or FailureClass.TOOL_FAILED
                 reason = reading.reason or _describe(ended)
                 return Failed(failure=failure, reason=reason, evidence=_evidence(ended))
 
-    # --- the look at the tree -----------------------------------------------------------------------------
-
-    def _look_at_tree(
-        self, adapter: Adapter, slot: Slot, reading: ToolReading, ignore: tuple[str, ...]
-    ) -> Sealed | Failed:
-        """Commit what changed, after holding it against claims and outputs."""
-        order = self._order
-        if order.node.role is Role.IPT:
-            return Sealed(summary=reading.summary, snapshot=None)
-        taken = self._snapshot(slot, ignore)
-        if isinstance(taken, SnapshotRefused):
-            reason = f"the slot holds what cannot be committed: {taken.reason}"
-            return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence="\n".join(taken.paths))
-        if isinstance(taken, NothingChanged):
-            if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
-                return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
-            if adapter.expects_change:
-                return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
-            return Sealed(summary=reading.summary, snapshot=None)
-        return self._audit(slot, taken, reading)
-
-    def _audit(self, slot: Slot, taken: Snapshot, reading: ToolReading) -> Sealed | Failed:
-        """Hold the difference against the claims and the declared outputs, then make it the lane."""
-        order = self._order
-        warnings: tuple[str, ...] = ()
-        strangers = self._outside_claims(taken)
-        if strangers:
-            reason = f"changed what it did not claim: {', '.join(strangers[:5])}"
-            if order.claims_rule == "fail":
-                hint = f"add a claim such as {suggest_claim(strangers[0])}, or narrow the node's work"
-                return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
-            warnings = (reason,)
-            if order.claims_rule == "strip":
-                stripped = self._snapshot(slot, tuple(_literally(path) for path in strangers))
-                if not isinstance(stripped, Snapshot):
-                    return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}, and nothing else")
-                taken = stripped
-        if absent := self._absent_outputs(slot, taken.commit):
-            return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
-        sealed = self._runner.worktrees.seal(slot, taken, order.lane)
-        if isinstance(sealed, SealRefused):
-            return Failed(failure=FailureClass.ENVIRONMENT, reason=sealed.reason)
-        return Sealed(summary=reading.summary, snapshot=taken, warnings=warnings)
-
-    def _snapshot(self, slot: Slot, litter: tuple[str, ...]) -> Snapshot | NothingChanged | SnapshotRefused:
-        order = self._order
-        return self._runner.worktrees.snapshot(
-            slot,
-            commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt),
-            when=self._runner.clock.now(),
-            declared=tuple(path for path in order.node.outputs if _is_plain(path)),
-            litter=litter,
-        )
-
-    def _outside_claims(self, taken: Snapshot) -> list[str]:
-        """Every changed path, under its old and its new name, that no claim of the node covers."""
-        node = self._order.node
-        if not node.path_claims:
-            return []
-        names = {name for change in taken.changes for name in change.names}
-        return paths_outside(sorted(names), node.path_claims)
-
-    def _absent_outputs(self, slot: Slot, commit: Commit) -> list[str]:
-        """The declared outputs that are not there; an output with wildcards needs one file that matches."""
-        outputs = self._order.node.outputs
-        absent = [path for path in outputs if _is_plain(path) and not os.path.lexists(slot.path / path)]
-        globs = [parse_glob(path) for path in outputs if not _is_plain(path)]
-        files = self._runner.repository.list_files(commit) if globs else ()
-        return absent + [glob.text for glob in globs if not any(map(glob.matches, files))]
-
     # --- what is left and what is told --------------------------------------------------------------------
 
     def _save_remains(self, slot: Slot) -> None:
-        """Nothing is lost: a failed attempt's changes become a branch, and its slot may stay."""
-        order, worktrees = self._order, self._runner.worktrees
-        taken = self._snapshot(slot, ())
-        saved = not isinstance(taken, SnapshotRefused)
-        if isinstance(taken, Snapshot):
-            branch = Branch(f"{order.lane}.attempt-{order.attempt}")
-            saved = not isinstance(worktrees.seal(slot, taken, branch), SealRefused)
-            if saved:
-                self._kept_branch, self._kept_commit = branch, taken.commit
-        if order.keep_on_failure and not saved:
+        """Keep what a failed attempt had changed: as a branch, else in its slot."""
+        worktrees = self._runner.worktrees
+        saved = self._audit.save_remains(slot)
+        if isinstance(saved, SealRefused | SnapshotRefused) and self._order.keep_on_failure:
             worktrees.keep(slot)
-        else:
-            worktrees.release(slot)
-            self._slot = None
+            return
+        if isinstance(saved, tuple):
+            self._kept_commit, self._kept_branch = saved[0].commit, saved[1]
+        worktrees.release(slot)
+        self._slot = None
 
     def facts_of(self, ended: Sealed | Failed, duration_s: float) -> list[Payload]:
         """The events that tell the attempt, money first."""
@@ -401,17 +288,9 @@ class _Attempt:
         )
 
 
-def _is_plain(path: str) -> bool:
-    return not path.endswith("/") and not any(character in path for character in "*?[")
-
-
-def _literally(path: str) -> str:
-    """A glob that matches this very path."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
-
-
-def _absent(paths: list[str]) -> str:
-    return f"did not write what it declares as output: {', '.join(paths[:5])}"
+def _return_code(ended: Exit) -> int | None:
+    """The exit code, or the signal that ended the tool as a negative number."""
+    return ended.code if ended.signal is None else -ended.signal
 
 
 def _describe(ended: Exit) -> str:

@@ -12,7 +12,7 @@ from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
-from cli_multi_rapid.redaction import Redactor
+from cli_multi_rapid.redaction import Redactor, printable
 from cli_multi_rapid.worktrees import Slot, Worktrees
 
 CHECK_SLOTS = "check-"
@@ -49,14 +49,14 @@ class CheckRunner:
         """The verdict on the tree. Raises only for faults of the machine, never for what a check does."""
         with self._lock:
             self._serial += 1
-            name = f"{CHECK_SLOTS}{os.getpid()}-{self._serial}"
-        slot = self.worktrees.open(name, job.commit)
+            serial = self._serial
+        slot = self.worktrees.open(f"{CHECK_SLOTS}{os.getpid()}-{serial}", job.commit)
         try:
             ended = supervise(
                 job.check.argv or ("sh", "-c", job.check.run or ""),
                 cwd=slot.path,
                 env={**self.environment, **job.check.env},
-                marker=f"{self.marker}/{job.check.id}",
+                marker=f"{self.marker}/{job.check.id}/{serial}",
                 log=job.log,
                 redactor=self.redactor,
                 supervision=Supervision(timeout_s=job.check.timeout_s),
@@ -96,7 +96,7 @@ class CheckRunner:
 
     def _judge_exit(self, check: CheckSpec, ended: Exit, slot: Slot) -> tuple[Verdict, str]:
         if ended.code != 0:
-            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}"
+            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{_last_words(ended)}"
         if ended.duration_s < check.min_time_s:
             quick = f"{ended.duration_s:.1f} s, less than min_time_s {check.min_time_s:g}"
             return Verdict.FAILED, f"{check.id} passed suspiciously quickly: {quick}"
@@ -104,3 +104,10 @@ class CheckRunner:
         if changed:
             return Verdict.FAILED, f"{check.id} changed the files that it checks: {', '.join(changed[:5])}"
         return Verdict.PASSED, ""
+
+
+def _last_words(ended: Exit) -> str:
+    """The last line that the check wrote: most tools end with their verdict."""
+    lines = ended.output_tail.decode("utf-8", "replace") or ended.output_head.decode("utf-8", "replace")
+    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "")
+    return f": {printable(last)[:200]}" if last else ""

@@ -3,7 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from cli_multi_rapid.core.ids import NodeId
-from cli_multi_rapid.engine.attempt import AttemptOrder, AttemptRunner
+from cli_multi_rapid.engine.attempt import AttemptRunner
+from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.inbox import AttemptEnded, Inbox
 from cli_multi_rapid.process_terms import CancelToken
 

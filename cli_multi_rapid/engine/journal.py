@@ -35,7 +35,6 @@ class Journal(Generic[S]):
         clock: Clock,
         ids: Ids,
         source: str,
-        correlation_id: CorrelationId | None = None,
     ) -> None:
         self.stream = stream
         self.state = state
@@ -46,7 +45,8 @@ class Journal(Generic[S]):
         self._clock = clock
         self._ids = ids
         self._source = source
-        self._correlation_id = correlation_id
+        self.correlation_id: CorrelationId | None = None
+        """Given to every event that is appended from now on."""
 
     def catch_up(self) -> list[Event]:
         """Fold what others have appended, and return it."""
@@ -87,6 +87,10 @@ class Journal(Generic[S]):
         self._bus.hint(self.stream)
         return event
 
+    def nudge(self) -> None:
+        """Wake whoever follows this stream, though nothing was appended."""
+        self._bus.hint(self.stream)
+
     def _new(self, fact: Payload, cause: EventId | None) -> NewEvent:
         return NewEvent(
             id=self._ids.event_id(),
@@ -94,7 +98,7 @@ class Journal(Generic[S]):
             source=self._source,
             data=fact,
             causation_id=cause,
-            correlation_id=self._correlation_id,
+            correlation_id=self.correlation_id,
         )
 
     def _fold(self, events: Sequence[Event]) -> list[Event]:

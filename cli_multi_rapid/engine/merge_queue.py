@@ -1,17 +1,14 @@
 """The merge queue of one target at work: candidates, checks, landings, under one lease."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, Tree
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, EventId, Tree
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
-    CheckStarted,
     MergeApproved,
     MergeCancelled,
     MergeChecking,
@@ -37,6 +34,7 @@ from cli_multi_rapid.core.merge_policy import (
     Split,
     Tip,
     decide,
+    required_checks,
     verdict_key,
 )
 from cli_multi_rapid.core.node_state import MergeStatus
@@ -45,13 +43,14 @@ from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.candidates import Candidate, build_candidate, find_partner
-from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
+from cli_multi_rapid.engine.check_desk import CheckDesk, started
+from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_landing, land
 from cli_multi_rapid.git import ANY, Merged, RefChange, Repository
 from cli_multi_rapid.ports import Clock, Leases
-from cli_multi_rapid.process_terms import CancelToken
+from cli_multi_rapid.process_tree import kill_marked
 
 _CANDIDATE_REF = "refs/cli-orchestrator/candidate/"
 
@@ -80,8 +79,14 @@ class MergeQueue:
         self._tools = tools
         self._limits = limits
         self._tip: Tip | None = None
-        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="check")
-        self._in_flight: dict[str, CancelToken] = {}
+        self._pinned = False
+        self._desk = CheckDesk(
+            tools.runner,
+            tools.inbox,
+            tools.logs,
+            workers=limits.workers,
+            fingerprint=limits.fingerprint,
+        )
         self._news: list[Event] = []
         journal.observers.append(self._news.append)
 
@@ -98,7 +103,7 @@ class MergeQueue:
     @property
     def busy(self) -> bool:
         """Whether checks are running."""
-        return bool(self._in_flight)
+        return self._desk.busy
 
     # --- what callers do ----------------------------------------------------------------------------------
 
@@ -107,7 +112,7 @@ class MergeQueue:
         return self.journal.submit(MergeEnqueued(entry=entry))
 
     def withdraw(self, entry_id: EntryId, reason: str) -> bool:
-        """Take an entry out; whether anything was written. Without the lease the holder is asked, once."""
+        """Take an entry out, or ask the holder of the lease to, once; whether anything was written."""
         entry = self.state.entries.get(entry_id)
         if entry is None or not entry.open:
             return False
@@ -144,9 +149,7 @@ class MergeQueue:
 
     def deliver(self, ended: CheckEnded) -> None:
         """Record what a checker found, unless nobody wants to know any more."""
-        token = self._in_flight.pop(ended.key, None)
-        if token is not None:
-            token.close()
+        if self._desk.accept(ended):
             self.journal.record(*ended.facts)
 
     def take_news(self) -> list[Event]:
@@ -157,27 +160,28 @@ class MergeQueue:
 
     def close(self) -> None:
         """Stop running checks, give the lease back and leave no ref behind."""
-        for token in self._in_flight.values():
-            token.cancel("the merge queue is closing")
-        self._pool.shutdown(wait=True)
-        for token in self._in_flight.values():
-            token.close()
-        self._in_flight.clear()
-        if self.journal.lease is not None:
-            self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=None)])
+        self._desk.close()
+        if self.journal.lease is None:
+            return
+        try:
+            if self._pinned:
+                self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=None)])
+        finally:
             self.journal.lease.release()
             self.journal.lease = None
+            self.journal.nudge()  # another process may take it up
 
     # --- lease and commands -------------------------------------------------------------------------------
 
     def _take_lease(self) -> bool:
-        """Become the processor of this queue if nobody is; a landing that a dead one left open is finished."""
+        """Become the processor if nobody is. A landing that a dead one left open is finished."""
         if self.journal.lease is not None:
             return True
         self.journal.lease = self._tools.leases.acquire(self.journal.stream)
         if self.journal.lease is None:
             return False
         self.journal.catch_up()
+        kill_marked(self.journal.stream)
         if self.state.landing is not None:
             finish_landing(
                 self.journal, self._tools.repository, self.target, self.state.landing, recovered=True
@@ -248,6 +252,7 @@ class MergeQueue:
         if not candidate.entries and candidate.clash is not None:
             self._reject_clash(candidate)
             return
+        self._pinned = True
         self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=candidate.commit)])
         self.journal.record(
             MergeChecking(
@@ -300,11 +305,8 @@ class MergeQueue:
                 )
         return reused
 
-    def _checks_of(self, entry_ids: Sequence[EntryId]) -> list[CheckSpec]:
-        checks: list[CheckSpec] = []
-        for entry_id in entry_ids:
-            checks.extend(c for c in self.state.entries[entry_id].entry.checks if c not in checks)
-        return checks
+    def _checks_of(self, entry_ids: Sequence[EntryId]) -> tuple[CheckSpec, ...]:
+        return required_checks(self.state, entry_ids)
 
     def _key(self, check: CheckSpec, tree: Tree) -> str:
         return verdict_key(check, tree, self._limits.fingerprint)
@@ -312,44 +314,19 @@ class MergeQueue:
     # --- checks -------------------------------------------------------------------------------------------
 
     def _start_checks(self, intent: RunChecks) -> bool:
-        """Hand the checks that are not running yet to the checkers."""
-        started = False
-        for check in intent.checks:
-            key = self._key(check, intent.tree)
-            if key in self._in_flight:
-                continue
-            log = self._log_of(check.id, key)
-            self.journal.record(
-                CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries, log=str(log))
-            )
-            job = CheckJob(
-                check=check,
-                commit=intent.commit,
-                tree=intent.tree,
-                key=key,
-                entries=intent.entries,
-                log=log,
-            )
-            token = CancelToken()
-            self._in_flight[key] = token
-            self._pool.submit(_run_check, self._tools.runner, job, token, self._tools.inbox.put)
-            started = True
-        return started
-
-    def _log_of(self, check: CheckId, key: str) -> Path:
-        record = self.state.records.get(key)
-        times = len(record.outcomes) + 1 if record else 1
-        return self._tools.logs / f"{check}.{key[:12]}.{times}.log"
+        """Record and start the checks that are not under way; whether there were any."""
+        jobs = self._desk.jobs_for(intent, self.state)
+        for job in jobs:
+            self.journal.record(started(job))
+            self._desk.start(job)
+        return bool(jobs)
 
     def _drop_stale_checks(self) -> None:
-        """Stop checkers whose verdict nobody waits for any more."""
+        """Stop checkers whose candidate is out of the race."""
         trial = self.state.trial
-        wanted: set[str] = set()
-        if trial is not None:
-            trees = [trial.tree] + ([self._tip.tree] if self._tip else [])
-            wanted = {self._key(check, tree) for check in self._checks_of(trial.entries) for tree in trees}
-        for key in [key for key in self._in_flight if key not in wanted]:
-            self._in_flight.pop(key).cancel("its candidate is out of the race")
+        trees = [] if trial is None else [trial.tree, *([self._tip.tree] if self._tip else [])]
+        checks = () if trial is None else self._checks_of(trial.entries)
+        self._desk.keep_only({self._key(check, tree) for check in checks for tree in trees})
 
     # --- entries that leave or change ---------------------------------------------------------------------
 
@@ -387,27 +364,3 @@ class MergeQueue:
         head = repository.commit(outcome.tree, (tip.commit,), message, when=now)
         repository.update_refs([RefChange(ref=f"refs/heads/{entry.branch}", old=ANY, new=head)])
         self.journal.record(MergeResealed(entry_id=entry_id, head=head, base=tip.commit, without=without))
-
-
-def _run_check(
-    runner: CheckRunner, job: CheckJob, token: CancelToken, put: Callable[[CheckEnded], None]
-) -> None:
-    """In a checker's thread: whatever happens, somebody hears of it."""
-    try:
-        finished = runner.run(job, token)
-    except OrchestratorError as error:
-        finished = _broken(job, error.message)
-    except Exception as error:  # noqa: BLE001  # the queue must hear of a bug in a checker too, or it waits for ever
-        finished = _broken(job, f"internal error: {type(error).__name__}: {error}")
-    put(CheckEnded(key=job.key, facts=(finished,)))
-
-
-def _broken(job: CheckJob, reason: str) -> CheckFinished:
-    return CheckFinished(
-        check=job.check.id,
-        tree=job.tree,
-        key=job.key,
-        verdict=Verdict.ERROR,
-        reason=f"{job.check.id} could not be carried out: {reason}",
-        entries=job.entries,
-    )

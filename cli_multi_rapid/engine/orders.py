@@ -5,7 +5,7 @@ from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.engine.attempt import AttemptOrder
+from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import SealedHead
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.lanes import Lanes

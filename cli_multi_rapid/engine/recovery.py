@@ -34,7 +34,7 @@ class Recovery:
 
     def take_over(self, journal: Journal[RunState]) -> None:
         """End the dead process's agents, save what they left, and record their attempts as interrupted."""
-        kill_marked(f"{journal.stream}/")
+        kill_marked(journal.stream)
         self._drop_check_slots()
         for node_id in list(journal.state.frontier.running):
             journal.record(*self._interrupted(journal.state, journal.state.nodes[node_id]))

@@ -13,7 +13,7 @@ from types import FrameType
 from cli_multi_rapid.core.codec import to_data
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.ids import Branch, RunId, queue_stream
+from cli_multi_rapid.core.ids import Branch, CorrelationId, RunId, queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec, Plan
 from cli_multi_rapid.core.queue_state import QueueState
@@ -136,6 +136,7 @@ class Session:
         plan = self._journal.state.plan
         if plan is None:
             raise UserError(f"run {self.state.run_id} has no plan")
+        self._journal.correlation_id = plan.correlation_id or CorrelationId(self.state.run_id)
         unsubscribe = self._shop.bus.subscribe(lambda stream: self._inbox.put(Hint(stream=stream)))
         try:
             with (
@@ -234,7 +235,6 @@ class Session:
                 checks=checks,
                 fingerprint=shop.policies.queue.fingerprint,
                 known=known,
-                report=shop.verification_report,
             ),
         )
 

@@ -1,9 +1,8 @@
-"""The built-in verifier: the checks once more on the landed tree, with a report."""
+"""The built-in verifier: every required check on the landed tree. The report is drawn from its facts."""
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, Verdict
 from cli_multi_rapid.core.ids import Commit, Tree
@@ -11,15 +10,12 @@ from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.merge_policy import verdict_key
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.engine.attempt import AttemptOrder
+from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.process_terms import CancelToken
-
-ReportWriter = Callable[[AttemptOrder, Commit, tuple[CheckFinished, ...]], str]
-"""Makes the report's text from the order, the verified commit and the verdicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,36 +29,40 @@ class Verifier:
     fingerprint: str
     known: Callable[[str], CheckFinished | None]
     """Verdicts that were found on this very tree already, by key."""
-    report: ReportWriter
 
     def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
-        """The facts of the attempt; the report lies under `artifacts/verification/`."""
+        """The facts of the attempt, each check's verdict among them."""
         began = time.monotonic()
         tip = tip_of(self.repository, order.target)
         tree = self.repository.tree_of(tip)
         verdicts = tuple(self._verdict(check, tip, tree, order, cancel) for check in self.checks)
-        path = self.home.verification(order.run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.report(order, tip, verdicts), encoding="utf-8")
         failed = [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASSED]
         based = NodeBased(node_id=order.node.id, attempt=order.attempt, base=tip, tip=tip)
         duration_s = round(time.monotonic() - began, 3)
         if failed:
             reason = f"the landed tree fails {', '.join(verdict.check for verdict in failed)}"
-            return based, NodeAttemptFailed(
+            return (
+                based,
+                *verdicts,
+                NodeAttemptFailed(
+                    node_id=order.node.id,
+                    attempt=order.attempt,
+                    failure=FailureClass.INTERRUPTED if cancel.cancelled else FailureClass.TOOL_FAILED,
+                    reason=f"{reason}: {failed[0].reason}",
+                    evidence=failed[0].evidence,
+                    duration_s=duration_s,
+                ),
+            )
+        return (
+            based,
+            *verdicts,
+            NodeSucceeded(
                 node_id=order.node.id,
                 attempt=order.attempt,
-                failure=FailureClass.INTERRUPTED if cancel.cancelled else FailureClass.TOOL_FAILED,
-                reason=f"{reason}: {failed[0].reason}",
-                evidence=failed[0].evidence,
+                summary=f"{len(verdicts)} checks pass on {tip[:10]}",
+                base=tip,
                 duration_s=duration_s,
-            )
-        return based, NodeSucceeded(
-            node_id=order.node.id,
-            attempt=order.attempt,
-            summary=f"{len(verdicts)} checks pass on {tip[:10]}",
-            base=tip,
-            duration_s=duration_s,
+            ),
         )
 
     def _verdict(
@@ -71,12 +71,7 @@ class Verifier:
         key = verdict_key(check, tree, self.fingerprint)
         known = self.known(key)
         if known is not None and known.verdict is Verdict.PASSED:
-            return known
+            return replace(known, reused=True, entries=())
         log = self.home.logs(order.run_id) / f"{order.node.id}.{order.attempt}.{check.id}.log"
         job = CheckJob(check=check, commit=tip, tree=tree, key=key, entries=(), log=log)
         return self.runner.run(job, cancel)
-
-
-def pretty(document: object) -> str:
-    """A JSON document as people and scripts read it."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -9,7 +9,6 @@ from cli_multi_rapid.core.merge_policy import QueueLimits
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.engine.home import Home
-from cli_multi_rapid.engine.verification import ReportWriter
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Bus, Clock, EventLog, Ids, Leases
 from cli_multi_rapid.redaction import Redactor
@@ -48,5 +47,4 @@ class Workshop:
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
     policies: Policies
-    verification_report: ReportWriter
     version: str

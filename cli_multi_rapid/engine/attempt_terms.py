@@ -1,0 +1,57 @@
+"""What a worker is told to do, and how an attempt can end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.ids import Branch, RunId, ToolName
+from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.engine.bases import SealedHead
+from cli_multi_rapid.worktrees import Snapshot
+
+DEFAULT_TIMEOUT_S = 1800.0
+"""How long an attempt may take when its node says nothing: no tool ends by itself on a silent server."""
+
+VERIFY = ToolName("verify")
+"""The tool of nodes that the built-in verifier carries out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptOrder:
+    """All that a worker needs for one attempt."""
+
+    run_id: RunId
+    node: Node
+    attempt: int
+    tool: ToolName
+    target: Branch
+    lane: Branch
+    heads: tuple[SealedHead, ...]
+    prompt: str
+    log: Path
+    slot_name: str
+    cap: MicroUsd | None
+    reserved: MicroUsd
+    session_id: str | None
+    keep_on_failure: bool
+    claims_rule: str
+    """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Why an attempt ended without usable work."""
+
+    failure: FailureClass
+    reason: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What an attempt achieved. Without a snapshot there was nothing to change."""
+
+    summary: str
+    snapshot: Snapshot | None
+    warnings: tuple[str, ...] = ()

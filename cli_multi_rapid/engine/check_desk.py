@@ -1,0 +1,109 @@
+"""The checkers of a merge queue: which checks are under way, on which trees, and who still wants to know."""
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cli_multi_rapid.core.errors import OrchestratorError
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted
+from cli_multi_rapid.core.merge_policy import RunChecks, verdict_key
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
+from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
+from cli_multi_rapid.process_terms import CancelToken
+
+
+class CheckDesk:
+    """Hands checks to a pool of checkers. Called from the deciding thread only."""
+
+    def __init__(
+        self, runner: CheckRunner, inbox: Inbox, logs: Path, *, workers: int, fingerprint: str
+    ) -> None:
+        self._runner = runner
+        self._inbox = inbox
+        self._logs = logs
+        self._fingerprint = fingerprint
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
+        self._in_flight: dict[str, CancelToken] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether checks are running."""
+        return bool(self._in_flight)
+
+    def jobs_for(self, intent: RunChecks, state: QueueState) -> list[CheckJob]:
+        """The checks of an intent that are not under way yet."""
+        jobs = []
+        for check in intent.checks:
+            key = verdict_key(check, intent.tree, self._fingerprint)
+            if key in self._in_flight:
+                continue
+            record = state.records.get(key)
+            times = len(record.outcomes) + 1 if record else 1
+            jobs.append(
+                CheckJob(
+                    check=check,
+                    commit=intent.commit,
+                    tree=intent.tree,
+                    key=key,
+                    entries=intent.entries,
+                    log=self._logs / f"{check.id}.{key[:12]}.{times}.log",
+                )
+            )
+        return jobs
+
+    def start(self, job: CheckJob) -> None:
+        """Give a check to a checker; its end comes to the inbox."""
+        token = self._in_flight[job.key] = CancelToken()
+        self._pool.submit(_carry_out, self._runner, job, token, self._inbox.put)
+
+    def accept(self, ended: CheckEnded) -> bool:
+        """Take note of an end; whether anybody still wants to know."""
+        token = self._in_flight.pop(ended.key, None)
+        if token is not None:
+            token.close()
+        return token is not None
+
+    def keep_only(self, wanted: Collection[str]) -> None:
+        """Stop checkers whose verdict nobody waits for any more."""
+        for key in [key for key in self._in_flight if key not in wanted]:
+            self._in_flight.pop(key).cancel("its candidate is out of the race")
+
+    def close(self) -> None:
+        """Stop every checker and wait for its end."""
+        for token in self._in_flight.values():
+            token.cancel("the merge queue is closing")
+        self._pool.shutdown(wait=True)
+        for token in self._in_flight.values():
+            token.close()
+        self._in_flight.clear()
+
+
+def started(job: CheckJob) -> CheckStarted:
+    """The fact that a check begins."""
+    return CheckStarted(check=job.check.id, tree=job.tree, key=job.key, entries=job.entries, log=str(job.log))
+
+
+def _carry_out(
+    runner: CheckRunner, job: CheckJob, token: CancelToken, put: Callable[[CheckEnded], None]
+) -> None:
+    """In a checker's thread: whatever happens, somebody hears of it."""
+    try:
+        finished = runner.run(job, token)
+    except OrchestratorError as error:
+        finished = _broken(job, error.message)
+    except Exception as error:  # noqa: BLE001  # the queue must hear of a bug in a checker too, or it waits for ever
+        finished = _broken(job, f"internal error: {type(error).__name__}: {error}")
+    put(CheckEnded(key=job.key, facts=(finished,)))
+
+
+def _broken(job: CheckJob, reason: str) -> CheckFinished:
+    return CheckFinished(
+        check=job.check.id,
+        tree=job.tree,
+        key=job.key,
+        verdict=Verdict.ERROR,
+        reason=f"{job.check.id} could not be carried out: {reason}",
+        entries=job.entries,
+    )

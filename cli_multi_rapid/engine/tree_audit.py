@@ -1,0 +1,115 @@
+"""The look at the tree: what an attempt really changed, held against what it may and what it must."""
+
+import os
+
+from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
+from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.ids import Branch, Commit
+from cli_multi_rapid.core.plan import Role
+from cli_multi_rapid.engine.attempt_terms import AttemptOrder, Failed, Sealed
+from cli_multi_rapid.engine.commit_message import commit_message
+from cli_multi_rapid.git import Repository
+from cli_multi_rapid.ports import Clock, ToolReading
+from cli_multi_rapid.worktrees import NothingChanged, SealRefused, Slot, Snapshot, SnapshotRefused, Worktrees
+
+
+class TreeAudit:
+    """Judges and commits the slot of one attempt."""
+
+    def __init__(
+        self, order: AttemptOrder, repository: Repository, worktrees: Worktrees, clock: Clock
+    ) -> None:
+        self._order = order
+        self._repository = repository
+        self._worktrees = worktrees
+        self._clock = clock
+
+    def look(
+        self, slot: Slot, reading: ToolReading, *, expects_change: bool, ignore: tuple[str, ...]
+    ) -> Sealed | Failed:
+        """Commit what changed, after holding it against claims and outputs."""
+        order = self._order
+        if order.node.role is Role.IPT:
+            return Sealed(summary=reading.summary, snapshot=None)
+        taken = self._snapshot(slot, ignore)
+        if isinstance(taken, SnapshotRefused):
+            reason = f"the slot holds what cannot be committed: {taken.reason}"
+            return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence="\n".join(taken.paths))
+        if isinstance(taken, NothingChanged):
+            if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
+                return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
+            if expects_change:
+                return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
+            return Sealed(summary=reading.summary, snapshot=None)
+        return self._audit(slot, taken, reading)
+
+    def _audit(self, slot: Slot, taken: Snapshot, reading: ToolReading) -> Sealed | Failed:
+        """Hold the difference against the claims and the declared outputs, then make it the lane."""
+        order = self._order
+        warnings: tuple[str, ...] = ()
+        strangers = self._outside_claims(taken)
+        if strangers:
+            reason = f"changed what it did not claim: {', '.join(strangers[:5])}"
+            if order.claims_rule == "fail":
+                hint = f"add a claim such as {suggest_claim(strangers[0])}, or narrow the node's work"
+                return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
+            warnings = (reason,)
+            if order.claims_rule == "strip":
+                stripped = self._snapshot(slot, tuple(_literally(path) for path in strangers))
+                if not isinstance(stripped, Snapshot):
+                    return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}, and nothing else")
+                taken = stripped
+        if absent := self._absent_outputs(slot, taken.commit):
+            return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
+        sealed = self._worktrees.seal(slot, taken, order.lane)
+        if isinstance(sealed, SealRefused):
+            return Failed(failure=FailureClass.ENVIRONMENT, reason=sealed.reason)
+        return Sealed(summary=reading.summary, snapshot=taken, warnings=warnings)
+
+    def _snapshot(self, slot: Slot, litter: tuple[str, ...]) -> Snapshot | NothingChanged | SnapshotRefused:
+        order = self._order
+        return self._worktrees.snapshot(
+            slot,
+            commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt),
+            when=self._clock.now(),
+            declared=tuple(path for path in order.node.outputs if _is_plain(path)),
+            litter=litter,
+        )
+
+    def _outside_claims(self, taken: Snapshot) -> list[str]:
+        """Every changed path, under its old and its new name, that no claim of the node covers."""
+        node = self._order.node
+        if not node.path_claims:
+            return []
+        names = {name for change in taken.changes for name in change.names}
+        return paths_outside(sorted(names), node.path_claims)
+
+    def _absent_outputs(self, slot: Slot, commit: Commit) -> list[str]:
+        """The declared outputs that are not there; an output with wildcards needs one file that matches."""
+        outputs = self._order.node.outputs
+        absent = [path for path in outputs if _is_plain(path) and not os.path.lexists(slot.path / path)]
+        globs = [parse_glob(path) for path in outputs if not _is_plain(path)]
+        files = self._repository.list_files(commit) if globs else ()
+        return absent + [glob.text for glob in globs if not any(map(glob.matches, files))]
+
+    def save_remains(self, slot: Slot) -> tuple[Snapshot, Branch] | SealRefused | SnapshotRefused | None:
+        """What a failed attempt had changed becomes a branch: nothing is lost. None: nothing was changed."""
+        taken = self._snapshot(slot, ())
+        if not isinstance(taken, Snapshot):
+            return None if isinstance(taken, NothingChanged) else taken
+        branch = Branch(f"{self._order.lane}.attempt-{self._order.attempt}")
+        sealed = self._worktrees.seal(slot, taken, branch)
+        return sealed if isinstance(sealed, SealRefused) else (taken, branch)
+
+
+def _is_plain(path: str) -> bool:
+    return not path.endswith("/") and not any(character in path for character in "*?[")
+
+
+def _literally(path: str) -> str:
+    """A glob that matches this very path."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
+
+
+def _absent(paths: list[str]) -> str:
+    return f"did not write what it declares as output: {', '.join(paths[:5])}"
