@@ -181,6 +181,7 @@ class MergeQueue:
         if self.journal.lease is None:
             return False
         self.journal.catch_up()
+        self._pinned = self.state.seq > 0  # a dead process may have left its candidate's ref
         kill_marked(self.journal.stream)
         if self.state.landing is not None:
             finish_landing(
