@@ -118,7 +118,7 @@ class ParallelEfficiency(TypedDict):
 
 
 class MergeSummary(TypedDict):
-    """What the queue did for this run. Reused verdicts are not among the checks run."""
+    """What the queue did for this run, checks of candidates only. Reused verdicts are not among those run."""
 
     branches_merged: int
     merge_conflicts: int

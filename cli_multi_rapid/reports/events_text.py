@@ -93,10 +93,8 @@ def _usage(usage: Usage) -> str:
 def _run_started(data: run.RunStarted) -> str:
     verb = "taken up again" if data.resumed else "begun"
     budget = "no budget" if data.budget is None else f"budget {format_usd(data.budget)}"
-    return (
-        f"{verb} in {data.repository} for {data.target} at {data.base[:10]}, {data.workers} workers, {budget}, "
-        f"pid {data.pid} on {data.host}"
-    )
+    where = f"in {data.repository} for {data.target} at {data.base[:10]}"
+    return f"{verb} {where}, {data.workers} workers, {budget}, pid {data.pid} on {data.host}"
 
 
 def _plan_accepted(data: run.PlanAccepted) -> str:
@@ -129,6 +127,11 @@ def _halted(data: run.BudgetHalted) -> str:
     return f"{data.percent} % spent, no new attempts: {format_usd(data.spent)} of {format_usd(data.limit)}"
 
 
+def _refused(data: run.BudgetRefused) -> str:
+    needed, left = format_usd(data.needed), format_usd(data.available)
+    return f"{data.node_id} needs {needed}, {left} is left of the {data.limit_name} budget"
+
+
 def _checking(data: merge.MergeChecking) -> str:
     return f"{_entries(data.entries)} on {data.tip[:10]} as {data.commit[:10]} (tree {data.tree[:10]})"
 
@@ -159,9 +162,7 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     run.BudgetSettled: lambda d: f"{d.node_id} try {d.attempt} with {d.tool}: {_usage(d.usage)}",
     run.BudgetWarned: lambda d: f"{d.percent} % spent: {format_usd(d.spent)} of {format_usd(d.limit)}",
     run.BudgetHalted: _halted,
-    run.BudgetRefused: lambda d: (
-        f"{d.node_id} needs {format_usd(d.needed)}, {format_usd(d.available)} left of the {d.limit_name} budget"
-    ),
+    run.BudgetRefused: _refused,
     run.BudgetChanged: lambda d: f"limit {format_usd(d.limit)}",
     run.ApprovalRequested: lambda d: f"{d.node_id} ({d.what})",
     run.ApprovalGranted: lambda d: f"{d.node_id} ({d.what}) by {d.by}",

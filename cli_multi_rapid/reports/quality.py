@@ -50,14 +50,31 @@ def landed_files(run: RunState) -> list[ChangedFile]:
 
 
 def final_tree(chronicle: Chronicle) -> Tree | None:
-    """The tree of the last landing."""
-    return chronicle.landings[-1].landed.tree if chronicle.landings else None
+    """The tree that the target has: of the last landing, or the one that was verified after it.
+
+    A check without entries is no candidate's: it examined the target itself, which others may have moved.
+    """
+    landing = chronicle.landings[-1] if chronicle.landings else None
+    newest = next((check for check in reversed(chronicle.checks) if check.finished_at), None)
+    if landing is None:
+        return newest.tree if newest is not None and not newest.entries else None
+    verified_later = (
+        newest is not None and newest.finished_at is not None and newest.finished_at >= landing.at
+    )
+    return (
+        newest.tree if newest is not None and verified_later and not newest.entries else landing.landed.tree
+    )
 
 
 def final_checks(chronicle: Chronicle) -> dict[str, CheckRun]:
-    """The newest verdict of each check on the tree that landed last."""
+    """The newest verdict of each check on the tree that the target has."""
+    return {check.check: check for check in checks_of_final_tree(chronicle)}
+
+
+def checks_of_final_tree(chronicle: Chronicle) -> list[CheckRun]:
+    """Every finished check of the tree that the target has, oldest first."""
     tree = final_tree(chronicle)
-    return {run.check: run for run in chronicle.checks if run.tree == tree and run.finish is not None}
+    return [check for check in chronicle.checks if check.tree == tree and check.finish is not None]
 
 
 def quality_of(run: RunState, chronicle: Chronicle) -> QualityMetrics:
@@ -68,19 +85,18 @@ def quality_of(run: RunState, chronicle: Chronicle) -> QualityMetrics:
     the number of findings that it printed when it failed; both are null when no check says so.
     """
     files = landed_files(run)
-    checks = final_checks(chronicle)
     return QualityMetrics(
         files_changed=len({file.path for file in files}),
         lines_added=sum(file.added for file in files),
         lines_removed=sum(file.removed for file in files),
         tests_added=len({file.path for file in files if file.status == "A" and is_test_file(file.path)}),
-        test_coverage_pct=coverage_of(checks.values()),
-        security_issues=security_issues(checks.values()),
+        test_coverage_pct=coverage_of(checks_of_final_tree(chronicle)),
+        security_issues=security_issues(final_checks(chronicle).values()),
     )
 
 
 def coverage_of(checks: Iterable[CheckRun]) -> float | None:
-    """The last coverage figure that the checks printed, in percent."""
+    """The last coverage figure that the checks printed, in percent. Reused verdicts print nothing."""
     found: float | None = None
     for check in checks:
         for match in _COVERAGE.finditer(check.finish.evidence if check.finish else ""):

@@ -100,13 +100,14 @@ def merge_summary(state: RunState, chronicle: Chronicle) -> MergeSummary:
     """What the merge queue did, counted over the entries of this run."""
     landed = {entry for landing in chronicle.landings for entry in landing.landed.entries}
     ours = [landing for landing in chronicle.landings if _nodes_of(landing.landed.entries, state)]
-    examined = [check for check in chronicle.checks if not check.reused and check.finish is not None]
+    before_landing = [check for check in chronicle.checks if check.entries and check.finish is not None]
+    examined = [check for check in before_landing if not check.reused]
     return MergeSummary(
         branches_merged=len(landed & set(state.entries)),
         merge_conflicts=sum(1 for conflict in chronicle.conflicts if conflict.entry_id in state.entries),
         pre_merge_checks_run=len(examined),
         pre_merge_checks_passed=sum(1 for check in examined if check.verdict is Verdict.PASSED),
-        verdicts_reused=sum(1 for check in chronicle.checks if check.reused),
+        verdicts_reused=len(before_landing) - len(examined),
         trains=len(ours),
     )
 

@@ -12,8 +12,10 @@ from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, read_chronicle
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.quality import (
+    checks_of_final_tree,
     coverage_of,
     final_checks,
+    final_tree,
     is_document,
     landed_files,
     names_any,
@@ -52,7 +54,7 @@ class VerificationMetrics(TypedDict):
 
 
 class VerificationReport(TypedDict):
-    """`overall_status`: FAILED when a check of the landed tree or a verifying node failed, or nothing landed."""
+    """`overall_status`: FAILED when a check of the tree or a verifying node failed, or nothing landed."""
 
     schema_version: int
     verification_id: str
@@ -80,13 +82,13 @@ def verification_report(
     """Verify what landed last. Other trees, for example of candidates that were refused, do not count."""
     chronicle = read_chronicle(events)
     found = final_checks(chronicle)
-    checks = _categories(state, found.values())
+    measured = coverage_of(checks_of_final_tree(chronicle)) is not None
+    checks = _categories(state, found.values(), measured=measured)
     failures = [
         *_nothing_landed(state, chronicle),
         *_failed_checks(found.values()),
         *_failed_verifiers(state),
     ]
-    landing = chronicle.landings[-1].landed if chronicle.landings else None
     quality = quality_of(state, chronicle)
     return VerificationReport(
         schema_version=SCHEMA_VERSION,
@@ -94,8 +96,8 @@ def verification_report(
         run_id=state.run_id,
         workstream_id=workstream_id,
         timestamp=iso(now),
-        commit=landing.commit if landing else None,
-        tree=landing.tree if landing else None,
+        commit=_verified_commit(state, chronicle),
+        tree=final_tree(chronicle),
         checks=checks,
         overall_status="FAILED" if failures else "PASSED",
         summary=_summary(state, chronicle, checks, failures),
@@ -105,22 +107,33 @@ def verification_report(
             documentation_pages=len({file.path for file in landed_files(state) if is_document(file.path)}),
         ),
         recommendations=[
-            *(_missing_checks(checks) if landing else ()),
+            *(_missing_checks(checks) if chronicle.landings else ()),
             *_recommendations(state, found.values(), quality["tests_added"]),
         ],
     )
 
 
+def _verified_commit(state: RunState, chronicle: Chronicle) -> str | None:
+    """The commit of the verified tree: the last landing, or where a verifying node found the target."""
+    if chronicle.landings and chronicle.landings[-1].landed.tree == final_tree(chronicle):
+        return chronicle.landings[-1].landed.commit
+    bases = (node.attempts[-1].base for node in _verifiers(state) if node.attempts)
+    return next((base for base in bases if base is not None), None)
+
+
 # --- what the checks say ------------------------------------------------------------------------------------
 
 
-def _categories(state: RunState, found: Iterable[CheckRun]) -> VerificationChecks:
-    """Each check counts for the first category whose words its id holds: `test_coverage` is coverage."""
+def _categories(state: RunState, found: Iterable[CheckRun], *, measured: bool) -> VerificationChecks:
+    """Each check counts for the first category whose words its id holds: `test_coverage` is coverage.
+
+    Tests that print a coverage figure (`measured`) examine the coverage as well.
+    """
     verdicts: dict[str, list[Verdict | None]] = {}
     for check in found:
         verdicts.setdefault(_category(check.check), []).append(check.verdict)
     coverage = _together(verdicts.get("coverage"))
-    if coverage is None and coverage_of(found) is not None:
+    if coverage is None and measured:
         coverage = _together(verdicts.get("tests"))
     documents = _together(verdicts.get("documents"))
     return VerificationChecks(
