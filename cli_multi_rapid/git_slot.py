@@ -7,6 +7,7 @@ there is garbage that `git gc` removes after its grace period, like that of any 
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from cli_multi_rapid.git_command import Git, joined, split
 
 _GITLINK_MODE = b"\x00\x00\xe0\x00"
 """0160000 as an index stores it. Also found by chance elsewhere, so it only says when to look closer."""
+
+
+_GLOB_STARTS = ("*", "?", "[", "\\")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +120,18 @@ def stage(
     if refusal := _settle_gitlinks(ours, gitlinks):
         return refusal
     return add(ours, [".", *excluded]) or Staged(tree=write_tree(ours))
+
+
+def without(paths: Sequence[str], globs: Sequence[str] = ()) -> list[str]:
+    """The pathspecs that leave out exact paths and globs, each with everything below it.
+
+    Git takes an excluded path that `.gitignore` names too for a mistake and fails (2.39), but only where the
+    pathspec begins like the path: so each one begins with a needless backslash.
+    """
+    exact = [re.sub(r"[*?\[\\]", r"\\\g<0>", path) for path in paths]
+    patterns = [pattern.rstrip("/") for pattern in (*exact, *globs) if pattern.rstrip("/")]
+    disguised = [pattern if pattern.startswith(_GLOB_STARTS) else f"\\{pattern}" for pattern in patterns]
+    return [f":(top,exclude,glob){pattern}{below}" for pattern in disguised for below in ("", "/**")]
 
 
 def add(ours: Git, pathspecs: Sequence[str], *, force: bool = False) -> StagingRefused | None:

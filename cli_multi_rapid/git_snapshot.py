@@ -16,7 +16,7 @@ from cli_multi_rapid.git_command import Git, split
 from cli_multi_rapid.git_history import GITLINK, SYMLINK, FileChange, changes, read_blobs
 from cli_multi_rapid.git_merge import Identity, commit
 from cli_multi_rapid.git_names import is_inside
-from cli_multi_rapid.git_slot import Gitlink, SlotFiles, StagingRefused, add, stage, write_tree
+from cli_multi_rapid.git_slot import Gitlink, SlotFiles, StagingRefused, add, stage, without, write_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +69,14 @@ def take_snapshot(git: Git, order: SnapshotOrder) -> Snapshot | NothingChanged |
     if not order.files.is_there():
         return SnapshotRefused(reason=f"the slot {order.files.work_tree} is gone")
     index = order.files.index.with_suffix(".snapshot")
+    excluded = without(order.left_out, order.litter)
     try:
-        staged = stage(git, order.files, index, order.gitlinks, _excluded(order))
+        staged = stage(git, order.files, index, order.gitlinks, excluded)
         if isinstance(staged, StagingRefused):
             return SnapshotRefused(reason=staged.reason, paths=staged.paths)
         return _judge(git, order, index, staged.tree)
     finally:
         index.unlink(missing_ok=True)
-
-
-def _excluded(order: SnapshotOrder) -> list[str]:
-    exact = [f":(top,exclude,literal){path}" for path in order.left_out]
-    return exact + [f":(top,exclude,glob){pattern}" for pattern in order.litter if pattern]
 
 
 def _judge(

@@ -83,4 +83,4 @@ def slot_name(run: RunId, node: NodeId, attempt: int) -> str:
 
 
 def _slug(text: str, longest: int) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)[:longest].strip("-") or "x"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)[:longest].strip("-_") or "x"

@@ -28,7 +28,16 @@ from cli_multi_rapid.git_agent import (
 from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.git_merge import Identity
 from cli_multi_rapid.git_names import branch_ref, is_inside
-from cli_multi_rapid.git_slot import SlotFiles, StagingRefused, fill, freeze_gitlinks, modified, stage, sweep
+from cli_multi_rapid.git_slot import (
+    SlotFiles,
+    StagingRefused,
+    fill,
+    freeze_gitlinks,
+    modified,
+    stage,
+    sweep,
+    without,
+)
 from cli_multi_rapid.git_snapshot import (
     NothingChanged,
     Snapshot,
@@ -298,8 +307,7 @@ class Worktrees:
             return ""
         index = files.index.with_suffix(".look")
         try:
-            excluded = [f":(top,exclude,literal){path}" for path in record.links]
-            staged = stage(self._git, files, index, record.gitlinks, excluded)
+            staged = stage(self._git, files, index, record.gitlinks, without(record.links))
         finally:
             index.unlink(missing_ok=True)
         if isinstance(staged, StagingRefused):

@@ -169,10 +169,23 @@ def test_a_declared_folder_is_taken_whole(attempt: Attempt) -> None:
     assert {change.path for change in found} == {"build/one.bin", "build/deep/two.bin"}
 
 
-def test_the_litter_of_a_tool_is_left_out(attempt: Attempt) -> None:
-    attempt.inside.write({".aider.chat.md": "x\n", "src/.aider.tags/x": "x\n", "src/kept.txt": "k\n"})
-    litter = (".aider*", "**/.aider*/**")
-    assert [change.path for change in attempt.taken(litter=litter).changes] == ["src/kept.txt"]
+@pytest.mark.parametrize("ignored", ["", ".aider.d/\nsrc\n"])
+def test_the_litter_of_a_tool_is_left_out(builder: RepositoryBuilder, tmp_path: Path, ignored: str) -> None:
+    """Also when `.gitignore` names it too, which git takes for a mistake in the pathspec."""
+    builder.commit({".gitignore": ignored})
+    attempt = Attempt(builder, tmp_path / "state")
+    litter = (".aider*", "src/*.tmp", "logs/", "**/*.bak", "[x]y", "")
+    left = {
+        ".aider.md": "x\n",
+        ".aider.d/x/y": "x\n",
+        "src/1.tmp": "x\n",
+        "logs/l": "x\n",
+        "d/e.bak": "x\n",
+        "xy": "",
+    }
+    attempt.inside.write(left | {"logs.txt": "kept\n", "d/e.txt": "kept\n"})
+    assert {change.path for change in attempt.taken(litter=litter).changes} == {"logs.txt", "d/e.txt"}
+    attempt.worktrees.close()
 
 
 def test_what_the_agent_ignores_itself_stays_out(attempt: Attempt) -> None:
