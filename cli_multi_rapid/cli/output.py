@@ -54,10 +54,13 @@ def is_interactive() -> bool:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether a stream may get colours and animation: a terminal that can, and nobody said no."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return stream.isatty()
+    """Whether a stream may get colours: a terminal that can, and nobody said no."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def can_animate() -> bool:
+    """Whether progress may be redrawn in place: stderr is a terminal that can."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def discard_stdout() -> None:

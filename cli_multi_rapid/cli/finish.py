@@ -1,0 +1,67 @@
+"""Write down, after every drive of a run, what people and scripts read: the report and the plain files."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.ids import RunId
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.home import Home
+from cli_multi_rapid.ports import Clock, EventLog
+from cli_multi_rapid.reports.document import RunReport
+from cli_multi_rapid.reports.formats import json_report
+from cli_multi_rapid.reports.run_report import run_report
+from cli_multi_rapid.store.plain_files import write_plain_files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The report of a run and the file that holds it."""
+
+    report: RunReport
+    path: Path
+
+
+def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> Written:
+    """Write `artifacts/reports/<run>_report.json`, `state/cost_ledger.jsonl` and `state/merge_queue.json`.
+
+    Everything comes from the events, so it can be done at any time and any number of times. `log` is one that
+    holds the run. Raises `EnvironmentFault` when the files cannot be written.
+    """
+    events = log.read(run_id)
+    state = RunState(run_id)
+    for event in events:
+        state.apply(event)
+    path = home.report(run_id)
+    artifacts = [*_found_artifacts(home, state), _shown(home, path)]
+    report = run_report(state, events, now=clock.now(), artifacts=artifacts, alive=False)
+    _replace(path, json_report(report))
+    write_plain_files(log, home.state)
+    return Written(report=report, path=path)
+
+
+def _found_artifacts(home: Home, state: RunState) -> list[str]:
+    """The files of this run that are there, by their path below the home."""
+    plan = home.plans / f"{state.plan.plan_id}.json" if state.plan else None
+    logs = [Path(attempt.log) for node in state.nodes.values() for attempt in node.attempts if attempt.log]
+    candidates = [*([plan] if plan else []), home.verification(state.run_id), *logs]
+    return [_shown(home, path) for path in candidates if path.is_file()]
+
+
+def _shown(home: Home, path: Path) -> str:
+    return str(path.relative_to(home.root)) if path.is_relative_to(home.root) else str(path)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Readers see the old file or the new one, never a part."""
+    temp = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temp.write_text(text, encoding="utf-8")
+        temp.replace(path)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path} cannot be written: {error.strerror}",
+            hint="the run itself is recorded; free some space, then type: cli-orchestrator report",
+        ) from error

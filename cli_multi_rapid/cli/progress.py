@@ -1,0 +1,153 @@
+"""One plain line for each notable event of a run, for the person who waits."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from cli_multi_rapid.core import merge_events as merge
+from cli_multi_rapid.core import node_events as node
+from cli_multi_rapid.core import run_events as run
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.facts import Payload, Verdict
+from cli_multi_rapid.core.ids import EntryId, NodeId
+from cli_multi_rapid.core.money import format_usd
+from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.times import span
+
+_LONGEST = 300
+
+
+class Narrator:
+    """Tells a run's events; remembers which node each merge entry belongs to."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[EntryId, NodeId] = {}
+
+    def line_of(self, event: Event) -> str | None:
+        """`12:03:05 n1 started (shell)`, in local time; None for events that are not worth a line."""
+        data = event.data
+        if isinstance(data, merge.MergeEnqueued) and data.entry.node_id is not None:
+            self._nodes[data.entry.id] = data.entry.node_id
+        teller = _TELLERS.get(type(data))
+        text = teller(data, self) if teller else None
+        if not text:
+            return None
+        return f"{event.time.astimezone():%H:%M:%S} {one_line(text, _LONGEST)}"
+
+    def names(self, entries: Iterable[EntryId]) -> str:
+        """The nodes of merge entries, or the entries' own ids when they are none of this run."""
+        return ", ".join(self._nodes.get(entry, entry) for entry in entries)
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _kept(branch: str | None) -> str:
+    return f"; its work is kept on {branch}" if branch else ""
+
+
+def _run_started(data: run.RunStarted, _: Narrator) -> str:
+    verb = "taken up again" if data.resumed else "started"
+    return f"run {verb}: target {data.target} at {data.base[:8]}, {data.workers} workers"
+
+
+def _started(data: node.NodeStarted, _: Narrator) -> str:
+    again = f", try {data.attempt}" if data.attempt > 1 else ""
+    return f"{data.node_id} started ({data.tool}{again})"
+
+
+def _succeeded(data: node.NodeSucceeded, _: Narrator) -> str:
+    count = len(data.files)
+    work = f", {count} {'file' if count == 1 else 'files'} changed" if data.commit else ", nothing to land"
+    return f"{data.node_id} completed in {span(data.duration_s)}{work}{_warned(data.warnings)}"
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    return f" (warning: {'; '.join(warnings)})" if warnings else ""
+
+
+def _attempt_failed(data: node.NodeAttemptFailed, _: Narrator) -> str:
+    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data.branch)}"
+
+
+def _retry(data: node.NodeRetryScheduled, _: Narrator) -> str:
+    with_tool = f" with {data.tool}" if data.tool else ""
+    return f"{data.node_id} will be tried again{with_tool} at {data.not_before.astimezone():%H:%M:%S}"
+
+
+def _check_finished(data: merge.CheckFinished, told: Narrator) -> str | None:
+    if data.reused:
+        return None
+    about = f" for {told.names(data.entries)}" if data.entries else ""
+    word = "passed" if data.verdict is Verdict.PASSED else data.verdict.replace("_", " ")
+    reason = "" if data.verdict is Verdict.PASSED else _because(data.reason)
+    return f"check {data.check} {word}{about} in {span(data.duration_s)}{reason}"
+
+
+def _landed(data: merge.MergeLanded, told: Narrator) -> str:
+    return f"{told.names(data.entries)} landed in {data.commit[:8]}"
+
+
+def _held(data: merge.MergeHeld, told: Narrator) -> str:
+    return f"{told.names(data.entries)} ready to land{_because(data.reason)}; type: {data.command}"
+
+
+def _halted(data: merge.MergeHalted, _: Narrator) -> str:
+    return f"the merge queue halted{_because(data.reason)}{f'. {data.hint}' if data.hint else ''}"
+
+
+def _approval(data: run.ApprovalRequested, _: Narrator) -> str:
+    what = "to start" if data.what == "before" else "to land"
+    return f"{data.node_id} waits for your approval {what}"
+
+
+def _warned_budget(data: run.BudgetWarned, _: Narrator) -> str:
+    return (
+        f"warning: {data.percent} % of the budget is spent "
+        f"({format_usd(data.spent)} of {format_usd(data.limit)})"
+    )
+
+
+def _halted_budget(data: run.BudgetHalted, _: Narrator) -> str:
+    return (
+        f"budget: {data.percent} % spent ({format_usd(data.spent)} of {format_usd(data.limit)}); "
+        "no new attempts start"
+    )
+
+
+# A teller gets the payload of its own type: the table cannot say so.
+_TELLERS: Mapping[type[Payload], Callable[[Any, Narrator], str | None]] = {
+    run.RunStarted: _run_started,
+    run.RunPaused: lambda data, _: f"run paused{_because(data.reason)}",
+    run.RunUnpaused: lambda data, _: "run goes on",  # noqa: ARG005 - one signature for all
+    run.RunCancelling: lambda data, _: f"run is being cancelled{_because(data.reason)}",
+    run.BudgetWarned: _warned_budget,
+    run.BudgetHalted: _halted_budget,
+    run.BudgetChanged: lambda data, _: f"the budget is {format_usd(data.limit)} now",
+    run.ApprovalRequested: _approval,
+    run.ApprovalGranted: lambda data, _: f"{data.node_id} approved by {data.by}",
+    run.ApprovalRejected: lambda data, _: f"{data.node_id} refused by {data.by}{_because(data.reason)}",
+    run.CommandRefused: lambda data, _: f"{data.command} refused{_because(data.reason)}",
+    node.NodeStarted: _started,
+    node.NodeSucceeded: _succeeded,
+    node.NodeAttemptFailed: _attempt_failed,
+    node.NodeRetryScheduled: _retry,
+    node.NodeFailed: lambda data, _: f"{data.node_id} failed{_because(data.reason)}",
+    node.NodeSkipped: lambda data, _: f"{data.node_id} skipped{_because(data.reason)}",
+    node.NodeCancelled: lambda data, _: f"{data.node_id} cancelled{_because(data.reason)}",
+    node.NodeReset: lambda data, _: f"{data.node_id} will be done again{_because(data.reason)}",
+    merge.CheckFinished: _check_finished,
+    merge.MergeLanded: _landed,
+    merge.MergeMissed: lambda data, told: f"{told.names(data.entries)} not landed yet{_because(data.reason)}",
+    merge.MergeHeld: _held,
+    merge.MergeHalted: _halted,
+    merge.MergeConflicted: lambda data, told: (
+        f"{told.names([data.entry_id])} does not merge{_because(data.reason)}"
+    ),
+    merge.MergeFailed: lambda data, told: (
+        f"{told.names([data.entry_id])} did not land{_because(data.reason)}"
+    ),
+    merge.MergeCancelled: lambda data, told: (
+        f"{told.names([data.entry_id])} left the queue{_because(data.reason)}"
+    ),
+}
