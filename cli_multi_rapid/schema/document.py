@@ -28,6 +28,8 @@ class Document:
 
     source: Source
     root: Table
+    errors: int = 0
+    """How many errors were noted while it was read; with any of them nothing typed is made from it."""
 
     @property
     def name(self) -> str:
@@ -80,10 +82,13 @@ def read_document(
         return None
     before = problems.error_count
     root = _read(source, problems, name.lower().endswith(".json") if is_json is None else is_json)
-    if root is None or isinstance(root, Table):
-        if root is None and problems.error_count == before:
+    errors = problems.error_count - before
+    if isinstance(root, Table):
+        return Document(source=source, root=root, errors=errors)
+    if root is None:
+        if not errors:
             problems.report_file(Code.EMPTY, name, "is empty", suggestion="see the README for an example")
-        return Document(source=source, root=root) if root is not None else None
+        return None
     problems.report(
         Code.WRONG_TYPE,
         Place(source=source, offset=root.offset),
@@ -98,7 +103,7 @@ def document_of(data: Mapping[str, Json], name: str) -> Document:
     problems = Problems()
     text = json.dumps(data, indent=2, allow_nan=False)
     document = read_document(text, name, problems, is_json=True)
-    if document is None:
+    if document is None or document.errors:
         raise ValueError(problems.to_text())
     return document
 

@@ -74,7 +74,9 @@ _STATUSES: Final = {
 
 def check_name(text: str) -> CheckId:
     """The one spelling of a check's name: `unit_tests` is `tests`, `security-scan` is `security`."""
-    return CheckId(_CHECK_SPELLINGS.get(text.strip().lower().replace("_", "-"), text.strip()))
+    name = text.strip().lower().replace("_", "-")
+    name = _CHECK_SPELLINGS.get(name, name)
+    return CheckId(name if name in STANDARD_CHECKS else text.strip())
 
 
 def tool_name(text: str) -> ToolName:

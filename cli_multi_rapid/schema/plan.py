@@ -33,7 +33,7 @@ def parse_plan(
     configuration defines; `params`: values on top of the document's own; `default_base`: the branch of a
     plan that names none.
     """
-    before = problems.error_count
+    before = problems.error_count - document.errors
     reading = Reading(document.source, problems)
     reading.params = read_params(document.root, reading, params or {})
     fields = open_table(reading, document.root, PLAN_KEYS, "the plan")

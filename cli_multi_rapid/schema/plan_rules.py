@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from cli_multi_rapid.core.claims import PathClaim, covered, find_overlaps, suggest_claim
-from cli_multi_rapid.core.dag import find_cycle, implied_edges
+from cli_multi_rapid.core.dag import Deps, find_cycle, implied_edges
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.plan import Role
 from cli_multi_rapid.schema.nodes import ParsedNode
@@ -28,8 +28,9 @@ def check_nodes(reading: Reading, nodes: Sequence[ParsedNode], known_tools: Coll
         _check_outputs(reading, parsed)
     if known_tools is not None:
         _check_tools(reading, nodes, known_tools)
-    if not _report_cycle(reading, by_id):
-        _report_overlaps(reading, by_id)
+    deps = {name: [dep for dep in parsed.node.deps if dep != name] for name, parsed in by_id.items()}
+    if not _report_cycle(reading, by_id, deps):
+        _report_overlaps(reading, by_id, deps)
     _report_unclaimed(reading, nodes)
 
 
@@ -67,8 +68,7 @@ def _check_deps(reading: Reading, parsed: ParsedNode, by_id: Mapping[NodeId, Par
             )
 
 
-def _report_cycle(reading: Reading, by_id: Mapping[NodeId, ParsedNode]) -> bool:
-    deps = {name: [d for d in parsed.node.deps if d != name] for name, parsed in by_id.items()}
+def _report_cycle(reading: Reading, by_id: Mapping[NodeId, ParsedNode], deps: Deps) -> bool:
     cycle = find_cycle(deps)
     if cycle is None:
         return False
@@ -121,7 +121,7 @@ def _check_tools(reading: Reading, nodes: Sequence[ParsedNode], known: Collectio
             )
 
 
-def _report_overlaps(reading: Reading, by_id: Mapping[NodeId, ParsedNode]) -> None:
+def _report_overlaps(reading: Reading, by_id: Mapping[NodeId, ParsedNode], deps: Deps) -> None:
     """Say which nodes will run one after the other although the plan does not order them."""
     claims = {name: p.node.path_claims for name, p in by_id.items() if p.node.role is Role.WT}
     holders = Counter(claim for held in claims.values() for claim in set(held) if claim.writes)
@@ -129,7 +129,6 @@ def _report_overlaps(reading: Reading, by_id: Mapping[NodeId, ParsedNode]) -> No
     if claim is not None and count * count > 2 * _MOST_PAIRS:
         _report_crowd(reading, by_id, claim, count)
         return
-    deps = {name: parsed.node.deps for name, parsed in by_id.items()}
     rank = {name: (float(parsed.node.priority),) for name, parsed in by_id.items()}
     edges = implied_edges(deps, find_overlaps(claims), rank)
     for edge in edges[:_MOST_NOTICES]:

@@ -127,7 +127,7 @@ def section_keys(section: str) -> Keys:
 
 def parse_settings(layers: Sequence[Document], problems: Problems) -> Settings | None:
     """The settings of all layers, the last one winning key by key; None when there are errors."""
-    before = problems.error_count
+    before = problems.error_count - sum(document.errors for document in layers)
     found = _Found()
     for document in layers:
         _read_layer(document, problems, found)

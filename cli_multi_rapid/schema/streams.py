@@ -83,7 +83,7 @@ def parse_streams(
     `serialize_overlaps`: scopes that overlap inside a parallel group are only worth a notice, because the
     nodes of such streams will run one after the other.
     """
-    before = problems.error_count
+    before = problems.error_count - document.errors
     reading = Reading(document.source, problems)
     fields = open_table(reading, document.root, STREAMS_KEYS, "the streams file")
     if fields is None:

@@ -90,7 +90,7 @@ def parse_tools(
     document: Document, problems: Problems, *, known_tools: Collection[str] | None = None
 ) -> tuple[ToolConfig, ...] | None:
     """The tools of a document, or None when it has errors. `known_tools` may stand in fallbacks as well."""
-    before = problems.error_count
+    before = problems.error_count - document.errors
     reading = Reading(document.source, problems)
     fields = open_table(reading, document.root, TOOLS_KEYS, "the tools file")
     if fields is None:
