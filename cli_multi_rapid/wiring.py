@@ -182,6 +182,7 @@ def open_workshop(
     place = find_home(repo, home)
     root = repository_root(repo)
     settings, tools = load_settings(root, flags), load_tools(root)
+    refuse_what_is_not_built(settings)
     repository = open_repository(repo, place.state / "git")
     become_subreaper()
     with open_records(place, create=True) as records:
@@ -214,6 +215,20 @@ def open_workshop(
             worktrees.close()
 
 
+def refuse_what_is_not_built(settings: "Settings") -> None:
+    """Settings that this version reads but does not carry out: refused, never silently ignored."""
+    if settings.landing.push is not None:
+        raise UserError(
+            "landing.push is not part of this version: it lands on local branches only",
+            hint=f"set landing.push to null and push by hand: git push {settings.landing.push}",
+        )
+    if settings.sandbox.value != "none":
+        raise UserError(
+            f"sandbox: {settings.sandbox.value} is not part of this version",
+            hint="set sandbox: none; docs/architecture.md says what is not protected without it",
+        )
+
+
 def policies_of(settings: "Settings") -> "Policies":
     """The engine's policies from the configuration."""
     from cli_multi_rapid.core.budget import BudgetRules
@@ -239,7 +254,6 @@ def policies_of(settings: "Settings") -> "Policies":
         lane=settings.worktrees.lane,
         claims_rule=settings.claims.violation.value,
         update_checkout=settings.landing.update_checkout,
-        push=settings.landing.push,
     )
 
 

@@ -31,8 +31,6 @@ class MergeEntry:
     label: str = ""
     needs_approval: bool = False
     update_checkout: bool = True
-    push: str | None = None
-    """The remote to push to, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

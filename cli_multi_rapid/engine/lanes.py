@@ -50,13 +50,11 @@ class Lanes:
         template: str,
         checks: tuple[CheckSpec, ...],
         update_checkout: bool,
-        push: str | None,
     ) -> None:
         self._repository = repository
         self._template = template
         self._checks = checks
         self._update_checkout = update_checkout
-        self._push = push
         self._tidied: set[NodeId] = set()
 
     def lane_of(self, state: RunState, node_id: NodeId) -> Branch:
@@ -88,7 +86,6 @@ class Lanes:
             label=node_state.node.label,
             needs_approval=needs_consent(plan, node_state),
             update_checkout=self._update_checkout,
-            push=self._push,
         )
 
     def _entries(self, state: RunState, node_ids: tuple[NodeId, ...]) -> tuple[EntryId, ...]:

@@ -160,7 +160,6 @@ class Session:
             template=shop.policies.lane,
             checks=checks,
             update_checkout=shop.policies.update_checkout,
-            push=shop.policies.push,
         )
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)

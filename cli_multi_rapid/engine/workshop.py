@@ -28,7 +28,6 @@ class Policies:
     lane: str = "lane/{run}/{node}"
     claims_rule: str = "fail"
     update_checkout: bool = True
-    push: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Maintenance of this repository, as the demo's workflow runs it."""
