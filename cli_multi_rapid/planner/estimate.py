@@ -6,6 +6,7 @@ fits is what a run would start.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from cli_multi_rapid.core import budget, dag
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit
@@ -14,11 +15,14 @@ from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price, format_usd
 from cli_multi_rapid.core.plan import Node, Plan, Prompt
 from cli_multi_rapid.core.scheduler import prepare
+from cli_multi_rapid.schema.work import ACTIONS, PYTHON, SHELL, VERIFY
 
 ASSUMED_AGENT_S = 300.0
 """Duration of an agent's node without an estimate: the middle of what agents take for one task."""
 ASSUMED_COMMAND_S = 30.0
-"""The same for commands, scripts and steps."""
+"""The same for commands, scripts, steps and verifications."""
+
+_FREE: Final = frozenset((SHELL, PYTHON, ACTIONS, VERIFY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +126,13 @@ def estimate(
 
 
 def _price(node: Node, prices: Mapping[ToolName, Price]) -> Price:
-    return prices.get(node.tool, Price(free=not isinstance(node.work, Prompt)))
+    return prices.get(node.tool, Price(free=node.tool in _FREE))
 
 
 def _estimate_node(node: Node, prices: Mapping[ToolName, Price], rules: BudgetRules) -> NodeEstimate:
     reserved = budget.reservation(node, _price(node, prices), rules)
-    assumed = ASSUMED_AGENT_S if isinstance(node.work, Prompt) else ASSUMED_COMMAND_S
+    is_agent = isinstance(node.work, Prompt) and node.tool not in _FREE
+    assumed = ASSUMED_AGENT_S if is_agent else ASSUMED_COMMAND_S
     return NodeEstimate(
         node_id=node.id,
         cost=reserved.amount,

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.planner.streams import compile_streams
 from cli_multi_rapid.schema.document import Document, load_document
-from cli_multi_rapid.schema.problems import Code, Problem, Problems, Severity
+from cli_multi_rapid.schema.problems import Code, InvalidInput, Problem, Problems, Severity
 from cli_multi_rapid.schema.streams import load_streams
 from cli_multi_rapid.schema.validation import (
     DocumentKind,
@@ -42,9 +41,8 @@ def load_plan(
     """
     problems = Problems()
     loaded = read_plan(path, problems, around, default_tool=default_tool)
-    problems.raise_errors()
-    if loaded is None:  # read_plan reports an error whenever it returns none
-        raise InternalError(f"{path} gave neither a plan nor a problem")
+    if loaded is None:
+        raise InvalidInput(problems)
     return loaded
 
 
