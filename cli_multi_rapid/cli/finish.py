@@ -1,10 +1,13 @@
 """Write down, after every drive of a run, what people and scripts read: the report and the plain files."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.home import Home
@@ -34,11 +37,18 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
     for event in events:
         state.apply(event)
     path = home.report(run_id)
-    artifacts = [*_found_artifacts(home, state), _shown(home, path)]
-    report = run_report(state, events, now=clock.now(), artifacts=artifacts, alive=False)
+    report = build_report(home, state, events, now=clock.now(), alive=False)
     _replace(path, json_report(report))
     write_plain_files(log, home.state)
     return Written(report=report, path=path)
+
+
+def build_report(
+    home: Home, state: RunState, events: Sequence[Event], *, now: datetime, alive: bool
+) -> RunReport:
+    """The report of a run with the files that were written for it, its own one included."""
+    artifacts = [*_found_artifacts(home, state), _shown(home, home.report(state.run_id))]
+    return run_report(state, events, now=now, artifacts=artifacts, alive=alive)
 
 
 def _found_artifacts(home: Home, state: RunState) -> list[str]:

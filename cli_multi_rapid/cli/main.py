@@ -40,6 +40,8 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "events": Entry("events:events", "Show the events of a run"),
         "replay": Entry("replay:replay", "Show a run as it stood at an earlier moment"),
         "report": Entry("report:report", "Write the report of a run"),
+        "export": Entry("transfer:export", "Write all events of a run to a file"),
+        "import": Entry("transfer:import_", "Take up a run that `export` wrote"),
         "cost": Entry("cost:cost", "Sum up what runs, nodes, tools and days cost"),
     },
     "Act": {

@@ -1,0 +1,37 @@
+"""`status`: how a run stands, and what comes next."""
+
+import shutil
+
+import click
+
+from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.loaded_run import load_run
+from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
+from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.reports.status import status_document, status_text
+
+
+@click.command(epilog=examples("status", "status 20261120-094612-k3f9", "status --format json"))
+@run_argument
+@format_option
+@place_options
+def status(place: Place, format_: Format, run: str | None) -> None:
+    """Say how a run stands and what comes next.
+
+    RUN is the id of a run or the beginning of it; without one the latest run is meant. To look is no
+    failure: the exit code is 0 however the run stands.
+    """
+    with place.open_records() as records:
+        loaded = load_run(records, records.find_run(run))
+        now = records.clock.now()
+    if format_ is Format.JSON:
+        print_json(status_document(loaded.state, loaded.events, now=now, alive=loaded.alive))
+    else:
+        print_text(
+            status_text(loaded.state, loaded.events, now=now, alive=loaded.alive, width=terminal_width())
+        )
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size(fallback=(80, 24)).columns
