@@ -10,7 +10,9 @@ from cli_multi_rapid.adapters.script_steps import Write, steps_of
 from cli_multi_rapid.core.claims import paths_outside
 from cli_multi_rapid.core.dag import topological_order
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.money import parse_usd
 from cli_multi_rapid.core.plan import Actions, Argv, Node, Role, Script, ShellLine, WriteFile
+from cli_multi_rapid.planner.estimate import estimate
 from cli_multi_rapid.planner.load import load_plan, read_plan, validate
 from cli_multi_rapid.schema.problems import Code, InvalidInput, Problems, Severity
 from cli_multi_rapid.schema.validation import DocumentKind, Surroundings
@@ -261,6 +263,12 @@ def test_an_example_writes_what_it_says_within_its_claims_and_passes_its_checks(
     for check in plan.checks:
         argv = ["sh", "-c", check.run] if check.run else list(check.argv)
         assert subprocess.run(argv, cwd=tmp_path, capture_output=True, check=False).returncode == 0, check.id
+
+
+def test_the_budget_example_has_one_node_too_many() -> None:
+    plan = load_plan(WORKFLOWS / "examples" / "budget.yaml").plan
+    assert [left.node_id for left in estimate(plan).left_out] == ["poster"]
+    assert estimate(plan, budget_limit=parse_usd(2)).fits
 
 
 def test_there_are_examples() -> None:
