@@ -129,10 +129,10 @@ def _extent(files: Sequence[NamedFile]) -> Iterator[Factor]:
         yield Factor(name="no files", points=2, reason="no files are named")
     wide = sum(file.several for file in files)
     if wide:
-        yield Factor(name="folders", points=min(wide, 3), reason=f"{wide} folders or patterns")
+        yield Factor(name="folders", points=min(wide, 3), reason=f"folders or patterns: {wide}")
     single = len(files) - wide
     if single > 2:
-        yield Factor(name="files", points=min((single - 1) // 2, 2), reason=f"{single} single files")
+        yield Factor(name="files", points=min((single - 1) // 2, 2), reason=f"single files: {single}")
     kinds = {file.kind for file in files}
     if FileKind.CONFIG in kinds:
         both = FileKind.CODE in kinds
