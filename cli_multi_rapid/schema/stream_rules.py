@@ -152,9 +152,8 @@ def check_phases(
 ) -> None:
     """Note phases that are undefined, named twice, or wait for what never runs or for each other."""
     for stream in document.streams:
-        seen: set[str] = set()
+        _check_names(stream, problems)
         for named in stream.phases:
-            _check_name(stream, named, seen, problems)
             if named.name not in phases:
                 problems.report(
                     Code.UNDEFINED_PHASE,
@@ -163,7 +162,8 @@ def check_phases(
                     suggestion=did_you_mean(named.name, phases) or _where_to_define(named),
                     severity=undefined_phases,
                 )
-    if _check_deps(document, phases, problems):
+    once = all(len({named.name for named in s.phases}) == len(s.phases) for s in document.streams)
+    if _check_deps(document, phases, problems) and once:
         _report_phase_circle(document, phases, problems)
 
 
@@ -171,23 +171,26 @@ def _where_to_define(named: Named) -> str:
     return f"add - id: {named.name} to the `phases:` of a YAML file beside this one or in phase_definitions/"
 
 
-def _check_name(stream: Stream, named: Named, seen: set[str], problems: Problems) -> None:
-    if named.name in seen:
-        problems.report(
-            Code.PHASE_TWICE,
-            named.at,
-            f"the stream {quoted(stream.id)} runs the phase {quoted(named.name)} twice",
-            suggestion="keep one of the two; a second phase needs an id of its own",
-        )
-    seen.add(named.name)
-    reason = what_is_wrong_with_id(f"{stream.id}.{named.name}")
-    if reason is not None:
-        problems.report(
-            Code.BAD_ID,
-            named.at,
-            f"{quoted(f'{stream.id}.{named.name}')} cannot be a node id: it {reason}",
-            suggestion="shorten or change the id of the stream or of the phase",
-        )
+def _check_names(stream: Stream, problems: Problems) -> None:
+    seen: set[str] = set()
+    for named in stream.phases:
+        if named.name in seen:
+            problems.report(
+                Code.PHASE_TWICE,
+                named.at,
+                f"the stream {quoted(stream.id)} runs the phase {quoted(named.name)} twice",
+                suggestion="keep one of the two; a second phase needs an id of its own",
+            )
+        seen.add(named.name)
+        node = f"{stream.id}.{named.name}"
+        reason = what_is_wrong_with_id(node)
+        if reason is not None:
+            problems.report(
+                Code.BAD_ID,
+                named.at,
+                f"{quoted(node)} cannot be a node id: it {reason}",
+                suggestion="shorten or change the id of the stream or of the phase",
+            )
 
 
 def node_ids(document: StreamsDocument, stream: Stream, name: str) -> tuple[NodeId, ...]:

@@ -182,7 +182,7 @@ SEEDS = [
     path.read_text(encoding="utf-8") for path in sorted(Path(EXAMPLES).glob("*")) if path.suffix != ".jsonl"
 ]
 SEEDS.append(
-    "params: {a: 1}\nchecks: {c: {run: x}}\nnodes: [{id: a, run: '${params.a}', path_claims: [{path: s/**}]}]\n"
+    "params: {a: 1}\nchecks: {c: {run: x}}\nnodes: [{id: a, run: '${params.a}', path_claims: [s/**]}]\n"
     "merge_policy: {checklist: [c]}\nworkers: 3\nbudget: {node_usd: 2}\nworktrees: {lane: flat}\n"
     "execution_order: [{parallel: [a]}]\ntool_limits: {a: 1}\nversion: 1\n"
 )
