@@ -7,6 +7,7 @@ person's checkout, index or files, except `land` with `update_checkout`.
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,13 +29,14 @@ from cli_multi_rapid.git_checkout import (
 from cli_multi_rapid.git_command import Git, git_environment
 from cli_multi_rapid.git_config import (
     Setting,
+    has_plain_objects,
     identity,
     is_on,
     is_partial_clone,
     read_settings,
     value_of,
 )
-from cli_multi_rapid.git_discovery import Found, check_version, find_repository
+from cli_multi_rapid.git_discovery import Found, find_git, find_repository
 from cli_multi_rapid.git_history import (
     ChangeKind,
     FileChange,
@@ -60,8 +62,9 @@ from cli_multi_rapid.git_landing import (
     landing_evidence,
 )
 from cli_multi_rapid.git_lock import locked
-from cli_multi_rapid.git_merge import Conflicted, Identity, Merged, commit, merge, replay
+from cli_multi_rapid.git_merge import Conflicted, Merged, merge, replay
 from cli_multi_rapid.git_names import HEADS, OURS, branch_ref, is_branch
+from cli_multi_rapid.git_objects import Identity, commit
 from cli_multi_rapid.git_push import Pushed, PushRefused, push
 from cli_multi_rapid.git_refs import (
     ANY,
@@ -71,6 +74,7 @@ from cli_multi_rapid.git_refs import (
     RefUnchanged,
     Refusal,
     read_refs,
+    tip_of,
     update_refs,
 )
 
@@ -117,8 +121,8 @@ def open_repository(path: Path, scratch: Path) -> "Repository":
     repository without any commit.
     """
     environment = git_environment(os.environ)
-    check_version(environment.get("PATH", os.defpath))
-    found = find_repository(path, environment)
+    program = find_git(environment.get("PATH", os.defpath))
+    found = find_repository(program, path, environment)
     # An empty work tree, whose attributes decide nothing, and no index: for commands that need no files.
     nothing = scratch.absolute() / "empty"
     nothing.mkdir(parents=True, exist_ok=True)
@@ -127,6 +131,8 @@ def open_repository(path: Path, scratch: Path) -> "Repository":
         work_tree=nothing,
         index=nothing.with_name("no-index"),
         environment=environment,
+        program=program,
+        object_format=found.object_format,
     )
     if not _has_commits(git, found.own_dir):
         raise UserError(
@@ -146,8 +152,7 @@ class Repository:
     """One repository, found once; safe to use from several threads."""
 
     def __init__(self, git: Git, found: Found) -> None:
-        self.plumbing = git
-        """For the slots' room only."""
+        self._git = git
         self.root = found.root
         """The top of the person's work tree; of a bare repository its git dir."""
         self.git_dir = found.common_dir
@@ -158,13 +163,19 @@ class Repository:
         self.scratch = git.work_tree.parent
         self._own_dir = found.own_dir
         self._trees: dict[Commit, Tree] = {}
+        self._parents: dict[Commit, tuple[Commit, ...]] = {}
 
     # --- what it knows ---
 
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
         """The person's configuration, read once."""
-        return read_settings(self.plumbing)
+        return read_settings(self._git)
+
+    @cached_property
+    def plumbing(self) -> Git:
+        """Git for what makes objects, also in the slots' room."""
+        return replace(self._git, objects_by_hand=has_plain_objects(self.settings))
 
     def identity(self) -> Identity:
         """The name and mail that the person has configured, or a stand-in."""
@@ -189,12 +200,12 @@ class Repository:
 
     def resolve(self, revision: str) -> Commit | None:
         """The commit that a branch, tag or id means (a branch before a tag of the same name), or None."""
-        return resolve(self.plumbing, revision)
+        return resolve(self._git, revision)
 
     def branch_tip(self, branch: Branch) -> Commit | None:
         """The commit of a branch, or None when there is no such branch."""
         ref = branch_ref(branch)
-        return read_refs(self.plumbing, ref).get(ref)
+        return tip_of(self._git, ref)
 
     def default_branch(self) -> Branch:
         """The branch that the person is on; on a detached HEAD `main` or `master`, whichever is there.
@@ -213,28 +224,28 @@ class Repository:
     def tree_of(self, commit: Commit) -> Tree:
         """The tree of a commit. Raises `EnvironmentFault` when there is no such commit."""
         if commit not in self._trees:
-            self._trees[commit] = tree_of(self.plumbing, commit)
+            self._trees[commit] = tree_of(self._git, commit)
         return self._trees[commit]
 
     def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool:
         """Whether `descendant` contains `ancestor`; a commit contains itself."""
-        return is_ancestor(self.plumbing, ancestor, descendant)
+        return is_ancestor(self._git, ancestor, descendant)
 
     def changes(self, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
         """The files that differ, renames with both names."""
-        return changes(self.plumbing, base, head)
+        return changes(self._git, base, head)
 
     def log_first_parent(self, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
         """The newest commits of a branch along the first parents, the newest first."""
-        return log_first_parent(self.plumbing, branch, limit)
+        return log_first_parent(self._git, branch, limit)
 
     def read_file(self, commit: Commit, path: str) -> bytes | None:
         """The content of a file in a commit; None when there is no such file."""
-        return read_file(self.plumbing, commit, path)
+        return read_file(self._git, commit, path)
 
     def list_files(self, commit: Commit, prefix: str = "") -> tuple[str, ...]:
         """The names of all files of a commit, or of those in the folder `prefix`."""
-        return list_files(self.plumbing, commit, prefix)
+        return list_files(self._git, commit, prefix)
 
     # --- making objects ---
 
@@ -260,23 +271,24 @@ class Repository:
         author = author or self.identity()
         made = commit(self.plumbing, tree, parents, message, author=author, committer=committer, when=when)
         self._trees[made] = tree
+        self._parents[made] = tuple(parents)
         return made
 
     def write_commit_graph(self) -> None:
         """Let git walk a long history faster: merging in 5,000 commits takes a quarter of the time."""
-        self.plumbing.tell("commit-graph", "write", "--reachable", "--no-progress")
+        self._git.tell("commit-graph", "write", "--reachable", "--no-progress")
 
     # --- refs ---
 
     def refs(self, prefix: str) -> Mapping[str, Commit]:
         """The refs with this full name or below this folder, by full name."""
-        return read_refs(self.plumbing, prefix)
+        return read_refs(self._git, prefix)
 
     def update_refs(
         self, changes: Sequence[RefChange | RefUnchanged], *, reason: str = "cli-orchestrator"
     ) -> RefsUpdated | RefsRefused:
         """Make all changes in one ref transaction, or none. What is checked out must be landed instead."""
-        return update_refs(self.plumbing, changes, reason=reason)
+        return update_refs(self._git, changes, reason=reason)
 
     def checkout_of(self, branch: Branch) -> Checkout:
         """Which work tree shows a branch, or is in the middle of something with it."""
@@ -287,25 +299,26 @@ class Repository:
     ) -> FastForwarded | FastForwardRefused:
         """Move a checked-out branch forward together with its files, or change nothing."""
         with self._landing_lock():
-            return fast_forward(self.plumbing, checkout, branch, old, new)
+            return fast_forward(self._git, checkout, branch, old, new)
 
     def land(self, request: LandingRequest) -> LandingOutcome:
         """Move the target and set the markers. Idempotent: the same request finishes a half landing."""
         with self._landing_lock():
-            return land(self._site, request)
+            known_child = request.expected in self._parents.get(request.new, ())
+            return land(self._site, request, known_child=known_child)
 
     def landing_evidence(self, request: LandingRequest) -> LandingEvidence:
         """What the refs say about a landing whose end is not recorded."""
-        return landing_evidence(self.plumbing, request)
+        return landing_evidence(self._git, request)
 
     def push(self, remote: str, changes: Sequence[RefChange], *, atomic: bool = True) -> Pushed | PushRefused:
         """Push refs with leases, all or none."""
-        return push(self.plumbing, remote, changes, atomic=atomic)
+        return push(self._git, remote, changes, atomic=atomic)
 
     @property
     def _site(self) -> LandingSite:
         return LandingSite(
-            git=self.plumbing, common_dir=self.git_dir, root=self.root, main_work_tree=self._main_work_tree
+            git=self._git, common_dir=self.git_dir, root=self.root, main_work_tree=self._main_work_tree
         )
 
     def _landing_lock(self) -> AbstractContextManager[None]:

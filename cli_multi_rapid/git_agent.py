@@ -16,8 +16,8 @@ from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_command import Git
 from cli_multi_rapid.git_config import Setting, Settings, as_config_file, content_settings, value_of
-from cli_multi_rapid.git_merge import Identity
 from cli_multi_rapid.git_names import branch_ref
+from cli_multi_rapid.git_objects import Identity
 
 _SHARED_FILES = ("shallow", "info/exclude", "info/attributes")
 

@@ -18,7 +18,7 @@ from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_command import Git, joined, split
 from cli_multi_rapid.git_history import GITLINK, SYMLINK, FileChange, changes, read_blobs
 from cli_multi_rapid.git_names import branch_ref
-from cli_multi_rapid.git_refs import read_refs
+from cli_multi_rapid.git_refs import tip_of
 
 _WAITS_FOR_INDEX_LOCK_S = (0.05, 0.2, 0.5, 1.0)
 """A `git status` of the person holds the index for a moment; a lock that stays is theirs to look at."""
@@ -128,13 +128,13 @@ def fast_forward(
     own = _in_checkout(git, checkout)
     if _read(checkout.git_dir / "HEAD") != f"ref: {branch_ref(branch)}":
         return FastForwardRefused(reason=f"{checkout.path} no longer has {branch} checked out")
-    tip = _tip(git, branch)
+    tip = tip_of(git, branch_ref(branch))
     if tip == new:
         return FastForwarded()
     if tip != old:
         return FastForwardRefused(reason=f"{branch} is at {tip}, not at {old}")
     words = _merge(own, new)
-    tip = _tip(git, branch)
+    tip = tip_of(git, branch_ref(branch))
     if not words and tip == new and _read(checkout.git_dir / "HEAD") == f"ref: {branch_ref(branch)}":
         return FastForwarded()
     return FastForwardRefused(
@@ -194,7 +194,3 @@ def _merge(own: Git, new: Commit) -> str:
         if "index.lock" not in words:
             break
     return words
-
-
-def _tip(git: Git, branch: Branch) -> Commit | None:
-    return read_refs(git, branch_ref(branch)).get(branch_ref(branch))

@@ -77,6 +77,11 @@ class Git:
     """Decides whose `.gitattributes` count; an empty folder of ours unless files are meant."""
     index: Path
     environment: Mapping[str, str] = field(repr=False)
+    program: str = "git"
+    """Where git is: found once, or every call searches the whole PATH again."""
+    object_format: str = "sha1"
+    objects_by_hand: bool = False
+    """Whether new objects are treated as git does by default, so that we may write some ourselves."""
     settings: tuple[str, ...] = SAFE_SETTINGS
 
     def at(self, *, git_dir: Path | None = None, work_tree: Path, index: Path) -> "Git":
@@ -101,7 +106,7 @@ class Git:
             "GIT_WORK_TREE": str(self.work_tree),
             "GIT_INDEX_FILE": str(self.index),
         }
-        return run(["git", *settings, *args], cwd=self.work_tree, env=environment, stdin=stdin)
+        return run([self.program, *settings, *args], cwd=self.work_tree, env=environment, stdin=stdin)
 
     def tell(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Completed:
         """Run a git command that has to succeed. Raises `EnvironmentFault` with git's words if it fails."""

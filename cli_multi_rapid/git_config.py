@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli_multi_rapid.git_command import Git, split
-from cli_multi_rapid.git_merge import NOBODY, Identity
+from cli_multi_rapid.git_objects import NOBODY, Identity
 
 _CONTENT_SETTINGS = frozenset(
     {
@@ -78,6 +78,12 @@ def is_partial_clone(settings: Settings) -> bool:
         )
         for setting in settings
     )
+
+
+def has_plain_objects(settings: Settings) -> bool:
+    """Whether new objects are files like all others: no shared permissions, no forced flush to the disk."""
+    special = ("core.sharedrepository", "core.fsync", "core.fsyncmethod", "core.fsyncobjectfiles")
+    return all(value_of(settings, name) is None for name in special)
 
 
 def content_settings(settings: Settings) -> tuple[Setting, ...]:

@@ -1,6 +1,7 @@
 """Finding the person's repository, once, in the person's own folder. Never done for a slot."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,9 +30,10 @@ class Found:
 
 
 @cache
-def check_version(search_path: str) -> None:
-    """Make sure that the git on this PATH can merge without a work tree. Raises `EnvironmentFault`."""
-    done = run(["git", "version"], env={"PATH": search_path, "LC_ALL": "C"})
+def find_git(search_path: str) -> str:
+    """The git on this PATH, which has to be able to merge without a work tree. Raises `EnvironmentFault`."""
+    program = shutil.which("git", path=search_path) or "git"
+    done = run([program, "version"], env={"PATH": search_path, "LC_ALL": "C"})
     found = re.search(r"(\d+)\.(\d+)\S*", done.text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
@@ -39,13 +41,14 @@ def check_version(search_path: str) -> None:
             f"git {oldest} or newer is needed, here is: {done.text or done.error_text}",
             hint=f"install git {oldest} or newer, or put it first on the PATH",
         )
+    return program
 
 
-def find_repository(path: Path, environment: Mapping[str, str]) -> Found:
+def find_repository(program: str, path: Path, environment: Mapping[str, str]) -> Found:
     """The repository that a folder belongs to. Raises `EnvironmentFault` when there is none git accepts."""
     done = run(
         [
-            "git",
+            program,
             *("rev-parse", "--is-bare-repository", "--path-format=absolute", "--absolute-git-dir"),
             *("--git-common-dir", "--show-object-format", "--is-shallow-repository", "--show-cdup"),
         ],

@@ -25,6 +25,7 @@ from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_checkout import (
     Busy,
     CheckedOut,
+    Checkout,
     FastForwarded,
     FastForwardRefused,
     NotCheckedOut,
@@ -38,6 +39,7 @@ from cli_multi_rapid.git_names import branch_ref
 from cli_multi_rapid.git_refs import (
     RefChange,
     RefsRefused,
+    RefsUpdated,
     RefUnchanged,
     Refusal,
     read_refs,
@@ -120,15 +122,21 @@ class _Refs:
     markers: Mapping[str, Commit]
 
 
-def land(site: LandingSite, request: LandingRequest) -> LandingOutcome:
-    """Land, or say why not. Idempotent: the same request again finishes what a kill interrupted."""
-    if not is_ancestor(site.git, request.expected, request.new):
+def land(site: LandingSite, request: LandingRequest, *, known_child: bool = False) -> LandingOutcome:
+    """Land, or say why not. Idempotent: the same request again finishes what a kill interrupted.
+
+    `known_child` spares the question whether `new` contains `expected`: the caller made it so.
+    """
+    if not known_child and not is_ancestor(site.git, request.expected, request.new):
         raise InternalError(f"{request.new} does not contain the target's tip {request.expected}")
+    checkout = checkout_of(site.common_dir, site.main_work_tree, request.target)
+    if isinstance(checkout, NotCheckedOut) and _swap_at_once(site, request):
+        return Landed(commit=request.new)
     refs = _read(site.git, request)
     if elsewhere := _landed_elsewhere(site.git, refs, request):
         return elsewhere
     if refs.tip == request.expected:
-        return _move(site, request, refs)
+        return _move(site, request, refs, checkout)
     if refs.tip is not None and is_ancestor(site.git, request.new, refs.tip):
         return _complete_markers(site, request, refs)
     return _withdraw(site.git, request) or TargetMoved(actual=refs.tip)
@@ -173,8 +181,7 @@ def _landed_elsewhere(
     )
 
 
-def _move(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOutcome:
-    checkout = checkout_of(site.common_dir, site.main_work_tree, request.target)
+def _move(site: LandingSite, request: LandingRequest, refs: _Refs, checkout: Checkout) -> LandingOutcome:
     match checkout:
         case NotCheckedOut():
             return _swap(site, request, refs)
@@ -186,19 +193,33 @@ def _move(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOut
             return _step_forward(site, request, refs, checkout)
 
 
+def _swap_at_once(site: LandingSite, request: LandingRequest) -> bool:
+    """The usual case, in one call of git: nothing has happened yet and nobody else is here."""
+    untouched = _Refs(tip=request.expected, markers={})
+    if _is_symbolic(site.common_dir / branch_ref(request.target)):
+        return False
+    return isinstance(_transact(site, request, untouched), RefsUpdated)
+
+
 def _swap(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOutcome:
     target = branch_ref(request.target)
-    if (site.common_dir / target).is_symlink() or _is_symbolic(site.common_dir / target):
+    if _is_symbolic(site.common_dir / target):
         return _refused(f"{request.target} is a symbolic ref", f"git symbolic-ref {shlex.quote(target)}")
-    step = RefChange(ref=target, old=request.expected, new=request.new)
-    done = update_refs(site.git, [*_marking(request, refs), step], reason="cli-orchestrator: land")
+    done = _transact(site, request, refs)
     if isinstance(done, RefsRefused):
         at_hand = f"git -C {shlex.quote(str(site.root))} update-ref {shlex.quote(target)}"
         return _lost(site.git, request, done, f"{at_hand} {request.new} {request.expected}")
     return Landed(commit=request.new)
 
 
+def _transact(site: LandingSite, request: LandingRequest, refs: _Refs) -> RefsUpdated | RefsRefused:
+    step = RefChange(ref=branch_ref(request.target), old=request.expected, new=request.new)
+    return update_refs(site.git, [*_marking(request, refs), step], reason="cli-orchestrator: land")
+
+
 def _is_symbolic(path: Path) -> bool:
+    if path.is_symlink():
+        return True
     try:
         return path.read_bytes().startswith(b"ref:")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):

@@ -8,7 +8,7 @@ merge is done again in a folder that holds these attribute files and nothing els
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,21 +18,10 @@ from shutil import rmtree
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, git_failed, split
 from cli_multi_rapid.git_history import read_blobs, tree_of
+from cli_multi_rapid.git_objects import NOBODY, commit
 
 _ATTRIBUTES = ".gitattributes"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who a commit is from."""
-
-    name: str
-    mail: str
-
-
-NOBODY = Identity(name="cli-orchestrator", mail="cli-orchestrator@localhost")
-"""Who commits when the person has configured no name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,41 +73,6 @@ def replay(git: Git, base: Commit, head: Commit, onto: Commit) -> Merged | Confl
     return merge(git, ours, theirs)
 
 
-def commit(
-    git: Git,
-    tree: Tree,
-    parents: Sequence[Commit],
-    message: str,
-    *,
-    author: Identity,
-    when: datetime,
-    committer: Identity | None = None,
-) -> Commit:
-    """Make a commit object; no ref moves. The same arguments give the same commit."""
-    stamp = f"{int(when.timestamp())} +0000"
-    env = _person("AUTHOR", author, stamp) | _person("COMMITTER", committer or author, stamp)
-    text = message.replace("\0", "").encode("utf-8", "replace")
-    parent_options = [part for parent in parents for part in ("-p", parent)]
-    made = git.tell(
-        "-c", "i18n.commitEncoding=UTF-8", "commit-tree", *parent_options, tree, stdin=text, env=env
-    )
-    return Commit(made.text)
-
-
-def _person(role: str, identity: Identity, stamp: str) -> dict[str, str]:
-    return {
-        f"GIT_{role}_NAME": _plain(identity.name) or NOBODY.name,
-        f"GIT_{role}_EMAIL": _plain(identity.mail) or NOBODY.mail,
-        f"GIT_{role}_DATE": stamp,
-    }
-
-
-def _plain(text: str) -> str:
-    """A name without what would end a header line of a commit, or be refused by git as "crud" only."""
-    kept = "".join(letter for letter in text if letter >= " " and letter not in "<>").strip()
-    return kept if any(letter not in " .,:;<>\"\\'" for letter in kept) else ""
-
-
 def _merge_tree(git: Git, ours: Commit, theirs: Commit) -> _Attempt:
     """Ask git. A bad commit also gives return code 1, without output: only an answer with a tree counts."""
     done = git.ask("merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs)
@@ -147,11 +101,11 @@ def _messages(fields: Iterable[str]) -> Iterable[tuple[tuple[str, ...], str, str
         yield paths, next(rest), next(rest)
 
 
-def _attributes(git: Git, commit: Commit, paths: Iterable[str]) -> Mapping[str, bytes]:
+def _attributes(git: Git, target: Commit, paths: Iterable[str]) -> Mapping[str, bytes]:
     """The attribute files of a commit in the folders above these paths."""
     folders = {parent for path in paths for parent in PurePosixPath(path).parents}
     wanted = sorted(str(folder / _ATTRIBUTES) for folder in folders)
-    entries = split(git.tell("ls-tree", "-z", "--full-tree", commit, "--", *wanted).stdout)
+    entries = split(git.tell("ls-tree", "-z", "--full-tree", target, "--", *wanted).stdout)
     found = {}
     for entry in entries:
         facts, _, path = entry.partition("\t")

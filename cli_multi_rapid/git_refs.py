@@ -62,6 +62,8 @@ class RefsRefused:
     reason: str
 
 
+_OBJECT_ID = re.compile(rb"[0-9a-f]{40}([0-9a-f]{24})?")
+
 _REFUSALS = (
     (Refusal.LOCKED, re.compile(r"Unable to create '.*\.lock'")),
     (Refusal.NAME_TAKEN, re.compile(r"exists; cannot create|cannot process .* and .* at the same time")),
@@ -112,6 +114,17 @@ def _refused(words: str) -> RefsRefused:
     )
     kind = next((kind for kind, pattern in _REFUSALS if pattern.search(words)), Refusal.OTHER)
     return RefsRefused(kind=kind, reason=first or "git gave no reason")
+
+
+def tip_of(git: Git, ref: str) -> Commit | None:
+    """Where one ref is, None when there is none. A loose branch is read without git: it always counts."""
+    try:
+        content = (git.git_dir / checked_ref(ref)).read_bytes().strip()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        content = b""
+    if ref.startswith("refs/heads/") and _OBJECT_ID.fullmatch(content):
+        return Commit(content.decode())
+    return read_refs(git, ref).get(ref)
 
 
 def read_refs(git: Git, *prefixes: str) -> Mapping[str, Commit]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, split
 from cli_multi_rapid.git_history import GITLINK, SYMLINK, FileChange, changes, read_blobs
-from cli_multi_rapid.git_merge import Identity, commit
 from cli_multi_rapid.git_names import is_inside
+from cli_multi_rapid.git_objects import Identity, commit
 from cli_multi_rapid.git_slot import Gitlink, SlotFiles, StagingRefused, add, stage, without, write_tree
 
 

@@ -26,8 +26,8 @@ from cli_multi_rapid.git_agent import (
     move_linked,
 )
 from cli_multi_rapid.git_lock import Presence, is_present, locked
-from cli_multi_rapid.git_merge import Identity
 from cli_multi_rapid.git_names import branch_ref, is_inside
+from cli_multi_rapid.git_objects import Identity
 from cli_multi_rapid.git_slot import (
     SlotFiles,
     StagingRefused,

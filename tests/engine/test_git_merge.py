@@ -1,5 +1,6 @@
 """Merging and committing in memory."""
 
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.git import Conflicted, Identity, Merged, Repository, open_repository
-from tests.fakes.repositories import RepositoryBuilder, make_repository
+from tests.fakes.repositories import RepositoryBuilder, git_environment, make_repository
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -168,3 +169,51 @@ def test_a_name_that_git_would_refuse_gets_a_stand_in(
     )
     shown = builder.git("log", "-1", "--format=%an|%ae|%s", made)
     assert shown == "cli-orchestrator|cli-orchestrator@localhost|--amend"
+
+
+@pytest.mark.parametrize("setting", ["", "core.sharedRepository=group", "core.fsync=all"])
+def test_commits_written_by_hand_are_those_that_git_writes(
+    builder: RepositoryBuilder, tmp_path: Path, setting: str
+) -> None:
+    if setting:
+        builder.git("config", *setting.split("="))
+    repository = open_repository(builder.path, tmp_path / "state2")
+    author = Identity(name="Zoë “Z” Doe", mail="zoe@example.invalid")
+    parents = (builder.head, builder.commit({"a.txt": "9\n"}))
+    made = repository.commit(builder.tree_of("HEAD"), parents, "one\n\ntwo\n", when=NOW, author=author)
+    stamp = f"{int(NOW.timestamp())} +0000"
+    persons = [f"GIT_{role}_{key}" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL", "DATE")]
+    values = [author.name, author.mail, stamp] * 2
+    variables = [f"{name}={value}" for name, value in zip(persons, values, strict=True)]
+    options = ["-p", parents[0], "-p", parents[1], builder.tree_of("HEAD")]
+    theirs = subprocess.run(
+        ["env", *variables, "git", "commit-tree", *options],
+        cwd=builder.path,
+        env=git_environment(builder.path),
+        input=b"one\n\ntwo\n",
+        capture_output=True,
+        check=True,
+    )
+    assert theirs.stdout.decode().strip() == made
+    assert builder.git("fsck", "--strict", "--no-dangling") == ""
+
+
+def test_an_object_store_that_cannot_be_written_is_explained(
+    repository: Repository, builder: RepositoryBuilder
+) -> None:
+    message = next(
+        text for text in map(str, range(9999)) if not object_folder(repository, builder, text).exists()
+    )
+    object_folder(repository, builder, message).write_text("in the way")
+    with pytest.raises(EnvironmentFault, match="cannot be written"):
+        repository.commit(builder.tree_of("HEAD"), (), message, when=NOW)
+
+
+def object_folder(repository: Repository, builder: RepositoryBuilder, message: str) -> Path:
+    """The folder where a commit with this message belongs; nothing is left in the repository."""
+    made = repository.commit(builder.tree_of("HEAD"), (), message, when=NOW)
+    folder = builder.path / ".git/objects" / made[:2]
+    (folder / made[2:]).unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    return folder

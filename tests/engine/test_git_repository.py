@@ -9,7 +9,7 @@ from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git import ChangeKind, Repository, open_repository
 from cli_multi_rapid.git_command import git_environment
-from cli_multi_rapid.git_discovery import check_version
+from cli_multi_rapid.git_discovery import find_git
 from tests.fakes.repositories import RepositoryBuilder, make_empty_repository, make_repository
 
 
@@ -58,7 +58,7 @@ def test_too_old_a_git_is_named_with_the_version_that_is_needed(tmp_path: Path) 
     with pytest.raises(
         EnvironmentFault, match=r"git 2\.38 or newer is needed, here is: git version 2\.37\.1"
     ):
-        check_version(str(old.parent))
+        find_git(str(old.parent))
 
 
 def test_inherited_git_variables_are_scrubbed_but_the_way_to_the_person_stays() -> None:

@@ -1,0 +1,99 @@
+"""Commit objects made without starting a program: a long train is folded one small commit at a time.
+
+A commit is a few lines of text under the hash of themselves; writing that file takes a tenth of what starting
+`git commit-tree` takes. Only where git would treat new objects specially (`core.sharedRepository`,
+`core.fsync…`) git itself has to write them.
+"""
+
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.ids import Commit, Tree
+from cli_multi_rapid.git_command import Git
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a commit is from."""
+
+    name: str
+    mail: str
+
+
+NOBODY = Identity(name="cli-orchestrator", mail="cli-orchestrator@localhost")
+"""Who commits when the person has configured no name."""
+
+
+def commit(
+    git: Git,
+    tree: Tree,
+    parents: Sequence[Commit],
+    message: str,
+    *,
+    author: Identity,
+    when: datetime,
+    committer: Identity | None = None,
+) -> Commit:
+    """Make a commit object; no ref moves. The same arguments give the same commit.
+
+    Raises `EnvironmentFault` when the object store cannot be written.
+    """
+    stamp = f"{int(when.timestamp())} +0000"
+    lines = [
+        f"tree {tree}",
+        *(f"parent {parent}" for parent in parents),
+        f"author {_signature(author)} {stamp}",
+        f"committer {_signature(committer or author)} {stamp}",
+        "",
+        message.replace("\0", "").removesuffix("\n") + "\n",
+    ]
+    body = "\n".join(lines).encode("utf-8", "replace")
+    if git.objects_by_hand:
+        return Commit(_write_object(git, b"commit", body))
+    return Commit(git.tell("hash-object", "-t", "commit", "-w", "--stdin", stdin=body).text)
+
+
+def _signature(identity: Identity) -> str:
+    return f"{_plain(identity.name) or NOBODY.name} <{_plain(identity.mail) or NOBODY.mail}>"
+
+
+def _plain(text: str) -> str:
+    """A name without what would end a header line of a commit; empty when nothing but punctuation is left."""
+    kept = "".join(letter for letter in text if letter >= " " and letter not in "<>").strip()
+    return kept if any(letter not in " .,:;\"\\'" for letter in kept) else ""
+
+
+def _write_object(git: Git, kind: bytes, body: bytes) -> str:
+    """Write a loose object as git does: a temporary file, read-only, renamed into place. Returns its id."""
+    content = b"%s %d\0%s" % (kind, len(body), body)
+    hashed = hashlib.sha256(content) if git.object_format == "sha256" else hashlib.sha1(content)  # noqa: S324 # nosec B324: git's own ids
+    name = hashed.hexdigest()
+    path = git.git_dir / "objects" / name[:2] / name[2:]
+    if path.exists():
+        return name
+    try:
+        path.parent.mkdir(exist_ok=True)
+        handle, fresh = tempfile.mkstemp(prefix="tmp_obj_", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(zlib.compress(content, 1))
+            Path(fresh).chmod(0o444)
+            Path(fresh).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(fresh).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path.parent} cannot be written: {error.strerror}",
+            hint="check the permissions and the free space",
+        ) from error
+    return name
