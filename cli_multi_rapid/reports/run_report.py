@@ -8,7 +8,7 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.money import MicroUsd, to_usd
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, Landing, read_chronicle
+from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, Landing, Span, read_chronicle
 from cli_multi_rapid.reports.document import (
     SCHEMA_VERSION,
     CheckReport,
@@ -64,7 +64,7 @@ def run_report(
         parallel_efficiency=efficiency_of(state, chronicle, now),
         merge_summary=merge_summary(state, chronicle),
         quality_metrics=quality_of(state, chronicle),
-        checks=[_check_report(check, state, now) for check in chronicle.checks],
+        checks=[_check_report(check, state, chronicle, now) for check in chronicle.checks],
         landings=[_landing_report(landing, state) for landing in chronicle.landings],
         implied_edges=implied_edges(state),
         next=advice.of_run(alive=alive),
@@ -122,10 +122,11 @@ def _nodes_of(entries: Sequence[EntryId], state: RunState) -> list[str]:
     return [state.entries[entry] for entry in entries if entry in state.entries]
 
 
-def _check_report(check: CheckRun, state: RunState, now: datetime) -> CheckReport:
+def _check_report(check: CheckRun, state: RunState, chronicle: Chronicle, now: datetime) -> CheckReport:
     finish = check.finish
-    running = check.started_at is not None and finish is None and check.started_at < now
-    so_far = (now - check.started_at).total_seconds() if running and check.started_at else 0.0
+    so_far = 0.0
+    if check.started_at is not None:  # what a dead process left behind ended with that process
+        so_far = Span(start=check.started_at, end=chronicle.session_end(check.started_at)).seconds(now)
     return CheckReport(
         check=check.check,
         tree=check.tree,

@@ -6,13 +6,13 @@ from typing import Final, TypedDict
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import RunStatus
-from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
-from cli_multi_rapid.reports.chronicle import Chronicle, read_chronicle
-from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep
+from cli_multi_rapid.reports.chronicle import read_chronicle
+from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep, NodeReport
 from cli_multi_rapid.reports.next_step import Advice, budget_line
-from cli_multi_rapid.reports.node_report import attempt_span, reason_of, usage_of
+from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.run_report import coordination_id, cost_summary
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso, iso_or_none, span
@@ -20,21 +20,6 @@ from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
 
 _MOST_LINES: Final = 60
 """A larger run shows the nodes that are not done yet first, and counts the rest."""
-
-
-class NodeLine(TypedDict):
-    """One node of the status."""
-
-    node_id: str
-    label: str
-    tool: str
-    status: str
-    merge_status: str | None
-    reason: str
-    attempts: int
-    seconds: float
-    cost_usd: float
-    next: NextStep | None
 
 
 class StatusDocument(TypedDict):
@@ -52,12 +37,12 @@ class StatusDocument(TypedDict):
     paused: bool
     target: str | None
     workers: int | None
-    created_at: str | None
+    created_at: str
     updated_at: str | None
     completed_at: str | None
     last_seq: int
     counts: dict[str, int]
-    nodes: list[NodeLine]
+    nodes: list[NodeReport]
     cost_summary: CostSummary
     next: list[NextStep]
 
@@ -85,12 +70,12 @@ def status_document(
         paused=state.paused,
         target=state.started.target if state.started else None,
         workers=state.started.workers if state.started else None,
-        created_at=iso_or_none(state.created_at),
+        created_at=iso(state.created_at or now),
         updated_at=iso_or_none(state.updated_at),
         completed_at=iso_or_none(state.finished_at),
         last_seq=state.seq,
         counts=counts_of(state),
-        nodes=[_node_line(node, chronicle, advice, now) for node in state.nodes.values()],
+        nodes=[node_report(state, node, chronicle, advice, now) for node in state.nodes.values()],
         cost_summary=cost_summary(state, chronicle),
         next=following,
     )
@@ -103,23 +88,6 @@ def counts_of(state: RunState) -> dict[str, int]:
         counts[node.shown_status] = counts.get(node.shown_status, 0) + 1
     counts["landed"] = sum(1 for node in state.nodes.values() if node.merge_status is MergeStatus.MERGED)
     return counts
-
-
-def _node_line(node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime) -> NodeLine:
-    spans = (attempt_span(attempt, chronicle) for attempt in node.attempts)
-    cost = sum(usage_of(node, attempt, chronicle).cost for attempt in node.attempts)
-    return NodeLine(
-        node_id=node.node.id,
-        label=node.node.label,
-        tool=node.attempts[-1].tool if node.attempts else node.node.tool,
-        status=node.shown_status,
-        merge_status=node.merge_status,
-        reason=reason_of(node),
-        attempts=len(node.attempts),
-        seconds=round(sum(span.seconds(now) for span in spans), 3),
-        cost_usd=cost / 1_000_000,
-        next=advice.of_node(node),
-    )
 
 
 # --- the text -----------------------------------------------------------------------------------------------
@@ -155,7 +123,7 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
     return [*lines, f"  budget: {budget_line(state)}"]
 
 
-def _node_lines(nodes: Sequence[NodeLine], width: int) -> list[str]:
+def _node_lines(nodes: Sequence[NodeReport], width: int) -> list[str]:
     shown = nodes if len(nodes) <= _MOST_LINES else _most_telling(nodes)
     names = min(30, max((len(node["node_id"]) for node in shown), default=0))
     tools = min(12, max((len(node["tool"]) for node in shown), default=0))
@@ -164,10 +132,10 @@ def _node_lines(nodes: Sequence[NodeLine], width: int) -> list[str]:
     return [*lines, f"  and {rest} more nodes: see --format json"] if rest else lines
 
 
-def _most_telling(nodes: Sequence[NodeLine]) -> list[NodeLine]:
+def _most_telling(nodes: Sequence[NodeReport]) -> list[NodeReport]:
     """What runs or needs somebody first, then what is to come, then what is done; each in plan order."""
 
-    def rank(node: NodeLine) -> int:
+    def rank(node: NodeReport) -> int:
         if node["status"] in (NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.FAILED):
             return 0
         if node["status"] == NodeStatus.COMPLETED:
@@ -177,11 +145,12 @@ def _most_telling(nodes: Sequence[NodeLine]) -> list[NodeLine]:
     return sorted(nodes, key=rank)[:_MOST_LINES]
 
 
-def _node_text(node: NodeLine, names: int, tools: int) -> str:
+def _node_text(node: NodeReport, names: int, tools: int) -> str:
     sign = PAINTS[tone_of_node(node["status"], node["merge_status"])].sign
     standing = " ".join(word for word in (node["status"], node["merge_status"]) if word)
-    took = span(node["seconds"]) if node["attempts"] else ""
-    tries = f" (try {node['attempts']})" if node["attempts"] > 1 else ""
+    seconds = sum(attempt["duration_min"] for attempt in node["attempts"]) * 60
+    took = span(seconds) if node["attempts"] else ""
+    tries = f" (try {len(node['attempts'])})" if len(node["attempts"]) > 1 else ""
     cost = f" ${node['cost_usd']:.2f}" if node["cost_usd"] else ""
     name, text = one_line(node["node_id"], names), one_line(node["reason"]) or one_line(node["label"])
     return f"  {sign} {name:{names}}  {standing:20} {node['tool']:{tools}} {took:>11}{cost}{tries}  {text}"

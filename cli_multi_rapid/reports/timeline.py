@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cli_multi_rapid.reports.document import RunReport
@@ -82,9 +82,8 @@ def _node_rows(report: RunReport) -> Iterator[Row]:
         for attempt in node["attempts"]:
             tone = {"succeeded": Tone.GOOD, "failed": Tone.BAD}.get(attempt["outcome"], Tone.BUSY)
             what = f"{node['node_id']}, try {attempt['number']} with {attempt['tool']}: {attempt['outcome']}"
-            bars.append(
-                _bar(attempt["start_time"], attempt["end_time"] or now, tone, f"{what} {attempt['reason']}")
-            )
+            start, end = from_iso(attempt["start_time"]), from_iso(attempt["end_time"] or now)
+            bars.append(_bar(start, end, tone, f"{what} {attempt['reason']}"))
         if bars:
             yield Row(name=node["node_id"], hint=node["label"], bars=tuple(bars))
 
@@ -94,18 +93,22 @@ def _check_rows(report: RunReport) -> Iterator[Row]:
     for check in report["checks"]:
         if check["start_time"] is None:
             continue
-        end = check["end_time"] or report["reported_at"]
         what = f"{check['check']} on {', '.join(check['nodes'])}: {check['verdict'] or 'not finished'}"
-        bar = _bar(check["start_time"], end, tone_of_verdict(check["verdict"]), what)
+        began = from_iso(check["start_time"])
+        end = (
+            from_iso(check["end_time"])
+            if check["end_time"]
+            else began + timedelta(seconds=check["duration_s"])
+        )
+        bar = _bar(began, end, tone_of_verdict(check["verdict"]), what)
         found.setdefault(check["check"], []).append(bar)
     for name, bars in found.items():
         yield Row(name=f"check {name}", hint=f"check {name}", bars=tuple(bars))
 
 
-def _bar(start: str, end: str, tone: Tone, what: str) -> Bar:
-    began, ended = from_iso(start), from_iso(end)
-    hint = f"{one_line(what, 200)} ({span((ended - began).total_seconds())})"
-    return Bar(start=began, end=ended, tone=tone, hint=hint)
+def _bar(start: datetime, end: datetime, tone: Tone, what: str) -> Bar:
+    hint = f"{one_line(what, 200)} ({span((end - start).total_seconds())})"
+    return Bar(start=start, end=end, tone=tone, hint=hint)
 
 
 def _wait_bar(start: str, end: str) -> Bar:

@@ -45,6 +45,18 @@ def running() -> History:
     return begun().wait(1).start("n2").wait(minutes=2)
 
 
+def wide(count: int) -> History:
+    """A run of many independent nodes that has just begun."""
+    plan = Plan(
+        plan_id="wide",
+        name=f"{count} at once",
+        nodes=tuple(node(f"w{place}", est_cost=None) for place in range(count)),
+        merge_policy=MergePolicy(target=MAIN),
+        branch_base=MAIN,
+    )
+    return History(plan).begin()
+
+
 def parallel() -> History:
     """Three independent nodes run side by side on three workers and land as one train."""
     nodes = (
