@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from cli_multi_rapid.cli.exit_codes import ExitCode
-from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
 
 _SURROUNDINGS: Final = frozenset(
     {
@@ -20,13 +20,17 @@ _SURROUNDINGS: Final = frozenset(
 """System errors that no change of this program cures."""
 
 
+class StoppedByBudget(OrchestratorError):
+    """The money does not do, and the person does not want a part. Exit code 3."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """How an error is told."""
 
     exit_code: ExitCode
     code: str
-    """For scripts: usage, input, environment, bug, interrupted, reader-gone."""
+    """For scripts: usage, input, budget, environment, bug, interrupted, reader-gone."""
     message: str
     hint: str = ""
     problems: tuple[dict[str, object], ...] = ()
@@ -61,6 +65,8 @@ def failure_of(error: BaseException, argv: Sequence[str]) -> Failure:
                 hint=error.hint,
                 problems=_problems_of(error),
             )
+        case StoppedByBudget():
+            return Failure(exit_code=ExitCode.BUDGET, code="budget", message=error.message, hint=error.hint)
         case EnvironmentFault():
             return Failure(
                 exit_code=ExitCode.ENVIRONMENT, code="environment", message=error.message, hint=error.hint

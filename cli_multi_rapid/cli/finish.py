@@ -38,7 +38,7 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
         state.apply(event)
     path = home.report(run_id)
     report = build_report(home, state, events, now=clock.now(), alive=False)
-    _replace(path, json_report(report))
+    replace_file(path, json_report(report))
     write_plain_files(log, home.state)
     return Written(report=report, path=path)
 
@@ -63,8 +63,8 @@ def _shown(home: Home, path: Path) -> str:
     return str(path.relative_to(home.root)) if path.is_relative_to(home.root) else str(path)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Readers see the old file or the new one, never a part."""
+def replace_file(path: Path, text: str) -> None:
+    """Write a file: readers see the old one or the new one, never a part. Raises `EnvironmentFault`."""
     temp = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,5 +73,5 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         raise EnvironmentFault(
             f"{path} cannot be written: {error.strerror}",
-            hint="the run itself is recorded; free some space, then type: cli-orchestrator report",
+            hint="free some space or check the permissions; runs themselves are recorded in state/",
         ) from error

@@ -1,0 +1,195 @@
+"""`execute`: run a plan, a streams file or a request."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.errors import StoppedByBudget
+from cli_multi_rapid.cli.intake import (
+    Configured,
+    Intake,
+    Wish,
+    aim,
+    look_at_repository,
+    read_configuration,
+    take_in,
+)
+from cli_multi_rapid.cli.options import Decorated, examples, format_option, place_options
+from cli_multi_rapid.cli.output import Format, is_interactive, print_json, print_text, tell
+from cli_multi_rapid.cli.preview import Preview, budget_notice, preview_document, preview_text
+from cli_multi_rapid.cli.run_options import RunOptions, open_run_workshop, run_options
+from cli_multi_rapid.cli.wishes import wish_options
+from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.scheduler import prepare
+from cli_multi_rapid.engine.home import Home
+from cli_multi_rapid.planner.estimate import Estimate, estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What the person says beforehand to the questions of a start."""
+
+    yes: bool = False
+    ci: bool = False
+    strict_budget: bool = False
+
+
+def consent_options(function: Decorated) -> Decorated:
+    """`--yes`, `--ci` and `--strict-budget`, handed over as `consent: Consent`."""
+
+    @wraps(function)
+    def with_consent(*args: Any, yes: bool, ci: bool, strict_budget: bool, **kwargs: Any) -> Any:
+        return function(*args, consent=Consent(yes=yes, ci=ci, strict_budget=strict_budget), **kwargs)
+
+    for option in (
+        click.option(
+            "--strict-budget",
+            is_flag=True,
+            help="Refuse to start (exit 3) when the estimate exceeds the budget",
+        ),
+        click.option(
+            "--ci", is_flag=True, help="No questions, plain lines, GitHub annotations and a step summary"
+        ),
+        click.option(
+            "--yes", "-y", is_flag=True, help="No questions: run what fits the budget, in priority order"
+        ),
+    ):
+        with_consent = option(with_consent)
+    return with_consent
+
+
+@click.command(
+    epilog=examples(
+        "execute                                  run workflows/multi_stream.yaml",
+        "execute plan.yaml --dry-run              show what would run, in which order, at what cost",
+        "execute plan.yaml --budget 5 --workers 8",
+        'execute --request "Add a health check" --files src/app.py --budget 2',
+        "execute plan.yaml --ci --format json > report.json",
+    )
+)
+@wish_options
+@run_options
+@consent_options
+@click.option("--dry-run", is_flag=True, help="Show nodes, order, estimate and checks, and touch nothing")
+@place_options
+@format_option
+def execute(
+    wish: Wish, options: RunOptions, consent: Consent, dry_run: bool, place: Place, format_: Format
+) -> int:
+    """Run a plan, a streams file, or a request that is planned first.
+
+    FILE is a plan or a multi_stream file; without FILE and --request it is workflows/multi_stream.yaml.
+    What is green lands on the target branch; all else keeps its branch and is named at the end.
+
+    \b
+    Exit status: 0 all done and landed, 1 something failed or did not land, 2 the input is wrong,
+    3 stopped by the budget, 4 waits for a person, 5 the environment is wrong, 130 interrupted.
+    """
+    configured = read_configuration(place, options.settings())
+    intake = take_in(wish, place, configured, os.environ)
+    for notice in intake.notices:
+        tell(notice.to_text())
+    expected = _estimate(intake.plan, configured, options)
+    if dry_run:
+        return _show(intake, expected, configured, place, format_)
+    _hold_to_budget(expected, consent)
+    return _run(intake, expected, options, consent, place, format_)
+
+
+def _estimate(plan: Plan, configured: Configured, options: RunOptions) -> Estimate:
+    from cli_multi_rapid.wiring import policies_of
+
+    rules = options.refine(policies_of(configured.settings)).budget
+    return estimate(plan, prices=configured.prices(), rules=rules)
+
+
+def _show(intake: Intake, expected: Estimate, configured: Configured, place: Place, format_: Format) -> int:
+    """The dry run: looks at the repository and leaves nothing behind."""
+    from cli_multi_rapid.engine.check_discovery import checks_of_plan
+
+    settings = configured.settings
+    with look_at_repository(place) as repository:
+        plan = aim(intake.plan, repository)
+        tip = repository.branch_tip(plan.merge_policy.target) or repository.resolve("HEAD")
+        files = repository.list_files(tip) if tip else ()
+        checks = checks_of_plan(plan, settings.checks, settings.merge_policy.checklist, files)
+    order, implied = prepare(plan)
+    preview = Preview(
+        plan=plan,
+        source=intake.source,
+        planner=intake.planner,
+        workers=settings.workers,
+        order=order,
+        implied=implied,
+        estimate=expected,
+        checks=checks,
+        assessment=intake.assessment,
+        target=plan.merge_policy.target,
+    )
+    if format_ is Format.JSON:
+        print_json(preview_document(preview))
+    else:
+        print_text(preview_text(preview))
+        print_text("dry run: nothing was started and nothing was written")
+    return 0
+
+
+def _hold_to_budget(expected: Estimate, consent: Consent) -> None:
+    """Ask, say what is left out, or refuse. Raises `StoppedByBudget`."""
+    if expected.fits:
+        return
+    if consent.strict_budget:
+        raise StoppedByBudget(
+            budget_notice(expected), hint="raise --budget, or leave out --strict-budget to run what fits"
+        )
+    tell(budget_notice(expected))
+    asks = not (consent.yes or consent.ci) and is_interactive()
+    if asks and not click.confirm("run what fits?", default=False, err=True):
+        raise StoppedByBudget("nothing was started", hint="raise the limit with --budget")
+
+
+def _run(
+    intake: Intake,
+    expected: Estimate,
+    options: RunOptions,
+    consent: Consent,
+    place: Place,
+    format_: Format,
+) -> int:
+    from cli_multi_rapid.cli.drive import drive
+    from cli_multi_rapid.core.run_events import PlanReady
+    from cli_multi_rapid.engine.session import accept_plan, run_journal
+
+    with open_run_workshop(place, options) as shop:
+        plan = aim(intake.plan, shop.repository)
+        path = save_plan(shop.home, plan)
+        run_id = accept_plan(shop, plan, intake.source)
+        found = intake.assessment
+        run_journal(shop, run_id).submit(
+            PlanReady(
+                plan_id=plan.plan_id,
+                path=str(path),
+                planner=intake.planner,
+                estimated_cost=expected.total,
+                complexity=found.complexity if found else None,
+                confidence=found.confidence if found else None,
+            )
+        )
+        tell(f"run {run_id}: {expected.to_text()}")
+        return drive(shop, run_id, format_=format_, ci=consent.ci)
+
+
+def save_plan(home: Home, plan: Plan) -> Path:
+    """Write `artifacts/plans/<plan_id>.json`, in place of an earlier plan of that id."""
+    from cli_multi_rapid.cli.finish import replace_file
+    from cli_multi_rapid.schema.plan_document import plan_to_document
+
+    path = home.plans / f"{plan.plan_id}.json"
+    replace_file(path, json.dumps(plan_to_document(replace(plan)), indent=2, ensure_ascii=False) + "\n")
+    return path
