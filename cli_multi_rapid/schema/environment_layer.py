@@ -30,6 +30,7 @@ def environment_layer(environment: Mapping[str, str], problems: Problems) -> Doc
     # The values of what is no setting stay out of messages: who knows what they hold.
     lines = {name: environment[name] if _is_setting(key) else "" for name, key in found.items()}
     source = Source(name=NAME, text="".join(f"{name}={value}\n" for name, value in lines.items()))
+    before = problems.error_count
     entries: dict[str, Entry] = {}
     offset = 0
     for name, dotted in found.items():
@@ -39,7 +40,8 @@ def environment_layer(environment: Mapping[str, str], problems: Problems) -> Doc
         else:
             _warn(source, offset, name, dotted, problems)
         offset += len(name) + len(lines[name]) + 2
-    return Document(source=source, root=Table(entries, 0)) if entries else None
+    errors = problems.error_count - before
+    return Document(source=source, root=Table(entries, 0), errors=errors) if entries else None
 
 
 def _settings_of(environment: Mapping[str, str]) -> dict[str, str]:

@@ -283,8 +283,9 @@ def test_scopes_of_streams_that_wait_for_each_other_may_overlap() -> None:
 def test_every_key_of_a_phase_arrives() -> None:
     (phase,), problems = phases_of(
         "taskspec_version: 1\ndescription: d\nphases: [{id: p, name: 'A  b', description: D, goal: P, "
-        "tool: Codex, deps: [q], inputs: [i], outputs: [o], capabilities: [c], priority: low, est_cost: 1, max_cost: 2, "
-        "timeout_s: 3, retries: 4, model: m, env: {A: 1}, approval: before, notes: n, acceptance: [x]}]"
+        "tool: Codex, deps: [q], inputs: [i], outputs: [o], capabilities: [c], priority: low, "
+        "est_cost: 1, max_cost: 2, timeout_s: 3, retries: 4, model: m, env: {A: 1}, "
+        "approval: before, notes: n, acceptance: [x]}]"
     )
     assert not problems
     assert (phase.title, phase.description, phase.prompt, phase.tool) == ("A b", "D", "P", "codex")
