@@ -33,7 +33,7 @@ class OrderBook:
             target=plan.merge_policy.target,
             lane=self._lanes.lane_of(state, intent.node_id),
             heads=_heads(state, intent.node_id),
-            prompt=_prompt(state, node_state),
+            prompt=prompt_of(state, node_state),
             log=self._home.attempt_log(state.run_id, intent.node_id, intent.attempt),
             slot_name=slot_name(state.run_id, intent.node_id, intent.attempt),
             cap=intent.cap,
@@ -65,7 +65,8 @@ def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
     return tuple(heads)
 
 
-def _prompt(state: RunState, node_state: NodeState) -> str:
+def prompt_of(state: RunState, node_state: NodeState) -> str:
+    """The prompt of a node's next attempt."""
     done = [state.nodes[dep] for dep in node_state.node.deps]
     last = node_state.attempts[-1] if node_state.tries else None
     return write_prompt(

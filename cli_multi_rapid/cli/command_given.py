@@ -1,0 +1,81 @@
+"""Saying something to a run: an event in its stream, and a word on when it takes effect."""
+
+import getpass
+from typing import TYPE_CHECKING, TypedDict
+
+from cli_multi_rapid import __version__
+from cli_multi_rapid.cli.loaded_run import LoadedRun
+from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.reports import commands
+from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.wiring import Records
+
+
+class CommandDocument(TypedDict):
+    """The document of `cancel`, `pause`, `approve` and so on. `driven_by` null: nobody heard of it yet."""
+
+    schema_version: int
+    run_id: str
+    command: str
+    node_id: str | None
+    text: str
+    event_seq: int
+    driven_by: str | None
+    next: list[NextStep]
+
+
+def person() -> str:
+    """Who types: the name that events record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an account
+        return "somebody"
+
+
+def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDocument:
+    """Append the command to the run's stream and wake its driver. Any process may, at any time."""
+    journal = Journal(
+        stream=run.run_id,
+        state=RunState(run.run_id),
+        log=records.log,
+        bus=records.bus,
+        clock=records.clock,
+        ids=records.ids,
+        source=f"cli-orchestrator/{__version__}",
+    )
+    event = journal.submit(command)
+    return CommandDocument(
+        schema_version=SCHEMA_VERSION,
+        run_id=run.run_id,
+        command=command.command,
+        node_id=command.node_id,
+        text=command.text,
+        event_seq=event.seq,
+        driven_by=run.driver,
+        next=[_next(run)],
+    )
+
+
+def _next(run: LoadedRun) -> NextStep:
+    if run.alive:
+        return NextStep(text="look on", command=commands.watch(run.run_id))
+    return NextStep(text="it takes effect when the run goes on", command=commands.resume(run.run_id))
+
+
+def tell_given(document: CommandDocument, format_: Format) -> None:
+    """Say what was recorded, who heard it, and what to type next."""
+    if format_ is Format.JSON:
+        print_json(document)
+        return
+    about = f" {document['node_id']}" if document["node_id"] else ""
+    driver = document["driven_by"]
+    heard = f"told {driver}" if driver else "recorded; no process has the run in hand"
+    lines = [f"{document['run_id']} {document['command']}{about}: {heard}"]
+    for step in document["next"]:
+        lines += [f"next: {step['text']}", f"        {step['command']}"]
+    print_text("\n".join(lines))

@@ -1,0 +1,118 @@
+"""`resume`: take a run up again, after a crash, an interruption, a waiting time or a spent budget."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from cli_multi_rapid.cli.command_given import give, person, tell_given
+from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.exit_codes import ExitCode
+from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
+from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
+from cli_multi_rapid.cli.output import Format, print_text, write
+from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.core.facts import RunStatus
+from cli_multi_rapid.core.ids import RunId
+from cli_multi_rapid.core.money import MicroUsd, parse_usd
+from cli_multi_rapid.core.plan import Json
+from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.reports import commands
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.engine.workshop import Policies
+    from cli_multi_rapid.wiring import Records
+
+
+@click.command(
+    epilog=examples(
+        "resume",
+        "resume 20261120-094612-k3f9",
+        "resume --budget 20     # with another limit; nodes that did not fit are tried again",
+    )
+)
+@run_argument
+@click.option("--budget", metavar="USD", help="From now on the run may cost so much in all")
+@click.option("--workers", type=click.IntRange(1, 256), metavar="N", help="Attempts at once")
+@click.option("--fail-fast", is_flag=True, help="When a node fails, start no others")
+@click.option("--ci", is_flag=True, help="Plain lines, annotations and a step summary for GitHub Actions")
+@format_option
+@place_options
+def resume(
+    place: Place,
+    format_: Format,
+    run: str | None,
+    budget: str | None,
+    workers: int | None,
+    fail_fast: bool,
+    ci: bool,
+) -> int:
+    """Go on with a run: the latest one, unless RUN names another.
+
+    Nothing that is finished runs again. What a dead process left is ended and saved first. Failed nodes stay
+    failed: `retry` does them again. A paused run goes on. The exit codes are those of `execute`.
+    """
+    limit = None if budget is None else _dollars(budget)
+    with place.open_records() as records:
+        loaded = load_run(records, records.find_run(run))
+        if loaded.alive:
+            return _tell_living(records, loaded, limit, format_)
+        if loaded.state.status is RunStatus.SUCCESS:
+            return _tell_done(records, loaded, format_)
+        if limit is not None:
+            give(records, loaded, CommandGiven(command="budget", by=person(), amount=limit))
+        if loaded.state.paused:
+            give(records, loaded, CommandGiven(command="unpause", by=person()))
+    return go_on(place, loaded.run_id, format_=format_, workers=workers, fail_fast=fail_fast, ci=ci)
+
+
+def go_on(
+    place: Place,
+    run_id: RunId,
+    *,
+    format_: Format,
+    workers: int | None = None,
+    fail_fast: bool = False,
+    ci: bool = False,
+) -> int:
+    """Drive a run in the foreground until it rests, and return its exit code."""
+    from cli_multi_rapid.cli.drive import drive
+    from cli_multi_rapid.wiring import open_workshop
+
+    def refine(policies: "Policies") -> "Policies":
+        return replace(policies, fail_fast=policies.fail_fast or fail_fast)
+
+    flags: dict[str, Json] = {} if workers is None else {"workers": workers}
+    with open_workshop(place.repo, place.home, flags=flags, refine=refine) as shop:
+        return drive(shop, run_id, format_=format_, ci=ci)
+
+
+def _tell_living(records: "Records", run: LoadedRun, limit: MicroUsd | None, format_: Format) -> int:
+    """A living process can be told of another budget; the rest it does already."""
+    if limit is None:
+        raise EnvironmentFault(
+            f"run {run.run_id} is being driven by {run.driver}",
+            hint=f"watch it: {commands.watch(run.run_id)}",
+        )
+    tell_given(give(records, run, CommandGiven(command="budget", by=person(), amount=limit)), format_)
+    return ExitCode.DONE
+
+
+def _tell_done(records: "Records", run: LoadedRun, format_: Format) -> int:
+    from cli_multi_rapid.cli.finish import build_report
+    from cli_multi_rapid.cli.summary import run_summary
+    from cli_multi_rapid.reports.formats import json_report
+
+    report = build_report(records.home, run.state, run.events, now=records.clock.now(), alive=False)
+    if format_ is Format.JSON:
+        write(json_report(report))
+    else:
+        print_text(run_summary(report, records.home.report(run.run_id)))
+    return ExitCode.DONE
+
+
+def _dollars(text: str) -> MicroUsd:
+    try:
+        return parse_usd(text)
+    except ValueError as error:
+        raise UserError(f"--budget: {error}", hint="write it like 12.50") from None
