@@ -68,10 +68,15 @@ def event_lines(events: Iterable[Event]) -> str:
 def describe(payload: Payload) -> str:
     """The facts of an event in a line of words."""
     if isinstance(payload, Unknown):
-        fields = ", ".join(f"{key}={value}" for key, value in payload.data.items())
-        return one_line(f"of a later release (version {payload.of_version}): {fields}", _LONGEST)
+        text = f"of a later release (version {payload.of_version}): {_fields(payload.data)}"
+        return one_line(text, _LONGEST)
     teller = _TELLERS.get(type(payload))
-    return one_line(teller(payload), _LONGEST) if teller else ""
+    return one_line(teller(payload) if teller else _fields(payload_to_data(payload)), _LONGEST)
+
+
+def _fields(data: Mapping[str, Any]) -> str:
+    """What has no line of its own yet is shown field by field."""
+    return ", ".join(f"{key}={value}" for key, value in data.items())
 
 
 # --- one teller per type ------------------------------------------------------------------------------------
@@ -168,6 +173,7 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     run.ApprovalGranted: lambda d: f"{d.node_id} ({d.what}) by {d.by}",
     run.ApprovalRejected: lambda d: f"{d.node_id} ({d.what}) by {d.by}{_because(d.reason)}",
     run.CommandGiven: _command,
+    run.CommandRefused: lambda d: f"{d.command}{_because(d.reason)}",
     node.NodeStarted: lambda d: f"{d.node_id} try {d.attempt} with {d.tool}{_because(d.reason)}",
     node.NodeBased: lambda d: (
         f"{d.node_id} try {d.attempt} on {d.base[:10]}{f' with {_entries(d.merged)}' if d.merged else ''}"
@@ -206,4 +212,4 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     merge.MergeHalted: lambda d: f"{d.reason}{f' ({d.hint})' if d.hint else ''}",
     merge.MergeResumed: lambda d: d.reason,
 }
-"""Every type of the catalogue; a test holds it complete."""
+"""The types whose facts read better as a sentence than as fields."""

@@ -8,14 +8,15 @@ import pytest
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import parse_usd
-from cli_multi_rapid.core.run_events import RunStarted
+from cli_multi_rapid.core.plan import Approval
+from cli_multi_rapid.core.run_events import ApprovalGranted, ApprovalRequested, RunStarted
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.document import NodeReport, RunReport
 from cli_multi_rapid.reports.quality import is_document, is_test_file
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.schema.published import schema_violations
 from tests.fakes.histories import History
-from tests.fakes.run_stories import STORIES
+from tests.fakes.run_stories import STORIES, begun
 from tests.fakes.sample_plans import RUN, node, oauth_plan
 
 OLD_KEYS: Mapping[str, Sequence[str]] = {
@@ -286,3 +287,13 @@ def test_test_files_are_known_by_their_names(path: str, expected: bool) -> None:
 )
 def test_pages_for_people_are_known_by_suffix_or_folder(path: str, expected: bool) -> None:
     assert is_document(path) is expected
+
+
+def test_the_time_until_a_person_answered_is_a_wait_of_its_own() -> None:
+    history = begun(Approval.BEFORE)
+    history.add(ApprovalRequested(node_id=NodeId("n2"), what="before"))
+    history.wait(minutes=5).add(ApprovalGranted(node_id=NodeId("n2"), what="before", by="ada"))
+    history.wait(minutes=1).start("n2")
+    waits = {wait["kind"]: wait["duration_min"] for wait in node_of(reported(history), "n2")["waits"]}
+    assert waits["approval"] == pytest.approx(5, abs=0.01)
+    assert waits["worker"] == pytest.approx(1, abs=0.01)
