@@ -124,4 +124,8 @@ def _dataclass_decoder(cls: Any) -> Decoder:
 
 def _lazy(hint: Any) -> Decoder:
     """Postpone the compilation of a field, so that recursive types end."""
-    return lambda data: _decoder(hint)(data)
+
+    def read(data: Any) -> Any:
+        return _decoder(hint)(data)
+
+    return read

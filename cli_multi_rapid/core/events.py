@@ -1,8 +1,8 @@
 """The event catalogue: every fact that this program records, with its envelope and its way to JSON and back.
 
 Events are past tense, immutable and typed: their fields are defined once, in `run_events`, `node_events` and
-`merge_events`. The store writes them as JSON and lifts old versions at its edge. A type that this release does
-not know is kept as `Unknown` and skipped by the fold, never dropped.
+`merge_events`. The store writes them as JSON and lifts old versions at its edge. A type that this release
+does not know is kept as `Unknown` and skipped by the fold, never dropped.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from cli_multi_rapid.core.codec import from_data, to_data
+from cli_multi_rapid.core.codec import CorruptDocument, from_data, to_data
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
 from cli_multi_rapid.core.merge_events import (
@@ -85,10 +85,9 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,
         ApprovalRequested, ApprovalGranted, ApprovalRejected,
-        MergeEnqueued, MergeApproved, MergeChecking, MergeSplit, MergeLanding, MergeLanded, MergeMissed, MergeHeld,
-        MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
-        CheckStarted, CheckFinished, CommandGiven,
-        CommandRefused,
+        MergeEnqueued, MergeApproved, MergeChecking, MergeSplit, MergeLanding, MergeLanded, MergeMissed,
+        MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
+        CheckStarted, CheckFinished, CommandGiven, CommandRefused,
     )
 }  # fmt: skip
 """Every event type by its name."""
@@ -154,7 +153,13 @@ def payload_from_data(name: str, version: int, data: dict[str, Any]) -> Payload:
     known = CATALOGUE.get(name)
     if known is None or version > known.version:
         return Unknown(name=name, of_version=version, data=data)
-    while version < known.version:
-        data = LIFTERS[name, version](data)
-        version += 1
-    return from_data(known, data)
+    return from_data(known, _lift(name, version, known.version, data))
+
+
+def _lift(name: str, version: int, newest: int, data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        for old in range(version, newest):
+            data = LIFTERS[name, old](data)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CorruptDocument(f"{name} of version {version} cannot be lifted: {error!r}") from error
+    return data
