@@ -148,6 +148,11 @@ class Problems:
         self._found.append(problem)
         self.error_count += problem.severity is Severity.ERROR
 
+    def extend(self, others: Iterable[Problem]) -> None:
+        """Take note of problems that were collected elsewhere."""
+        for problem in others:
+            self.add(problem)
+
     def report(
         self,
         code: Code,

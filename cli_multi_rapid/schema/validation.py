@@ -81,8 +81,11 @@ def validate_file(path: Path, problems: Problems, around: Surroundings | None = 
     A phase that a streams file names and no file defines is a warning here: the phases may still be written.
     """
     around = around or Surroundings()
-    document = load_document(path, problems)
-    kind = None if document is None else kind_of(document, problems)
+    first_look = Problems()
+    document = load_document(path, first_look)
+    kind = None if document is None else kind_of(document, first_look)
+    if kind is not DocumentKind.STREAMS:  # which is read again below, together with its phases
+        problems.extend(first_look)
     if document is None or kind is None:
         return kind
     match kind:
