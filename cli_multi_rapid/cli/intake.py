@@ -20,6 +20,7 @@ from cli_multi_rapid.schema.problems import Problem
 from cli_multi_rapid.schema.settings import LandingApproval, Settings
 from cli_multi_rapid.schema.tools import ToolConfig
 from cli_multi_rapid.schema.validation import Surroundings
+from cli_multi_rapid.schema.work import VERIFY
 
 if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository
@@ -52,7 +53,7 @@ class Configured:
     @property
     def known_tools(self) -> frozenset[str]:
         """Every name that a node's `tool` may have."""
-        return frozenset((*KNOWN_TOOLS, *(tool.name for tool in self.tools)))
+        return frozenset((VERIFY, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
 
     def default_tool(self, environment: Mapping[str, str]) -> ToolName:
         """Does what nobody is made for: the first configured tool that is there, else the first agent."""

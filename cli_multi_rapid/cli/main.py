@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from cli_multi_rapid import __version__
 from cli_multi_rapid.cli.errors import exit_for
@@ -104,6 +105,15 @@ class Commands(click.Group):
             hint = did_you_mean(name, ENTRIES)
             raise click.UsageError(f"there is no command `{name}`" + (f"; {hint}" if hint else ""), ctx=ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table, for the same reason."""
+        commands = [
+            CompletionItem(name, help=entry.short_help)
+            for name, entry in ENTRIES.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(
         self,

@@ -46,6 +46,30 @@ def read_params(_ctx: click.Context, _param: click.Parameter, values: tuple[str,
     return found
 
 
+serialize_option = click.option(
+    "--serialize-overlaps",
+    is_flag=True,
+    help="Put streams whose paths overlap one after the other instead of refusing them",
+)
+
+param_option = click.option(
+    "--param",
+    multiple=True,
+    callback=read_params,
+    metavar="NAME=VALUE",
+    help="A value for ${params.NAME} in the plan; can be repeated",
+)
+
+planner_option = click.option(
+    "--planner",
+    type=click.Choice(["auto", "template"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,  # one planner is built in, and both names mean it
+    help="Who plans a request. template: rules, no model and no network; auto: the same at present",
+)
+
+
 def wish_options(function: Decorated) -> Decorated:
     """All that decides what `execute` runs, handed over as `wish: Wish`."""
 
@@ -75,18 +99,8 @@ def wish_options(function: Decorated) -> Decorated:
     decorated: Decorated = with_wish
     for option in (
         planner_option,
-        click.option(
-            "--serialize-overlaps",
-            is_flag=True,
-            help="Put streams whose paths overlap one after the other instead of refusing them",
-        ),
-        click.option(
-            "--param",
-            multiple=True,
-            callback=read_params,
-            metavar="NAME=VALUE",
-            help="A value for ${params.NAME} in the plan; can be repeated",
-        ),
+        serialize_option,
+        param_option,
         click.option(
             "--priority",
             callback=read_priority,
@@ -99,16 +113,6 @@ def wish_options(function: Decorated) -> Decorated:
     ):
         decorated = option(decorated)
     return decorated
-
-
-planner_option = click.option(
-    "--planner",
-    type=click.Choice(["auto", "template"]),
-    default="auto",
-    show_default=True,
-    expose_value=False,  # one planner is built in, and both names mean it
-    help="Who plans a request. template: rules, no model and no network; auto: the same at present",
-)
 
 
 def _only_file(words: tuple[str, ...]) -> Path | None:
