@@ -45,6 +45,7 @@ from cli_multi_rapid.git_history import (
     is_ancestor,
     list_files,
     log_first_parent,
+    merge_base,
     read_file,
     resolve,
     tree_of,
@@ -230,6 +231,10 @@ class Repository:
     def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool:
         """Whether `descendant` contains `ancestor`; a commit contains itself."""
         return is_ancestor(self._git, ancestor, descendant)
+
+    def merge_base(self, one: Commit, other: Commit) -> Commit | None:
+        """The newest commit that both contain; None when their histories have nothing in common."""
+        return merge_base(self.plumbing, one, other)
 
     def changes(self, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
         """The files that differ, renames with both names."""

@@ -107,6 +107,14 @@ def is_ancestor(git: Git, ancestor: Commit, descendant: Commit) -> bool:
     return done.ok
 
 
+def merge_base(git: Git, one: Commit, other: Commit) -> Commit | None:
+    """The newest commit that both contain; None when their histories have nothing in common."""
+    done = git.ask("merge-base", "--end-of-options", one, other)
+    if done.returncode not in {0, 1}:
+        raise git_failed(done)
+    return Commit(done.text) if done.ok else None
+
+
 def changes(git: Git, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
     """The files that differ, with renames found; never an external diff or a text conversion."""
     done = git.tell(

@@ -2,7 +2,7 @@
 
 import shlex
 
-from cli_multi_rapid.core.ids import Branch, NodeId, RunId
+from cli_multi_rapid.core.ids import Branch, EntryId, NodeId, RunId
 from cli_multi_rapid.core.money import MicroUsd
 
 PROGRAM = "cli-orchestrator"
@@ -56,3 +56,23 @@ def report(run: RunId) -> str:
 def queue_add(branch: Branch) -> str:
     """Queue a branch that a person has put right."""
     return _line("queue", "add", branch)
+
+
+def queue_process(target: Branch) -> str:
+    """Check and land what waits for a target."""
+    return _line("queue", "process", "--target", target)
+
+
+def queue_retry(entry: EntryId) -> str:
+    """Queue an entry's branch again."""
+    return _line("queue", "retry", entry)
+
+
+def queue_approve(entry: EntryId) -> str:
+    """Agree to the landing of an entry."""
+    return _line("queue", "approve", entry)
+
+
+def queue_why(entry: EntryId) -> str:
+    """See all that is known of an entry."""
+    return _line("queue", "why", entry)

@@ -1,0 +1,132 @@
+"""Merge entries for branches that people or other programs made, without any plan."""
+
+from dataclasses import dataclass
+
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId
+from cli_multi_rapid.core.merge_events import MergeEntry
+from cli_multi_rapid.core.queue_state import EntryState, QueueState
+from cli_multi_rapid.engine.bases import tip_of
+from cli_multi_rapid.engine.check_discovery import required_checks
+from cli_multi_rapid.engine.workshop import Workshop
+
+_SHORT = 10
+"""Digits of a commit id in the name of an entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueWish:
+    """What a person asks for: this branch onto that target."""
+
+    branch: Branch
+    target: Branch
+    priority: int = 1
+    checklist: tuple[CheckId, ...] | None = None
+    """None: from the configuration, else what is found in the branch. Empty: nothing to check."""
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queueable:
+    """The entry to add. `replaces`: the same branch at an older commit, still waiting."""
+
+    entry: MergeEntry
+    replaces: tuple[EntryId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitsAlready:
+    """The branch is in the queue at this very commit."""
+
+    entry_id: EntryId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTargetAlready:
+    """The target contains the branch: nothing is left to land."""
+
+    commit: Commit
+
+
+def entry_for(
+    shop: Workshop, state: QueueState, wish: QueueWish
+) -> Queueable | WaitsAlready | OnTargetAlready:
+    """The entry for a branch, sealed at its present head.
+
+    Raises `UserError` when there is no such branch or target, when they have no common history, when a check
+    has no command, and when a run that goes on waits to land this branch itself.
+    """
+    repository = shop.repository
+    tip, head = tip_of(repository, wish.target), _head_of(shop, wish.branch)
+    if wish.branch == wish.target:
+        raise UserError(f"{wish.branch} cannot land on itself", hint="name the target: --target BRANCH")
+    if repository.is_ancestor(head, tip):
+        return OnTargetAlready(commit=head)
+    waiting = [state.entries[entry_id] for entry_id in state.open]
+    same = [known for known in waiting if known.entry.branch == wish.branch]
+    if found := next((known for known in same if known.entry.head == head), None):
+        return WaitsAlready(entry_id=found.entry.id)
+    _refuse_run_entries(same)
+    base = repository.merge_base(tip, head)
+    if base is None:
+        raise UserError(
+            f"{wish.branch} and {wish.target} have no common history",
+            hint=f"rebase {wish.branch} onto {wish.target} first",
+        )
+    return Queueable(
+        entry=_entry(shop, state, wish, head, base), replaces=tuple(known.entry.id for known in same)
+    )
+
+
+def _entry(shop: Workshop, state: QueueState, wish: QueueWish, head: Commit, base: Commit) -> MergeEntry:
+    repository, policies = shop.repository, shop.policies
+    checklist = policies.checklist if wish.checklist is None else wish.checklist
+    short = head[:_SHORT]
+    return MergeEntry(
+        id=_free_id(state, f"{wish.branch}@{short}"),
+        branch=wish.branch,
+        head=head,
+        base=base,
+        target=wish.target,
+        priority=wish.priority,
+        checks=required_checks(checklist, policies.checks, repository.list_files(head)),
+        marker=f"refs/cli-orchestrator/landed/queue/{wish.branch}/{short}",
+        label=_subject(shop, wish.branch),
+        needs_approval=wish.needs_approval,
+        update_checkout=policies.update_checkout,
+    )
+
+
+def _head_of(shop: Workshop, branch: Branch) -> Commit:
+    head = shop.repository.branch_tip(branch)
+    if head is None:
+        raise UserError(
+            f"there is no branch {branch}",
+            hint="only branches of this repository can land; fetch it first: "
+            "git fetch REMOTE NAME && git branch NAME FETCH_HEAD",
+        )
+    return head
+
+
+def _refuse_run_entries(same: list[EntryState]) -> None:
+    """A run that waits for its own entry would never hear of another one's landing."""
+    for known in same:
+        if known.entry.run_id is not None:
+            raise UserError(
+                f"{known.entry.branch} waits in the queue already, for run {known.entry.run_id}",
+                hint=f"take that entry out first: cli-orchestrator queue cancel {known.entry.id}",
+            )
+
+
+def _free_id(state: QueueState, wanted: str) -> EntryId:
+    """An entry that left the queue keeps its id; the same commit queued again gets a number."""
+    number, name = 1, wanted
+    while EntryId(name) in state.entries:
+        number += 1
+        name = f"{wanted}.{number}"
+    return EntryId(name)
+
+
+def _subject(shop: Workshop, branch: Branch) -> str:
+    newest = shop.repository.log_first_parent(branch, 1)
+    return newest[0].subject if newest else ""
