@@ -13,7 +13,11 @@ from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cli_multi_rapid.cli.command_given import CommandDocument
+from cli_multi_rapid.cli.config import SettingsDocument
+from cli_multi_rapid.cli.errors import ErrorDocument
+from cli_multi_rapid.cli.init import InitDocument
 from cli_multi_rapid.cli.preview import PreviewDocument
+from cli_multi_rapid.cli.schema import SchemaList
 from cli_multi_rapid.cli.streams import StreamList
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
@@ -33,12 +37,16 @@ OUTPUTS: Final[Mapping[str, tuple[str, type]]] = {
     "command": ("Command given", CommandDocument),
     "cost": ("Cost", CostDocument),
     "diff": ("Difference of two points of a run", RunDiff),
+    "error": ("Error", ErrorDocument),
     "event": ("Event", EventDocument),
+    "init": ("Files of init", InitDocument),
     "ledger_line": ("Ledger line", LedgerLine),
     "preview": ("Preview", PreviewDocument),
     "queue": ("Queue", QueueDocument),
     "report": ("Run report", RunReport),
     "runs": ("Runs", RunList),
+    "schema_list": ("Published schemas", SchemaList),
+    "settings": ("Settings", SettingsDocument),
     "status": ("Status", StatusDocument),
     "stream_list": ("Streams and their phases", StreamList),
     "verification": ("Verification report", VerificationReport),
@@ -189,6 +197,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "estimate": "Money and time of the whole plan.",
     "event_seq": "The place of the command's event.",
     "evidence": "The lines of the output that tell most.",
+    "error": "What went wrong.",
     "exit_code": "Of a run: 0 landed, 1 something failed, 2 wrong input, "
     "3 budget, 4 waits for a person, 5 environment, 70 a bug, 130 interrupted. Null: not ended.",
     "failure": "The class of the failure.",

@@ -4,7 +4,7 @@ import errno
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypedDict
 
 import click
 
@@ -20,6 +20,23 @@ _SURROUNDINGS: Final = frozenset(
 """System errors that no change of this program cures."""
 
 
+class ErrorDetail(TypedDict):
+    """`code`: usage, input, budget, environment, bug or interrupted. `problems`: of a refused document."""
+
+    code: str
+    exit_code: int
+    message: str
+    hint: str
+    problems: list[dict[str, Any]]
+
+
+class ErrorDocument(TypedDict):
+    """What any command prints on stdout when it fails and was given `--format json`."""
+
+    schema_version: int
+    error: ErrorDetail
+
+
 class StoppedByBudget(OrchestratorError):
     """The money does not do, and the person does not want a part. Exit code 3."""
 
@@ -30,10 +47,10 @@ class Failure:
 
     exit_code: ExitCode
     code: str
-    """For scripts: usage, input, budget, environment, bug, interrupted, reader-gone."""
+    """For scripts, see `ErrorDetail`; `reader-gone` is told to nobody."""
     message: str
     hint: str = ""
-    problems: tuple[dict[str, object], ...] = ()
+    problems: tuple[dict[str, Any], ...] = ()
     """Of a document that was refused: the elements of the published `problems` document."""
 
 
@@ -112,7 +129,7 @@ def _status_of(error: BaseException) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _problems_of(error: UserError) -> tuple[dict[str, object], ...]:
+def _problems_of(error: UserError) -> tuple[dict[str, Any], ...]:
     from cli_multi_rapid.schema.problems import InvalidInput
 
     if not isinstance(error, InvalidInput):
@@ -155,15 +172,14 @@ def _tell_text(failure: Failure) -> None:
 def _tell_json(failure: Failure) -> None:
     from cli_multi_rapid.cli.output import print_json
 
-    told: dict[str, object] = {
-        "code": failure.code,
-        "exit_code": int(failure.exit_code),
-        "message": failure.message,
-        "hint": failure.hint,
-    }
-    if failure.problems:
-        told["problems"] = list(failure.problems)
-    print_json({"schema_version": 1, "error": told})
+    told = ErrorDetail(
+        code=failure.code,
+        exit_code=int(failure.exit_code),
+        message=failure.message,
+        hint=failure.hint,
+        problems=list(failure.problems),
+    )
+    print_json(ErrorDocument(schema_version=1, error=told))
 
 
 def _leave_quietly() -> int:
