@@ -27,6 +27,7 @@ from cli_multi_rapid.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
     from cli_multi_rapid.core.ids import ToolName
+    from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
     from cli_multi_rapid.core.routing import ToolFacts
     from cli_multi_rapid.engine.workshop import Policies, Workshop
@@ -209,10 +210,18 @@ def open_workshop(
                 adapters=adapters(tools, os.environ),
                 tools=tool_facts(settings, tools),
                 policies=refine(policies) if refine else policies,
+                spent_today=lambda run_id: _spent_today(records, run_id),
                 version=__version__,
             )
         finally:
             worktrees.close()
+
+
+def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
+    from cli_multi_rapid.store.spending import spent_since
+
+    midnight = records.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return spent_since(records.database, midnight, without=run_id)
 
 
 def refuse_what_is_not_built(settings: "Settings") -> None:

@@ -250,11 +250,12 @@ def _blame(
 ) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
     on_tip = state.records.get(verdict_key(check, tip.tree, limits.fingerprint))
-    if trial.tree == tip.tree or (on_tip is not None and on_tip.last.verdict is not Verdict.PASSED):
+    if trial.tree != tip.tree and (on_tip is None or may_rerun(on_tip, limits, alone=True)):
+        return RunChecks(tree=tip.tree, commit=tip.commit, checks=(check,), entries=())
+    if on_tip is None or on_tip.last.verdict is not Verdict.PASSED:
+        reason = outcome.reason if on_tip is None else on_tip.last.reason
         return Halt(
-            reason=f"{state.target} itself fails {check.id}: {outcome.reason}",
+            reason=f"{state.target} itself fails {check.id}: {reason}",
             hint=f"repair {state.target}, or take {check.id} off the checklist, then run it again",
         )
-    if on_tip is None:
-        return RunChecks(tree=tip.tree, commit=tip.commit, checks=(check,), entries=())
     return Eject(entry_id=trial.entries[0], outcome=outcome)

@@ -182,7 +182,7 @@ class MergeQueue:
             return False
         self.journal.catch_up()
         self._pinned = self.state.seq > 0  # a dead process may have left its candidate's ref
-        kill_marked(self.journal.stream)
+        kill_marked(self._tools.runner.marker)
         if self.state.landing is not None:
             finish_landing(
                 self.journal, self._tools.repository, self.target, self.state.landing, recovered=True

@@ -3,18 +3,17 @@
 import hashlib
 import json
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import FrameType
 
 from cli_multi_rapid.core.codec import to_data
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, CorrelationId, RunId, queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished
+from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.plan import CheckSpec, Plan
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import PlanAccepted, RunFinished, RunStarted
@@ -25,13 +24,14 @@ from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.dispatcher import Dispatcher
-from cli_multi_rapid.engine.inbox import Hint, Inbox, Interrupted
+from cli_multi_rapid.engine.inbox import Hint, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.loop import Hands, RunLoop
 from cli_multi_rapid.engine.merge_queue import MergeQueue, QueueTools
 from cli_multi_rapid.engine.orders import OrderBook
 from cli_multi_rapid.engine.recovery import Recovery
+from cli_multi_rapid.engine.signals import signals_to
 from cli_multi_rapid.engine.verification import Verifier
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.process_environment import inherited_environment
@@ -81,8 +81,14 @@ def check_runner(shop: Workshop, target: Branch) -> CheckRunner:
         worktrees=shop.worktrees,
         environment=inherited_environment(),
         redactor=shop.redactor,
-        marker=queue_stream(target),
+        marker=_checkers_marker(shop, target),
     )
+
+
+def _checkers_marker(shop: Workshop, target: Branch) -> str:
+    """The beginning of the marker of this queue's checkers: no other repository's queue has the same."""
+    place = hashlib.sha256(str(shop.home.state).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{queue_stream(target)}:{place}"
 
 
 @contextmanager
@@ -140,7 +146,7 @@ class Session:
         unsubscribe = self._shop.bus.subscribe(lambda stream: self._inbox.put(Hint(stream=stream)))
         try:
             with (
-                _signals_to(self._inbox),
+                signals_to(self._inbox),
                 open_queue(self._shop, plan.merge_policy.target, self._inbox) as queue,
             ):
                 return self._drive(plan, queue)
@@ -172,7 +178,7 @@ class Session:
             clock=shop.clock,
         )
         try:
-            return RunLoop(self._journal, hands, lambda: self._limits(queue)).run()
+            return RunLoop(self._journal, hands, self._limits(queue)).run()
         finally:
             dispatcher.close()
 
@@ -237,33 +243,14 @@ class Session:
             ),
         )
 
-    def _limits(self, queue: MergeQueue) -> Limits:
+    def _limits(self, queue: MergeQueue) -> Callable[[], Limits]:
+        """The limits at any time: only whether the queue works can change during a run."""
         policies = self._shop.policies
-        return Limits(
+        spent = self._shop.spent_today(self.state.run_id) if policies.budget.day_limit is not None else ZERO
+        limits = Limits(
             workers=policies.workers,
-            budget=policies.budget,
+            budget=replace(policies.budget, day_spent=spent),
             tools=self._shop.tools,
             fail_fast=policies.fail_fast,
-            queue_halted=queue.state.halted,
         )
-
-
-@contextmanager
-def _signals_to(inbox: Inbox) -> Iterator[None]:
-    """SIGINT and SIGTERM become messages. The second one is not waited for."""
-    seen: list[int] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-        inbox.put(Interrupted(signal_name=signal.Signals(number).name))
-
-    before = {
-        number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return lambda: replace(limits, queue_halted=queue.state.halted)

@@ -1,11 +1,12 @@
 """All that the engine works with, gathered by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cli_multi_rapid.core.budget import BudgetRules
-from cli_multi_rapid.core.ids import CheckId, ToolName
+from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.merge_policy import QueueLimits
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.engine.home import Home
@@ -46,4 +47,6 @@ class Workshop:
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
     policies: Policies
+    spent_today: Callable[[RunId], MicroUsd]
+    """What other runs have spent since midnight UTC."""
     version: str

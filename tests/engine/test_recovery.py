@@ -1,0 +1,95 @@
+"""kill -9 at any moment, then resume: nothing lost, nothing twice, nothing left."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_multi_rapid.core.ids import RunId
+from cli_multi_rapid.core.merge_events import MergeLanded
+from cli_multi_rapid.core.node_events import NodeStarted, NodeSucceeded
+from cli_multi_rapid.core.run_events import BudgetSettled
+from tests.fakes.worlds import Story, World
+
+PROJECT = Path(__file__).resolve().parents[2]
+PLAN = """
+global_budget_usd: 1
+merge_policy: {checklist: [ok]}
+checks: {ok: {run: "! grep -rq BAD src"}}
+rollback_policy: {max_retry_attempts: 0}
+nodes:
+  - {id: one, tool: shell, run: "echo 1 > src/1.txt", path_claims: [src/1.txt]}
+  - {id: two, tool: shell, run: "cat src/1.txt > src/2.txt", deps: [one], path_claims: [src/2.txt]}
+  - id: paid
+    tool: scripted
+    est_cost: 0.02
+    path_claims: [src/p.txt]
+    script: [{write: src/p.txt, text: p}, {cost: 0.01}]
+  - {id: bad, tool: shell, run: "echo BAD > src/b.txt", path_claims: [src/b.txt]}
+"""
+
+
+def crash(world: World, at: int, moment: str) -> int:
+    """Drive the accepted run in another process until it kills itself; the return code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fakes.crashing", str(world.repository.path), str(at), moment],
+        cwd=PROJECT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode
+
+
+def assert_everything_happened_once(world: World, story: Story, start: str) -> None:
+    """The promises about a run that was killed and resumed."""
+    assert story.finished.exit_code == 1  # `bad` never lands
+    assert [name for name in ("one", "two", "paid") if not story.node(name).landed] == []
+    assert not story.node("bad").landed
+    assert world.repository.files("main") == ["README.md", "src/1.txt", "src/2.txt", "src/a.txt", "src/p.txt"]
+    landed = [entry for event in world.queue_events() for entry in _entries(event.data)]
+    assert sorted(landed) == sorted(set(landed))
+    world.assert_only_verified_trees(start, ["ok"])
+    succeeded = story.order_of(NodeSucceeded)
+    assert len(succeeded) == len(set(succeeded))
+    assert story.state.ledger.reserved == 0
+    settled = [fact for fact in story.all_of(BudgetSettled) if isinstance(fact, BudgetSettled)]
+    assert story.state.ledger.spent == sum(fact.usage.cost for fact in settled)
+    # The tool charged 0.01 per attempt; an attempt whose end nobody saw counts with what was set aside.
+    attempts = story.order_of(NodeStarted).count("paid")
+    assert 10_000 <= story.state.ledger.spent <= 10_000 + 20_000 * (attempts - 1)
+    branch = story.node("bad").attempts[-1].branch
+    kept = {attempt.branch for attempt in story.node("bad").attempts if attempt.branch}
+    assert branch in kept
+    world.assert_nothing_left(story.run_id, kept=sorted(kept))
+
+
+def _entries(fact: object) -> tuple[str, ...]:
+    return fact.entries if isinstance(fact, MergeLanded) else ()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("at", [1, 2, 4, 6, 8, 10, 12, 14, 17, 20])
+def test_a_run_killed_at_any_append_ends_as_if_it_had_not_been(world: World, at: int, moment: str) -> None:
+    start = world.repository.head
+    run_id: RunId = world.accept(PLAN)
+    crash(world, at, moment)
+    story = world.drive(run_id)
+    assert_everything_happened_once(world, story, start)
+
+
+def test_a_run_survives_being_killed_again_and_again(world: World) -> None:
+    start = world.repository.head
+    run_id = world.accept(PLAN)
+    crashes = [crash(world, at, "after") for at in (3, 3, 4, 5, 6)]
+    assert -signal.SIGKILL in crashes
+    assert_everything_happened_once(world, world.drive(run_id), start)
+
+
+def test_a_finished_run_that_is_resumed_runs_nothing_again(world: World) -> None:
+    first = world.execute(PLAN)
+    again = world.drive(first.run_id)
+    assert again.order_of(NodeStarted) == first.order_of(NodeStarted)
+    assert again.finished == first.finished
