@@ -22,9 +22,14 @@ TOOL_AT_FAULT = frozenset({FailureClass.TOOL_MISSING, FailureClass.REFUSED})
 """Failures after which another tool may do better at once."""
 
 MAX_INTERRUPTIONS = 5
-"""An attempt that the orchestrator itself cut short is free, but not for ever: it may be what kills us."""
+"""An attempt that the orchestrator itself cut short is free, but not for ever: it may be what kills us.
+
+Counted for each tool; those beyond count like any failure.
+"""
 
 _LONGEST_WAIT_S = 60.0
+_MOST_DOUBLINGS = 16
+"""More than the longest wait needs; keeps the power finite whatever number of retries is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +57,15 @@ def after_failure(
     """
     last = state.attempts[-1]
     recent = state.attempts[len(state.attempts) - state.tries :]
-    interrupted = sum(1 for attempt in recent if attempt.failure is FailureClass.INTERRUPTED)
+    own = [attempt for attempt in recent if attempt.tool == last.tool]
+    interrupted = sum(1 for attempt in own if attempt.failure is FailureClass.INTERRUPTED)
     if last.failure is FailureClass.INTERRUPTED and interrupted <= MAX_INTERRUPTIONS:
         return TryAgain(not_before=now, reason="the attempt was interrupted and does not count")
     if last.failure in TOOL_AT_FAULT and fallback is not None:
         return TryAgain(not_before=now, reason=f"{last.tool}: {last.outcome}", tool=fallback)
     if last.failure in NEVER_AGAIN:
         return GiveUp(reason=last.outcome)
-    counted = sum(1 for attempt in recent if attempt.tool == last.tool) - interrupted
+    counted = len(own) - min(interrupted, MAX_INTERRUPTIONS)
     if counted <= retries:
         wait = backoff_s(counted, transient=last.failure is FailureClass.TRANSIENT)
         return TryAgain(
@@ -73,4 +79,4 @@ def after_failure(
 
 def backoff_s(attempt: int, *, transient: bool) -> float:
     """Seconds before the next try: doubling, long for an overloaded service, short otherwise."""
-    return min(_LONGEST_WAIT_S, (2.0 if transient else 0.2) * 2.0 ** (attempt - 1))
+    return min(_LONGEST_WAIT_S, (2.0 if transient else 0.2) * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
