@@ -83,8 +83,12 @@ def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | 
         return want
     for name, limit, spent in _shared_limits(ledger, rules):
         left = MicroUsd(max(0, limit - spent))
-        if want.amount > left or (name == "run" and spent * 100 > limit * rules.halt_pct):
+        if want.amount > left:
             return _refusal(want.amount, left, limit, name)
+        if name == "run" and has_spent(ledger, rules.halt_pct):
+            used = f"{format_usd(spent)} of the run's {format_usd(limit)} is spent"
+            reason = f"{used}: beyond {rules.halt_pct:g} % no paid node starts"
+            return CannotFit(needed=want.amount, available=left, limit_name=name, reason=reason)
         if want.amount + ledger.reserved > left:
             return NotNow()
     return want
@@ -100,6 +104,11 @@ def _shared_limits(ledger: Ledger, rules: BudgetRules) -> Iterator[tuple[str, Mi
         yield "run", ledger.limit, ledger.spent
     if rules.day_limit is not None:
         yield "day", rules.day_limit, MicroUsd(rules.day_spent + ledger.spent)
+
+
+def has_spent(ledger: Ledger, percent: float) -> bool:
+    """Whether more than this part of the run's limit is spent. False without a limit."""
+    return bool(ledger.limit) and ledger.spent * 100 > (ledger.limit or 0) * percent
 
 
 def percent_spent(ledger: Ledger) -> int:

@@ -19,14 +19,19 @@ class Ledger:
     halted: bool = False
 
     def reserve(self, node_id: NodeId, attempt: int, amount: MicroUsd) -> None:
-        """Set money aside for an attempt."""
+        """Set money aside for an attempt, in place of what was set aside for it before."""
+        self.release(node_id, attempt)
         self.open[node_id, attempt] = amount
         self.reserved = MicroUsd(self.reserved + amount)
 
     def settle(self, node_id: NodeId, attempt: int, cost: MicroUsd) -> None:
         """Book what an attempt cost and free what was set aside for it."""
-        self.reserved = MicroUsd(self.reserved - self.open.pop((node_id, attempt), ZERO))
+        self.release(node_id, attempt)
         self.spent = MicroUsd(self.spent + cost)
+
+    def release(self, node_id: NodeId, attempt: int) -> None:
+        """Free what was set aside for an attempt, if anything still is."""
+        self.reserved = MicroUsd(self.reserved - self.open.pop((node_id, attempt), ZERO))
 
     @property
     def available(self) -> MicroUsd | None:
