@@ -219,7 +219,7 @@ def _judge(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits) -> It
     to_run: list[CheckSpec] = []
     failed: tuple[CheckSpec, CheckFinished] | None = None
     for check, key in zip(checks, keys, strict=True):
-        record = state.records.get(key)
+        record = _record(state, key)
         if record is None or may_rerun(record, limits, alone=alone):
             to_run.append(check)
         elif record.last.verdict is not Verdict.PASSED:
@@ -249,13 +249,18 @@ def _blame(
     state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, check: CheckSpec, outcome: CheckFinished
 ) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
-    on_tip = state.records.get(verdict_key(check, tip.tree, limits.fingerprint))
-    if trial.tree != tip.tree and (on_tip is None or may_rerun(on_tip, limits, alone=True)):
+    on_tip = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
+    if on_tip is None or may_rerun(on_tip, limits, alone=True):
         return RunChecks(tree=tip.tree, commit=tip.commit, checks=(check,), entries=())
-    if on_tip is None or on_tip.last.verdict is not Verdict.PASSED:
-        reason = outcome.reason if on_tip is None else on_tip.last.reason
+    if on_tip.last.verdict is not Verdict.PASSED:
         return Halt(
-            reason=f"{state.target} itself fails {check.id}: {reason}",
+            reason=f"{state.target} itself fails {check.id}: {on_tip.last.reason}",
             hint=f"repair {state.target}, or take {check.id} off the checklist, then run it again",
         )
     return Eject(entry_id=trial.entries[0], outcome=outcome)
+
+
+def _record(state: QueueState, key: str) -> TreeRecord | None:
+    """What is known of one check on one tree, if that still counts."""
+    record = state.records.get(key)
+    return record if record is not None and record.counts else None

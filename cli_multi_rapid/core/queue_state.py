@@ -73,15 +73,28 @@ class TreeRecord:
     """Every outcome of one check on one tree, in order; the last one counts."""
 
     outcomes: list[CheckFinished] = field(default_factory=list)
+    forgiven: int = 0
+    """How many of them no longer count, because the queue was set going again after they had failed."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is an outcome to go by."""
+        return len(self.outcomes) > self.forgiven
 
     @property
     def last(self) -> CheckFinished:
         """The newest outcome."""
         return self.outcomes[-1]
 
+    def forgive(self) -> None:
+        """Let a failure count no more: what made the check fail may have been repaired."""
+        if self.last.verdict is not Verdict.PASSED:
+            self.forgiven = len(self.outcomes)
+
     def count(self, *verdicts: Verdict) -> int:
-        """How often the check ended in one of these ways."""
-        return sum(1 for outcome in self.outcomes if outcome.verdict in verdicts and not outcome.reused)
+        """How often the check really ran and ended in one of these ways."""
+        recent = self.outcomes[self.forgiven :]
+        return sum(1 for outcome in recent if outcome.verdict in verdicts and not outcome.reused)
 
 
 class IllegalEntry(Exception):
@@ -150,9 +163,13 @@ class QueueState:
         self.open.pop(entry_id, None)
         if entry_id in self.failing:
             self.failing = ()
-        if self.trial is not None and entry_id in self.trial.entries:
-            self.trial = None
+        self._drop_trial_of(entry_id)
         return state
+
+    def _drop_trial_of(self, entry_id: EntryId) -> None:
+        if self.trial is not None and entry_id in self.trial.entries:
+            self._stand_down()
+            self.trial = None
 
     def _enqueued(self, event: Event, data: MergeEnqueued) -> None:
         if data.entry.id in self.entries:
@@ -171,6 +188,9 @@ class QueueState:
             base=data.base,
             after=tuple(other for other in state.entry.after if other != data.without),
         )
+        self._drop_trial_of(data.entry_id)  # it was built with the old head
+        if data.entry_id in self.failing:
+            self.failing = ()
 
     def _conflicted(self, event: Event, data: MergeConflicted) -> None:
         state = self._end(event, data.entry_id, MergeStatus.CONFLICTED, data.reason)
@@ -194,7 +214,7 @@ class QueueState:
     def _stand_down(self, except_for: Prefix = ()) -> None:
         for entry_id in self.trial.entries if self.trial else ():
             state = self.entries[entry_id]
-            if state.open and entry_id not in except_for:
+            if state.status is MergeStatus.CHECKING and entry_id not in except_for:
                 state.status = MergeStatus.QUEUED
 
     def _check_finished(self, event: Event, data: CheckFinished) -> None:
@@ -210,6 +230,7 @@ class QueueState:
         self.landing = data
 
     def _landed(self, event: Event, data: MergeLanded) -> None:
+        self._open_entries(data.entries)
         failing = self.failing
         for entry_id in data.entries:
             state = self._end(event, entry_id, MergeStatus.MERGED, "")
@@ -236,6 +257,8 @@ class QueueState:
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
         self.halted, self.misses = None, 0
+        for record in self.records.values():
+            record.forgive()
         for entry_id in self.open:
             state = self.entries[entry_id]
             if state.command:
