@@ -1,0 +1,342 @@
+"""`execute` in real repositories: what lands, what is told, and what the exit status says."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cli_multi_rapid.schema.published import schema_violations
+from tests.fakes.command_line import Ended, start_in, type_in
+from tests.fakes.repositories import RepositoryBuilder, make_empty_repository, make_repository
+
+ONE = """\
+plan_id: one
+nodes:
+  - {id: n1, label: Say hello, tool: shell, run: echo hello > hello.txt, path_claims: [hello.txt]}
+merge_policy: {checklist: []}
+"""
+PRICED = """\
+plan_id: priced
+nodes:
+  - {id: cheap, tool: scripted, goal: g, est_cost: 0.10, priority: 1, path_claims: [cheap.txt],
+     script: [{cost: 0.10}, {write: cheap.txt, text: c}]}
+  - {id: dear, tool: scripted, goal: g, est_cost: 5, max_cost: 6, priority: 2, path_claims: [dear.txt],
+     script: [{cost: 5}, {write: dear.txt, text: d}]}
+merge_policy: {checklist: []}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> RepositoryBuilder:
+    return make_repository(tmp_path / "repo")
+
+
+def execute(repository: RepositoryBuilder, plan: str, *words: str) -> Ended:
+    """Run a plan text that lies beside the repository."""
+    path = repository.path.parent / "plan.yaml"
+    path.write_text(plan)
+    return type_in(repository.path, "execute", path, *words)
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def the_report(repository: RepositoryBuilder) -> Mapping[str, object]:
+    (path,) = (repository.path / "artifacts" / "reports").glob("*_report.json")
+    report = json.loads(path.read_text())
+    assert schema_violations(report, "report") == []
+    assert isinstance(report, dict)
+    return report
+
+
+def test_a_node_lands_and_the_summary_says_what_and_where(repository: RepositoryBuilder) -> None:
+    ended = execute(repository, ONE)
+
+    assert ended.status == 0, ended.err
+    assert repository.show("main", "hello.txt") == "hello\n"
+    assert (repository.path / "hello.txt").read_text() == "hello\n"
+    assert repository.status() == ""
+    landed = repository.head[:8]
+    assert re.search(rf"\+ n1  landed in {landed} \(1 file\)  Say hello", ended.out)
+    assert "SUCCESS" in ended.out
+    assert "cost: $0.00, no budget" in ended.out
+    assert re.search(r"^\d\d:\d\d:\d\d n1 started \(shell\)$", ended.err, re.MULTILINE)
+    assert re.search(rf"^\d\d:\d\d:\d\d n1 landed in {landed}$", ended.err, re.MULTILINE)
+
+
+def test_json_on_stdout_is_one_document_of_the_published_schema(repository: RepositoryBuilder) -> None:
+    ended = execute(repository, ONE, "--format", "json")
+
+    assert ended.status == 0
+    assert schema_violations(ended.document, "report") == []
+    assert ended.document == the_report(repository)
+    assert ended.document["nodes"][0]["merge_status"] == "MERGED"
+    assert "n1 landed" in ended.err
+
+
+def test_scripts_find_plan_report_ledger_and_queue_in_their_files(repository: RepositoryBuilder) -> None:
+    execute(repository, PRICED, "--budget", "20")
+
+    saved = json.loads((repository.path / "artifacts/plans/priced.json").read_text())
+    assert (saved["plan_id"], saved["global_budget_usd"]) == ("priced", 20)
+    assert schema_violations(saved, "plan") == []
+    lines = (repository.path / "state/cost_ledger.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["amount"] for line in lines) == [0.1, 5]
+    queue = json.loads((repository.path / "state/merge_queue.json").read_text())
+    assert schema_violations(queue, "merge_queue") == []
+    assert {entry["status"] for entry in queue["processing_history"]} == {"MERGED"}
+    artifacts = the_report(repository)["artifacts_generated"]
+    assert isinstance(artifacts, list)
+    assert "artifacts/plans/priced.json" in artifacts
+    assert all((repository.path / name).exists() for name in artifacts)
+
+
+def test_edits_of_the_user_stay_byte_for_byte(repository: RepositoryBuilder) -> None:
+    repository.commit({"staged.txt": "old\n", "edited.txt": "old\n"})
+    repository.write({"staged.txt": "new\n"})
+    repository.git("add", "staged.txt")
+    repository.write({"edited.txt": b"half \xff done", "untracked.txt": "mine\n"})
+    before = repository.status()
+    index = repository.git("diff", "--cached")
+
+    ended = execute(repository, ONE)
+
+    assert ended.status == 0, ended.out + ended.err
+    assert repository.status() == before
+    assert repository.git("diff", "--cached") == index
+    assert (repository.path / "edited.txt").read_bytes() == b"half \xff done"
+    assert (repository.path / "untracked.txt").read_text() == "mine\n"
+    assert repository.show("main", "hello.txt") == "hello\n"
+
+
+def test_a_dry_run_shows_order_money_and_checks_and_touches_nothing(repository: RepositoryBuilder) -> None:
+    plan = """\
+plan_id: two
+checks: {style: {argv: ["true"]}}
+nodes:
+  - {id: first, tool: shell, run: echo 1 > a.txt, path_claims: ["*.txt"], est_cost: 2}
+  - {id: second, tool: shell, run: echo 2 > b.txt, path_claims: [b.txt]}
+merge_policy: {checklist: [style]}
+"""
+    path = repository.path.parent / "plan.yaml"
+    path.write_text(plan)
+    before = files_below(repository.path)
+
+    shown = type_in(repository.path, "execute", path, "--dry-run")
+    document = type_in(repository.path, "execute", path, "--dry-run", "--format", "json").document
+
+    assert shown.status == 0
+    assert shown.out.index("1. first") < shown.out.index("2. second")
+    assert "after first: " in shown.out
+    assert "style: true" in shown.out
+    assert "$2.00" in shown.out
+    assert schema_violations(document, "preview") == []
+    assert document["order"] == ["first", "second"]
+    assert [edge["before"] for edge in document["implied_edges"]] == ["first"]
+    assert document["checks"] == [{"check": "style", "argv": ["true"], "run": None}]
+    assert document["target"] == "main"
+    assert files_below(repository.path) == before
+
+
+def test_a_bad_plan_is_refused_with_file_line_and_column(repository: RepositoryBuilder) -> None:
+    bad = ONE.replace("tool: shell", "tool: shel").replace("path_claims: [hello.txt]", "deps: [n0]")
+
+    ended = execute(repository, bad)
+    document = execute(repository, bad, "--format", "json").document
+
+    path = repository.path.parent / "plan.yaml"
+    column = bad.splitlines()[2].index("shel,") + 1
+    assert ended.status == 2
+    assert ended.out == ""
+    assert f"{path}:3:{column}: error[E401]" in ended.err
+    assert "did you mean `shell`?" in ended.err
+    assert "E202" in ended.err
+    assert schema_violations(document, "error") == []
+    assert {problem["code"] for problem in document["error"]["problems"]} >= {"E401", "E202"}
+    assert not (repository.path / "state").exists()
+
+
+def test_a_missing_tool_is_the_surroundings_fault(repository: RepositoryBuilder) -> None:
+    plan = """\
+nodes:
+  - {id: n1, tool: shell, argv: [no-such-program-anywhere], path_claims: ["**"]}
+merge_policy: {checklist: []}
+"""
+    ended = execute(repository, plan)
+
+    assert ended.status == 5
+    assert "! n1  failed: " in ended.out
+    assert "no-such-program-anywhere" in ended.out
+
+
+def test_what_does_not_fit_the_budget_never_starts(repository: RepositoryBuilder) -> None:
+    ended = execute(repository, PRICED, "--budget", "1", "--yes")
+
+    assert ended.status == 3
+    assert "1 of 2 nodes fit" in ended.err
+    assert "dear: needs $5.00" in ended.err
+    assert "dear started" not in ended.err
+    assert repository.files() == ["README.md", "cheap.txt"]
+    assert the_report(repository)["status"] == "BUDGET_STOPPED"
+    assert "resume" in ended.out
+    assert "--budget" in ended.out
+
+
+def test_a_strict_budget_refuses_to_start_at_all(repository: RepositoryBuilder) -> None:
+    ended = execute(repository, PRICED, "--budget", "1", "--strict-budget")
+    document = execute(repository, PRICED, "--budget", "1", "--strict-budget", "--format", "json").document
+
+    assert ended.status == 3
+    assert "the budget is $1.00: 1 of 2 nodes fit" in ended.err
+    assert document["error"]["code"] == "budget"
+    assert not (repository.path / "state").exists()
+
+
+def test_a_failing_check_keeps_the_work_and_says_why(repository: RepositoryBuilder) -> None:
+    plan = ONE.replace(
+        "merge_policy: {checklist: []}",
+        "checks: {tests: {run: 'test ! -e hello.txt || { echo 3 failed; exit 1; }'}}\n"
+        "merge_policy: {checklist: [tests]}",
+    )
+    ended = execute(repository, plan)
+
+    assert ended.status == 1
+    (lane,) = repository.git("for-each-ref", "--format=%(refname:short)", "refs/heads/lane").split()
+    assert repository.show(lane, "hello.txt") == "hello\n"
+    assert "hello.txt" not in repository.files("main")
+    assert f"kept on {lane}" in ended.out
+    assert "tests" in ended.out
+    assert re.search(r"^        cli-orchestrator retry \S+ n1$", ended.out, re.MULTILINE)
+    assert the_report(repository)["exit_code"] == 1
+
+
+def test_a_node_that_changes_what_it_did_not_claim_fails(repository: RepositoryBuilder) -> None:
+    plan = ONE.replace("echo hello > hello.txt", "echo hello > hello.txt; echo no > README.md")
+
+    ended = execute(repository, plan, "--format", "json")
+
+    assert ended.status == 1
+    node = ended.document["nodes"][0]
+    assert (node["status"], node["failure"]) == ("failed", "outside_claims")
+    assert "README.md" in node["reason"] + node["attempts"][0]["evidence"]
+    assert repository.files("main") == ["README.md"]
+
+
+def test_a_run_works_on_the_branch_that_is_checked_out(repository: RepositoryBuilder) -> None:
+    repository.git("checkout", "-q", "-b", "topic")
+
+    ended = execute(repository, ONE)
+
+    assert ended.status == 0
+    assert "hello.txt" in repository.files("topic")
+    assert "hello.txt" not in repository.files("main")
+
+
+def test_without_a_file_the_streams_of_the_repository_run(repository: RepositoryBuilder) -> None:
+    missing = type_in(repository.path, "execute")
+    assert missing.status == 2
+    assert "workflows/multi_stream.yaml" in missing.err
+    assert "hint: " in missing.err
+
+    assert type_in(repository.path, "init").status == 0
+    ended = type_in(repository.path, "execute")
+
+    assert ended.status == 0, ended.out + ended.err
+    assert {"docs/overview/README.md", "docs/overview/contents.txt"} <= set(repository.files("main"))
+
+
+def test_a_request_is_planned_saved_and_run(repository: RepositoryBuilder) -> None:
+    repository.commit(
+        {
+            "config/tools.yaml": """\
+version: 1
+tools:
+  - name: note-agent
+    capabilities: [code, docs]
+    argv: [sh, -c, "echo done > guide.md", "{prompt}"]
+    cost_class: free
+"""
+        }
+    )
+    ended = type_in(
+        repository.path,
+        "execute",
+        "--request",
+        "Write the guide",
+        "--files",
+        "guide.md",
+        "--yes",
+        "--format",
+        "json",
+    )
+
+    assert ended.status == 0, ended.err
+    assert repository.show("main", "guide.md") == "done\n"
+    assert (repository.path / "artifacts/plans" / f"{ended.document['plan_id']}.json").exists()
+
+
+def test_params_and_priority_come_from_the_command_line(repository: RepositoryBuilder) -> None:
+    plan = ONE.replace("run: echo hello > hello.txt", "run: 'echo ${params.word} > hello.txt'").replace(
+        "plan_id: one", "params: {word: x}"
+    )
+
+    ended = execute(repository, plan, "--param", "word=salut", "--priority", "low")
+
+    assert ended.status == 0, ended.err
+    assert repository.show("main", "hello.txt") == "salut\n"
+    (saved,) = (repository.path / "artifacts/plans").iterdir()
+    assert json.loads(saved.read_text())["nodes"][0]["priority"] == 2
+
+
+def test_ci_gets_annotations_and_a_step_summary(
+    repository: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = repository.path.parent / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+
+    ended = execute(repository, ONE.replace("echo hello > hello.txt", "'echo 50%, sorry; exit 3'"), "--ci")
+
+    assert ended.status == 1
+    (line,) = (line for line in ended.out.splitlines() if line.startswith("::"))
+    assert line.startswith("::error title=n1 failed::exit code 3: 50%25, sorry (3 attempts)%0A")
+    assert "n1" in summary.read_text()
+
+
+def test_the_words_of_a_start_that_contradict_each_other_are_refused(repository: RepositoryBuilder) -> None:
+    for words, said in (
+        (["plan.yaml", "--request", "x"], "either FILE or --request"),
+        (["plan.yaml", "--files", "a"], "--files belongs to --request"),
+        (["a.yaml", "b.yaml"], "one FILE"),
+        (["plan.yaml", "--budget", "much"], "not an amount"),
+        (["plan.yaml", "--param", "word"], "name=value"),
+        (["plan.yaml", "--priority", "soon"], "high, medium, low"),
+        (["plan.yaml"], "plan.yaml"),
+    ):
+        ended = type_in(repository.path, "execute", *words)
+        assert (ended.status, said in ended.err) == (2, True), (words, ended.err)
+
+
+def test_outside_of_a_repository_the_surroundings_are_wrong(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(ONE)
+    ended = type_in(tmp_path, "execute", "plan.yaml", "--dry-run")
+    assert ended.status == 5
+    assert "git repository" in ended.err
+
+    empty = make_empty_repository(tmp_path / "empty")
+    assert type_in(empty.path, "execute", tmp_path / "plan.yaml", "--dry-run").status == 2
+
+
+def test_the_installed_program_says_the_same_with_json_alone_on_stdout(repository: RepositoryBuilder) -> None:
+    (repository.path.parent / "plan.yaml").write_text(ONE)
+    ended = start_in(repository.path, "execute", "../plan.yaml", "--format=json", "--workers", "1")
+
+    assert ended.status == 0, ended.err
+    assert ended.document["workers"] == 1
+    assert "\x1b" not in ended.out + ended.err
