@@ -14,7 +14,7 @@ from cli_multi_rapid.schema.validation import (
     Surroundings,
     kind_of,
     parse_plan_around,
-    validate_file,
+    validate_document,
 )
 
 
@@ -86,13 +86,15 @@ def validate(
     a warning here, unlike in `load_plan`.
     """
     around = around or Surroundings()
-    # What this first look finds is found, and noted, again by the reading of its kind.
-    unread = Problems()
-    document = load_document(path, unread)
-    kind = None if document is None else kind_of(document, unread)
-    if kind is not DocumentKind.STREAMS:
-        return validate_file(path, problems, around)
-    _compile(path, problems, around, default_tool, Severity.WARNING)
+    first_look = Problems()
+    document = load_document(path, first_look)
+    kind = None if document is None else kind_of(document, first_look)
+    if kind is DocumentKind.STREAMS:  # is read again, together with its phases
+        _compile(path, problems, around, default_tool, Severity.WARNING)
+        return kind
+    problems.extend(first_look)
+    if document is not None and kind is not None:
+        validate_document(document, kind, problems, around)
     return kind
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cli_multi_rapid.core.plan import Json
+from cli_multi_rapid.schema.collector import collector_paused
 from cli_multi_rapid.schema.json_reader import read_json
 from cli_multi_rapid.schema.problems import Code, Problems
 from cli_multi_rapid.schema.source import Place, Source
@@ -64,6 +65,7 @@ def load_document(path: Path, problems: Problems, *, name: str | None = None) ->
     return read_document(content, shown, problems)
 
 
+@collector_paused()
 def read_document(
     content: str | bytes, name: str, problems: Problems, *, is_json: bool | None = None
 ) -> Document | None:

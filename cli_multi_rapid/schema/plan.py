@@ -5,6 +5,7 @@ from typing import Final
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.schema.collector import collector_paused
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.nodes import ParsedNode, read_node
@@ -18,6 +19,7 @@ from cli_multi_rapid.schema.values import Items, Table, Value
 PLAN_KEYS: Final = keys(f"{HEAD_KEYS} params nodes execution_order", rollback_policy="rollback")
 
 
+@collector_paused()
 def parse_plan(
     document: Document,
     problems: Problems,

@@ -151,6 +151,8 @@ def check_phases(
     undefined_phases: Severity = Severity.ERROR,
 ) -> None:
     """Note phases that are undefined, named twice, or wait for what never runs or for each other."""
+    named_by_streams = {named.name for stream in document.streams for named in stream.phases}
+    free = [name for name in phases if name not in named_by_streams]  # what may have been meant
     for stream in document.streams:
         _check_names(stream, problems)
         for named in stream.phases:
@@ -159,7 +161,7 @@ def check_phases(
                     Code.UNDEFINED_PHASE,
                     named.at,
                     f"no phase file defines the phase {quoted(named.name)} of stream {quoted(stream.id)}",
-                    suggestion=did_you_mean(named.name, phases) or _where_to_define(named),
+                    suggestion=did_you_mean(named.name, free) or _where_to_define(named),
                     severity=undefined_phases,
                 )
     once = all(len({named.name for named in s.phases}) == len(s.phases) for s in document.streams)

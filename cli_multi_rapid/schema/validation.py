@@ -13,7 +13,7 @@ from cli_multi_rapid.schema.phases import parse_phases
 from cli_multi_rapid.schema.plan import parse_plan
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.settings_reader import parse_settings
-from cli_multi_rapid.schema.streams import load_streams
+from cli_multi_rapid.schema.streams import load_streams, parse_streams
 from cli_multi_rapid.schema.tools import parse_tools
 
 
@@ -84,21 +84,38 @@ def validate_file(path: Path, problems: Problems, around: Surroundings | None = 
     first_look = Problems()
     document = load_document(path, first_look)
     kind = None if document is None else kind_of(document, first_look)
-    if kind is not DocumentKind.STREAMS:  # which is read again below, together with its phases
-        problems.extend(first_look)
-    if document is None or kind is None:
+    if kind is DocumentKind.STREAMS:  # is read again, together with its phases
+        load_streams(
+            path,
+            problems,
+            known_tools=around.known_tools,
+            known_checks=around.known_checks,
+            serialize_overlaps=around.serialize_overlaps,
+            undefined_phases=Severity.WARNING,
+            default_base=around.default_base,
+        )
         return kind
+    problems.extend(first_look)
+    if document is not None and kind is not None:
+        validate_document(document, kind, problems, around)
+    return kind
+
+
+def validate_document(
+    document: Document, kind: DocumentKind, problems: Problems, around: Surroundings
+) -> None:
+    """Note every problem of a document that is read already; of streams, without their phases."""
     match kind:
         case DocumentKind.PLAN:
             parse_plan_around(document, problems, around)
         case DocumentKind.STREAMS:
-            load_streams(
-                path,
+            parse_streams(
+                document,
                 problems,
                 known_tools=around.known_tools,
                 known_checks=around.known_checks,
                 serialize_overlaps=around.serialize_overlaps,
-                undefined_phases=Severity.WARNING,
+                default_base=around.default_base,
             )
         case DocumentKind.PHASES:
             parse_phases(document, problems, known_tools=around.known_tools)
@@ -106,7 +123,6 @@ def validate_file(path: Path, problems: Problems, around: Surroundings | None = 
             parse_tools(document, problems, known_tools=around.known_tools)
         case DocumentKind.CONFIG:
             parse_settings([document], problems)
-    return kind
 
 
 def parse_plan_around(document: Document, problems: Problems, around: Surroundings) -> Plan | None:

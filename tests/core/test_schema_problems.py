@@ -1,5 +1,7 @@
 """What a person and a script see of problems."""
 
+from pathlib import Path
+
 import pytest
 
 from cli_multi_rapid.core.errors import UserError
@@ -96,3 +98,9 @@ def test_lines_are_counted_as_editors_count_them(end: str) -> None:
 def test_a_place_at_the_very_end_has_a_frame() -> None:
     assert Source(name="x", text="a\n").frame(2) == " 2 | \n   | ^"
     assert Source(name="x", text="").frame(0) == " 1 | \n   | ^"
+
+
+def test_every_code_is_explained_in_the_docs() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "problems.md").read_text(encoding="utf-8")
+    for code in Code:
+        assert f"| {code.code} | {code.title} |" in page

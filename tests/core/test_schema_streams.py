@@ -451,6 +451,14 @@ def test_phases_that_do_not_fit_the_streams_are_refused(case: str) -> None:
     assert problem.line
 
 
+def test_a_phase_that_is_used_elsewhere_is_not_what_was_meant() -> None:
+    phases, _ = phases_of("phases: [{id: p2}, {id: p3}]")
+    problems = Problems()
+    check_phases(good_streams(THREE), {phase.id: phase for phase in phases}, problems)
+    (problem,) = problems
+    assert problem.suggestion.startswith("add - id: p1")
+
+
 def test_a_stream_runs_a_phase_once_and_its_nodes_have_short_names() -> None:
     long = "p" * 64
     streams = good_streams(THREE.replace("[p1, p2]", f"[p1, p1, {long}]"))

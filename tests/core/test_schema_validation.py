@@ -1,12 +1,19 @@
 """Any file of ours: its kind is told by its keys, and all problems are found without git or network."""
 
+import gc
 from pathlib import Path
 
 import pytest
 
 from cli_multi_rapid.schema.names import node_status
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
-from cli_multi_rapid.schema.validation import DocumentKind, Surroundings, kind_of, validate_file
+from cli_multi_rapid.schema.validation import (
+    DocumentKind,
+    Surroundings,
+    kind_of,
+    validate_document,
+    validate_file,
+)
 from tests.core.schema_reading import EXAMPLES, document
 
 
@@ -97,3 +104,22 @@ def test_streams_may_be_serialised(tmp_path: Path) -> None:
 )
 def test_statuses_in_old_words_are_read(old: str, new: str) -> None:
     assert node_status(old) == new
+
+
+def test_streams_that_are_read_already_are_checked_without_their_phases() -> None:
+    read = document("streams: [{id: a, scope: [x], phases: [p]}]\nexecution_order: []")
+    problems = Problems()
+    validate_document(read, DocumentKind.STREAMS, problems, Surroundings())
+    assert [p.code for p in problems] == [Code.STREAM_NOT_ORDERED]
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was() -> None:
+    assert gc.isenabled()
+    document("a: 1")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        document("a: 1")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
