@@ -122,7 +122,7 @@ def open_repository(path: Path, scratch: Path) -> "Repository":
     repository without any commit.
     """
     environment = git_environment(os.environ)
-    program = find_git(environment.get("PATH", os.defpath))
+    program = find_git(environment)
     found = find_repository(program, path, environment)
     # An empty work tree, whose attributes decide nothing, and no index: for commands that need no files.
     nothing = scratch.absolute() / "empty"
@@ -228,6 +228,10 @@ class Repository:
             self._trees[commit] = tree_of(self._git, commit)
         return self._trees[commit]
 
+    def learn_tree(self, commit: Commit, tree: Tree) -> None:
+        """Take note of a commit that was made elsewhere in this process, so that git need not be asked."""
+        self._trees[commit] = tree
+
     def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool:
         """Whether `descendant` contains `ancestor`; a commit contains itself."""
         return is_ancestor(self._git, ancestor, descendant)
@@ -259,8 +263,11 @@ class Repository:
         return merge(self.plumbing, ours, theirs)
 
     def replay(self, base: Commit, head: Commit, onto: Commit) -> Merged | Conflicted:
-        """Apply the difference from `base` to `head` on `onto`, in memory."""
-        return replay(self.plumbing, base, head, onto)
+        """Apply the difference from `base` to `head` on `onto`, in memory.
+
+        For a lane whose base is known this gives what `merge` gives, however long the history is.
+        """
+        return replay(self.plumbing, self.tree_of(base), self.tree_of(head), self.tree_of(onto))
 
     def commit(
         self,

@@ -1,5 +1,6 @@
 """Finding the person's repository, once, in the person's own folder. Never done for a slot."""
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -29,11 +30,17 @@ class Found:
     is_shallow: bool
 
 
+def find_git(environment: Mapping[str, str]) -> str:
+    """The git on the PATH, which has to be able to merge without a work tree. Raises `EnvironmentFault`."""
+    program = shutil.which("git", path=environment.get("PATH", os.defpath)) or "git"
+    _check_version(program, tuple(sorted(environment.items())))
+    return program
+
+
 @cache
-def find_git(search_path: str) -> str:
-    """The git on this PATH, which has to be able to merge without a work tree. Raises `EnvironmentFault`."""
-    program = shutil.which("git", path=search_path) or "git"
-    done = run([program, "version"], env={"PATH": search_path, "LC_ALL": "C"})
+def _check_version(program: str, environment: tuple[tuple[str, str], ...]) -> None:
+    """Once per process; with the whole environment, which a version manager's stand-in for git may need."""
+    done = run([program, "version"], env=dict(environment))
     found = re.search(r"(\d+)\.(\d+)\S*", done.text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
@@ -41,7 +48,6 @@ def find_git(search_path: str) -> str:
             f"git {oldest} or newer is needed, here is: {done.text or done.error_text}",
             hint=f"install git {oldest} or newer, or put it first on the PATH",
         )
-    return program
 
 
 def find_repository(program: str, path: Path, environment: Mapping[str, str]) -> Found:

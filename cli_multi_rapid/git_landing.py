@@ -130,8 +130,8 @@ def land(site: LandingSite, request: LandingRequest, *, known_child: bool = Fals
     if not known_child and not is_ancestor(site.git, request.expected, request.new):
         raise InternalError(f"{request.new} does not contain the target's tip {request.expected}")
     checkout = checkout_of(site.common_dir, site.main_work_tree, request.target)
-    if isinstance(checkout, NotCheckedOut) and _swap_at_once(site, request):
-        return Landed(commit=request.new)
+    if isinstance(checkout, NotCheckedOut) and (outcome := _swap_at_once(site, request)):
+        return outcome
     refs = _read(site.git, request)
     if elsewhere := _landed_elsewhere(site.git, refs, request):
         return elsewhere
@@ -184,7 +184,10 @@ def _landed_elsewhere(
 def _move(site: LandingSite, request: LandingRequest, refs: _Refs, checkout: Checkout) -> LandingOutcome:
     match checkout:
         case NotCheckedOut():
-            return _swap(site, request, refs)
+            outcome = _swap(site, request, refs)
+            if isinstance(outcome, RefsRefused):
+                return _lost(site.git, request, outcome, "git for-each-ref refs/cli-orchestrator")
+            return outcome
         case Busy(path=path, operation=operation):
             return _refused(f"{path}: {operation} in progress", _by_hand(request, path))
         case CheckedOut(path=path) if not request.update_checkout:
@@ -193,28 +196,25 @@ def _move(site: LandingSite, request: LandingRequest, refs: _Refs, checkout: Che
             return _step_forward(site, request, refs, checkout)
 
 
-def _swap_at_once(site: LandingSite, request: LandingRequest) -> bool:
-    """The usual case, in one call of git: nothing has happened yet and nobody else is here."""
-    untouched = _Refs(tip=request.expected, markers={})
-    if _is_symbolic(site.common_dir / branch_ref(request.target)):
-        return False
-    return isinstance(_transact(site, request, untouched), RefsUpdated)
+def _swap_at_once(site: LandingSite, request: LandingRequest) -> LandingOutcome | None:
+    """The usual case, in one call of git: nothing happened yet and nobody else is here. None: look closer."""
+    outcome = _swap(site, request, _Refs(tip=request.expected, markers={}))
+    return None if isinstance(outcome, RefsRefused) else outcome
 
 
-def _swap(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOutcome:
+def _swap(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOutcome | RefsRefused:
+    """Swap the target and set the markers; `RefsRefused` when the refs are no longer as they were seen."""
     target = branch_ref(request.target)
     if _is_symbolic(site.common_dir / target):
         return _refused(f"{request.target} is a symbolic ref", f"git symbolic-ref {shlex.quote(target)}")
-    done = _transact(site, request, refs)
-    if isinstance(done, RefsRefused):
-        at_hand = f"git -C {shlex.quote(str(site.root))} update-ref {shlex.quote(target)}"
-        return _lost(site.git, request, done, f"{at_hand} {request.new} {request.expected}")
-    return Landed(commit=request.new)
-
-
-def _transact(site: LandingSite, request: LandingRequest, refs: _Refs) -> RefsUpdated | RefsRefused:
-    step = RefChange(ref=branch_ref(request.target), old=request.expected, new=request.new)
-    return update_refs(site.git, [*_marking(request, refs), step], reason="cli-orchestrator: land")
+    step = RefChange(ref=target, old=request.expected, new=request.new)
+    done = update_refs(site.git, [*_marking(request, refs), step], reason="cli-orchestrator: land")
+    if isinstance(done, RefsUpdated):
+        return Landed(commit=request.new)
+    if done.kind is Refusal.MOVED:
+        return done
+    by_hand = f"git -C {shlex.quote(str(site.root))} update-ref {shlex.quote(target)}"
+    return _refused(done.reason, f"{by_hand} {request.new} {request.expected}")
 
 
 def _is_symbolic(path: Path) -> bool:

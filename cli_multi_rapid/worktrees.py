@@ -221,7 +221,10 @@ class Worktrees:
             declared=declared,
             ignores_case=self._repository.ignores_case(),
         )
-        return take_snapshot(self._git, order)
+        outcome = take_snapshot(self._git, order)
+        if isinstance(outcome, Snapshot):
+            self._repository.learn_tree(outcome.commit, outcome.tree)
+        return outcome
 
     def modified(self, slot: Slot) -> tuple[str, ...]:
         """The tracked files that differ from the slot's base; caches and other new files do not count."""

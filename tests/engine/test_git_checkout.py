@@ -9,6 +9,8 @@ from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.git import (
     Busy,
     CheckedOut,
+    FastForwarded,
+    FastForwardRefused,
     Landed,
     LandingEvidence,
     LandingRefused,
@@ -192,6 +194,26 @@ def test_a_repository_opened_in_a_linked_worktree_knows_the_main_one(
     assert isinstance(where, CheckedOut)
     assert where.path == builder.path
     assert opened.land(request_) == Landed(commit=request_.new, checkout=builder.path)
+
+
+def test_a_step_forward_says_why_it_was_not_made(
+    repository: Repository, builder: RepositoryBuilder, request_: LandingRequest
+) -> None:
+    where = repository.checkout_of(MAIN)
+    assert isinstance(where, CheckedOut)
+    old, new = request_.expected, request_.new
+    wrong_old = repository.fast_forward(where, MAIN, new, old)
+    assert wrong_old == FastForwarded()  # it is there already
+    unexpected = repository.fast_forward(where, MAIN, builder.commit_of("lane/run/n1"), new)
+    assert isinstance(unexpected, FastForwardRefused)
+    assert f"main is at {old}" in unexpected.reason
+    away_from_main(builder)
+    elsewhere = repository.fast_forward(where, MAIN, old, new)
+    assert isinstance(elsewhere, FastForwardRefused)
+    assert "no longer has main checked out" in elsewhere.reason
+    builder.git("checkout", "-q", "main")
+    assert repository.fast_forward(where, MAIN, old, new) == FastForwarded()
+    assert (builder.head, builder.status()) == (new, "")
 
 
 def test_a_worktree_whose_folder_is_gone_does_not_count(

@@ -20,7 +20,9 @@ from cli_multi_rapid.git import (
     TargetMoved,
     open_repository,
 )
+from cli_multi_rapid.git_landing import land
 from tests.fakes.landings import (
+    MAIN,
     MARKERS,
     NOW,
     START,
@@ -143,18 +145,20 @@ def test_a_commit_that_does_not_contain_the_tip_is_a_bug_of_ours(
 
 
 def test_a_lock_left_behind_refuses_with_the_command_to_type(
-    builder: RepositoryBuilder, tmp_path: Path, request_: LandingRequest, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, builder: RepositoryBuilder, request_: LandingRequest
 ) -> None:
     away_from_main(builder)
-    monkeypatch.setattr("cli_multi_rapid.git_command.SAFE_SETTINGS", ())  # without the patience
-    (builder.path / ".git/refs/heads/main.lock").touch()
-    outcome = open_repository(builder.path, tmp_path / "state").land(request_)
+    lock = builder.path / ".git/refs/heads/main.lock"
+    lock.touch()
+    site = repository._site  # without the usual patience
+    outcome = land(replace(site, git=site.git.with_settings("core.filesRefLockTimeout=10")), request_)
     assert isinstance(outcome, LandingRefused)
     assert "main.lock" in outcome.reason
     assert_nothing_moved(builder, request_)
-    (builder.path / ".git/refs/heads/main.lock").unlink()
+    lock.unlink()
     run_by_hand(builder, outcome.command)
     assert builder.commit_of("main") == request_.new
+    assert repository.land(request_) == Landed(commit=request_.new)
 
 
 def test_a_target_that_is_only_another_name_is_refused(
@@ -220,6 +224,40 @@ def test_a_checkout_half_written_by_a_killed_git_is_finished(
     assert repository.land(request_) == Landed(commit=request_.new, checkout=builder.path)
     assert builder.status() == " M keep.txt"
     assert_landed(builder, request_)
+
+
+def test_a_half_written_symlink_is_recognised_too(repository: Repository, builder: RepositoryBuilder) -> None:
+    builder.git("checkout", "-q", "-b", "with-link")
+    (builder.path / "link").symlink_to("a.txt")
+    builder.commit({"gone/x": "1\n"})
+    new = builder.head
+    builder.git("checkout", "-q", "main")
+    request = LandingRequest(
+        target=MAIN, expected=builder.head, new=new, markers=MARKERS, update_checkout=True
+    )
+    repository.update_refs([RefChange(ref=MARKERS[0], old=None, new=new)])
+    (builder.path / "link").symlink_to("a.txt")
+    assert repository.land(request) == Landed(commit=new, checkout=builder.path)
+    assert builder.status() == ""
+
+
+@pytest.mark.parametrize("mine", ["folder", "link", "file"])
+def test_another_kind_of_thing_in_the_way_is_not_mistaken_for_ours(
+    repository: Repository, builder: RepositoryBuilder, request_: LandingRequest, mine: str
+) -> None:
+    repository.update_refs([RefChange(ref=MARKERS[0], old=None, new=request_.new)])
+    path = builder.path / "new.txt"
+    if mine == "folder":
+        path.mkdir()
+        (path / "x").write_text("mine\n")
+    elif mine == "link":
+        path.symlink_to("keep.txt")
+    else:
+        path.write_text("new\nand mine\n")
+    before = fingerprint(builder)
+    assert isinstance(repository.land(request_), LandingRefused)
+    assert fingerprint(builder) == before
+    assert_nothing_moved(builder, request_)
 
 
 def test_a_half_written_checkout_with_edits_in_the_way_is_left_to_the_person(

@@ -123,6 +123,16 @@ def test_a_difference_is_replayed_on_another_history(
     assert "unrelated" not in builder.files(replayed.tree)
 
 
+def test_replaying_a_lane_from_its_base_gives_what_merging_it_gives(
+    repository: Repository, builder: RepositoryBuilder
+) -> None:
+    base = builder.head
+    lane = builder.commit_on("lane", {"b.txt": "1\n2\n3\n4\n", "new": "x\n"})
+    builder.commit({"b.txt": "0\n1\n2\n3\n"})
+    tip = builder.commit({"a.txt": "9\n"})
+    assert repository.replay(base, lane, tip) == repository.merge(tip, lane)
+
+
 def test_a_replay_over_the_same_lines_conflicts(repository: Repository, builder: RepositoryBuilder) -> None:
     base = builder.head
     head = builder.commit_on("other", {"a.txt": "1\nX\n3\n"})

@@ -58,7 +58,7 @@ def test_too_old_a_git_is_named_with_the_version_that_is_needed(tmp_path: Path) 
     with pytest.raises(
         EnvironmentFault, match=r"git 2\.38 or newer is needed, here is: git version 2\.37\.1"
     ):
-        find_git(str(old.parent))
+        find_git({"PATH": str(old.parent)})
 
 
 def test_inherited_git_variables_are_scrubbed_but_the_way_to_the_person_stays() -> None:
