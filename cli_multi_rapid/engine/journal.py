@@ -91,6 +91,22 @@ class Journal(Generic[S]):
         """Wake whoever follows this stream, though nothing was appended."""
         self._bus.hint(self.stream)
 
+    def offer(self, fact: Payload) -> Event | None:
+        """Append a fact without a lease, but only when it follows the state that is folded.
+
+        None: somebody wrote meanwhile, which is folded now; look again whether the fact still holds.
+        """
+        try:
+            events = self._log.append(
+                self.stream, [self._new(fact, None)], expected_seq=self.state.seq, fence=None
+            )
+        except StaleWriter:
+            self.catch_up()
+            return None
+        self._fold(events)
+        self._bus.hint(self.stream)
+        return events[0]
+
     def _new(self, fact: Payload, cause: EventId | None) -> NewEvent:
         return NewEvent(
             id=self._ids.event_id(),

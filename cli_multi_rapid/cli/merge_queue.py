@@ -1,0 +1,185 @@
+"""`queue …`: the merge queue alone, for branches made by anything."""
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.exit_codes import ExitCode
+from cli_multi_rapid.cli.options import examples, format_option, place_options
+from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.queue_view import LoadedQueue, find_entry, load_queues
+from cli_multi_rapid.cli.run_options import read_priority
+from cli_multi_rapid.reports.queue_rows import queue_rows
+from cli_multi_rapid.reports.queue_text import QueueRow, queue_document, queue_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_MOST_GONE: Final = 10
+"""Entries that have left the queue and are still listed."""
+
+target_option = click.option(
+    "--target", metavar="BRANCH", help="Where it lands  [default: the configuration's target, else main]"
+)
+some_target_option = click.option("--target", metavar="BRANCH", help="Only the queue of this branch")
+
+
+@click.group(
+    epilog=examples(
+        "queue add feature-a feature-b",
+        "queue process",
+        "queue list",
+        "queue why feature-a",
+    )
+)
+def queue() -> None:
+    """Land branches made by anything: checked together, exactly as they land, and only when green.
+
+    Your branches are never changed or deleted.
+    """
+
+
+@queue.command(
+    epilog=examples(
+        "queue add feature-a feature-b",
+        "queue add hotfix --target release/1.2 --priority high",
+        "queue add docs --checks lint          # only this check",
+        "queue add notes --checks ''           # no check at all",
+    )
+)
+@click.argument("branches", nargs=-1, required=True, metavar="BRANCH...")
+@target_option
+@click.option("--priority", callback=read_priority, metavar="WORD", help="high, medium, low or a number")
+@click.option(
+    "--checks",
+    metavar="NAMES",
+    help="The checks that must pass, with commas  [default: the configuration's, else what is found]",
+)
+@click.option("--approval", is_flag=True, help="Land only after `queue approve`")
+@format_option
+@place_options
+def add(
+    place: Place,
+    format_: Format,
+    branches: tuple[str, ...],
+    target: str | None,
+    priority: int | None,
+    checks: str | None,
+    approval: bool,
+) -> int:
+    """Queue branches at their present heads. Nothing is checked yet: `queue process` does the work.
+
+    A branch that waits already at an older commit is replaced.
+    """
+    from cli_multi_rapid.cli.queue_add import AddWish, add_branches
+
+    wish = AddWish(
+        branches=branches,
+        target=target,
+        priority=1 if priority is None else priority,
+        checks=None if checks is None else tuple(name for name in checks.split(",") if name.strip()),
+        approval=approval,
+    )
+    return add_branches(place, wish, format_)
+
+
+@queue.command("list", epilog=examples("queue list", "queue list --all", "queue list --format json"))
+@some_target_option
+@click.option("--all", "everything", is_flag=True, help="Also all that left the queue long ago")
+@format_option
+@place_options
+def list_queue(place: Place, format_: Format, target: str | None, everything: bool) -> None:
+    """List what waits, for what and since when, and what became of the rest."""
+    with place.open_records() as records:
+        queues = load_queues(records, target)
+        now = records.clock.now()
+    most = None if everything else _MOST_GONE
+    rows = [row for queue in queues for row in _rows(queue, now, most)]
+    halted = "; ".join(
+        f"{queue.state.target}: {queue.state.halted}" for queue in queues if queue.state.halted
+    )
+    if format_ is Format.JSON:
+        print_json(queue_document(rows, halted=halted or None))
+        return
+    workers = [
+        f"{queue.state.target} is being processed by {queue.processor}" for queue in queues if queue.processor
+    ]
+    print_text("".join(f"{line}\n" for line in workers) + queue_text(rows, now=now, halted=halted or None))
+
+
+def _rows(queue: LoadedQueue, now: "datetime", most_gone: int | None) -> list[QueueRow]:
+    return queue_rows(queue.state, now=now, processor=queue.processor, most_gone=most_gone)
+
+
+@queue.command(epilog=examples("queue process", "queue process --target main --watch"))
+@some_target_option
+@click.option("--watch", is_flag=True, help="Wait for others who process it, and for new entries, for ever")
+@format_option
+@place_options
+def process(place: Place, format_: Format, target: str | None, watch: bool) -> int:
+    """Check what waits and land what is green, until nothing is left to do.
+
+    Exit code 0: all landed; 1: something did not, and why; 4: it waits for your approval; 5: another process
+    works on this queue.
+    """
+    from cli_multi_rapid.cli.queue_process import process_queues
+
+    return process_queues(place, target, watch=watch, format_=format_)
+
+
+@queue.command(epilog=examples("queue why feature-a", "queue why feature-a@1234567890 --format json"))
+@click.argument("entry", metavar="ID")
+@some_target_option
+@format_option
+@place_options
+def why(place: Place, format_: Format, entry: str, target: str | None) -> None:
+    """Tell all that is known of an entry. ID is its id, the beginning of it, or its branch."""
+    from cli_multi_rapid.cli.queue_entry import entry_document, entry_text
+
+    with place.open_records() as records:
+        queue, known = find_entry(load_queues(records, target), entry)
+        document = entry_document(queue, known, now=records.clock.now())
+    if format_ is Format.JSON:
+        print_json(document)
+    else:
+        print_text(entry_text(document))
+
+
+@queue.command(epilog=examples("queue retry feature-a   # after you put it right"))
+@click.argument("entry", metavar="ID")
+@some_target_option
+@format_option
+@place_options
+def retry(place: Place, format_: Format, entry: str, target: str | None) -> int:
+    """Queue a branch again that did not land, at its present head; or set a halted queue going again."""
+    from cli_multi_rapid.cli.queue_act import retry_entry
+
+    return retry_entry(place, entry, target, format_)
+
+
+@queue.command(epilog=examples("queue cancel feature-a --reason 'not yet'"))
+@click.argument("entry", metavar="ID")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for the record")
+@some_target_option
+@format_option
+@place_options
+def cancel(place: Place, format_: Format, entry: str, reason: str, target: str | None) -> int:
+    """Take an entry out of the queue. The branch stays as it is."""
+    from cli_multi_rapid.cli.queue_act import cancel_entry
+
+    cancel_entry(place, entry, target, reason, format_)
+    return ExitCode.DONE
+
+
+@queue.command(epilog=examples("queue approve feature-a"))
+@click.argument("entry", metavar="ID")
+@some_target_option
+@format_option
+@place_options
+def approve(place: Place, format_: Format, entry: str, target: str | None) -> int:
+    """Agree to the landing of an entry that waits for it."""
+    from cli_multi_rapid.cli.queue_act import approve_entry
+
+    approve_entry(place, entry, target, format_)
+    return ExitCode.DONE

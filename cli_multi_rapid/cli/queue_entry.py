@@ -1,0 +1,121 @@
+"""`queue why`: all that is known of one merge entry."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypedDict
+
+from cli_multi_rapid.cli.queue_view import LoadedQueue
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.ids import EntryId
+from cli_multi_rapid.core.queue_state import EntryState
+from cli_multi_rapid.reports.document import SCHEMA_VERSION
+from cli_multi_rapid.reports.events_text import EventDocument, describe, event_document
+from cli_multi_rapid.reports.queue_rows import row_of
+from cli_multi_rapid.reports.queue_text import QueueLine, queue_document
+from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.times import from_iso, iso, iso_or_none
+
+_EVIDENCE_LINES = 20
+
+
+class EntryDocument(TypedDict):
+    """The document of `queue why --format json`. `check`, `log` and `evidence`: of the check that failed."""
+
+    schema_version: int
+    entry: QueueLine
+    label: str
+    head: str
+    base: str
+    checks: list[str]
+    files: list[str]
+    partner: str
+    check: str | None
+    log: str
+    evidence: str
+    landed_commit: str | None
+    enqueued_at: str
+    ended_at: str | None
+    halted: str | None
+    processor: str | None
+    history: list[EventDocument]
+
+
+def entry_document(queue: LoadedQueue, known: EntryState, *, now: datetime) -> EntryDocument:
+    """Everything about an entry, with the events that name it."""
+    row = row_of(queue.state, known, now=now, processor=queue.processor)
+    document = queue_document([row])
+    (line,) = [*document["queue"], *document["processing_history"]]
+    return EntryDocument(
+        schema_version=SCHEMA_VERSION,
+        entry=line,
+        label=known.entry.label,
+        head=known.entry.head,
+        base=known.entry.base,
+        checks=[check.id for check in known.entry.checks],
+        files=list(known.files),
+        partner=known.partner,
+        check=known.check,
+        log=known.log,
+        evidence=known.evidence,
+        landed_commit=known.landed_commit,
+        enqueued_at=iso(known.enqueued_at),
+        ended_at=iso_or_none(known.ended_at),
+        halted=queue.state.halted,
+        processor=queue.processor,
+        history=[event_document(event) for event in queue.events if _names(event, known.entry.id)],
+    )
+
+
+def _names(event: Event, entry_id: EntryId) -> bool:
+    data = event.data
+    entry = getattr(data, "entry", None)
+    named = (*getattr(data, "entries", ()), getattr(data, "entry_id", None), getattr(entry, "id", None))
+    return entry_id in named
+
+
+def entry_text(document: EntryDocument) -> str:
+    """The same for a terminal."""
+    return "\n".join(_lines(document))
+
+
+def _lines(document: EntryDocument) -> Iterator[str]:
+    entry = document["entry"]
+    yield f"{entry['id']}  {entry['status']}  {entry['branch']} -> {entry['target']}"
+    for name, value in _facts(document):
+        yield f"  {name:9} {value}"
+    if document["evidence"]:
+        yield "  evidence"
+        yield from (f"    | {line}" for line in document["evidence"].splitlines()[-_EVIDENCE_LINES:])
+    yield "  history"
+    for event in document["history"]:
+        clock = from_iso(event["time"]).astimezone()
+        yield f"    {clock:%H:%M:%S} {event['type']:16} {_words(event)}".rstrip()
+    if entry["next_command"]:
+        yield "next:"
+        yield f"        {entry['next_command']}"
+
+
+def _facts(document: EntryDocument) -> Iterator[tuple[str, str]]:
+    entry = document["entry"]
+    values = {
+        "change": one_line(document["label"]),
+        "why": one_line(entry["reason"]),
+        "waits for": ", ".join(entry["waits_for"]),
+        "place": str(entry["position"] or ""),
+        "files": ", ".join(document["files"]),
+        "with": document["partner"],
+        "check": document["check"] or "",
+        "log": document["log"],
+        "landed as": document["landed_commit"] or "",
+        "halted": one_line(document["halted"] or ""),
+        "head": document["head"],
+        "checks": ", ".join(document["checks"]) or "none",
+        "run": f"{entry['run_id']} {entry['node_id']}" if entry["run_id"] else "",
+    }
+    return ((name, value) for name, value in values.items() if value)
+
+
+def _words(event: EventDocument) -> str:
+    from cli_multi_rapid.core.events import payload_from_data
+
+    return one_line(describe(payload_from_data(event["type"], event["version"], event["data"])), 200)

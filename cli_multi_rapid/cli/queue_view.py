@@ -1,0 +1,87 @@
+"""The merge queues as their events tell them, and what the name of an entry means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli_multi_rapid import __version__
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.ids import Branch, EntryId, RunId, is_queue_stream, queue_stream
+from cli_multi_rapid.core.queue_state import EntryState, QueueState
+from cli_multi_rapid.engine.journal import Journal
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.wiring import Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedQueue:
+    """The queue of one target at the moment of a look."""
+
+    state: QueueState
+    events: list[Event]
+    processor: str | None
+    """The living process that works on it; None when there is none."""
+
+    @property
+    def stream(self) -> RunId:
+        """The name of its stream."""
+        return queue_stream(self.state.target)
+
+
+def load_queue(records: "Records", target: Branch) -> LoadedQueue:
+    """Read and fold the stream of one target; an empty queue when nothing was ever added."""
+    stream = queue_stream(target)
+    state, events = QueueState(target), records.log.read(stream)
+    for event in events:
+        state.apply(event)
+    return LoadedQueue(state=state, events=events, processor=records.leases.holder(stream))
+
+
+def load_queues(records: "Records", target: str | None = None) -> list[LoadedQueue]:
+    """All queues by the names of their targets, or the one of a target."""
+    if target is not None:
+        return [load_queue(records, Branch(target))]
+    streams = sorted(stream for stream in records.log.streams() if is_queue_stream(stream))
+    return [load_queue(records, Branch(stream.partition(":")[2])) for stream in streams]
+
+
+def queue_journal(records: "Records", target: Branch) -> Journal[QueueState]:
+    """The journal of a queue, for a word to its processor."""
+    return Journal(
+        stream=queue_stream(target),
+        state=QueueState(target),
+        log=records.log,
+        bus=records.bus,
+        clock=records.clock,
+        ids=records.ids,
+        source=f"cli-orchestrator/{__version__}",
+    )
+
+
+def find_entry(queues: Sequence[LoadedQueue], name: str) -> tuple[LoadedQueue, EntryState]:
+    """An entry by its id, by its branch (the latest of it), or by the beginning of its id.
+
+    Raises `UserError` when there is none, or several.
+    """
+    pairs = [(queue, entry) for queue in queues for entry in queue.state.entries.values()]
+    exact = [pair for pair in pairs if pair[1].entry.id == name]
+    if exact:
+        return exact[0]
+    of_branch = [pair for pair in pairs if pair[1].entry.branch == name]
+    if of_branch:
+        return max(of_branch, key=lambda pair: (pair[1].open, pair[1].enqueued_at))
+    matches = [pair for pair in pairs if pair[1].entry.id.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        ids = ", ".join(pair[1].entry.id for pair in matches[:5])
+        raise UserError(f"{name} may mean {ids}", hint="type more of it")
+    raise UserError(f"no merge queue has an entry {name}", hint=_hint(name, [p[1].entry.id for p in pairs]))
+
+
+def _hint(name: str, known: Sequence[EntryId]) -> str:
+    from cli_multi_rapid.schema.names import did_you_mean
+
+    return did_you_mean(name, known) or "list them: cli-orchestrator queue list"
