@@ -5,8 +5,11 @@ from pathlib import Path
 
 from cli_multi_rapid.core.plan import Node, Plan
 from cli_multi_rapid.schema.document import Document, load_document, read_document
+from cli_multi_rapid.schema.phases import Phase, parse_phases
 from cli_multi_rapid.schema.plan import parse_plan
-from cli_multi_rapid.schema.problems import Problem, Problems
+from cli_multi_rapid.schema.problems import Problem, Problems, Severity
+from cli_multi_rapid.schema.stream_model import StreamsDocument
+from cli_multi_rapid.schema.streams import parse_streams
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "data" / "examples"
 
@@ -41,6 +44,11 @@ def plan_problems(
     return list(problems)
 
 
+def errors(problems: list[Problem]) -> list[Problem]:
+    """Those that refuse the document."""
+    return [problem for problem in problems if problem.severity is Severity.ERROR]
+
+
 def good_plan(text: str, *, params: Mapping[str, str] | None = None) -> Plan:
     """The plan of a text that must have no errors."""
     problems = Problems()
@@ -52,3 +60,39 @@ def good_plan(text: str, *, params: Mapping[str, str] | None = None) -> Plan:
 def only_node(keys: str) -> Node:
     """The node of a plan with one node, from its keys as YAML in braces without the braces."""
     return good_plan(f"nodes: [{{{keys}}}]").nodes[0]
+
+
+TOOLS = ("claude", "codex", "aider", "shell", "actions")
+
+
+def streams_of(text: str, *, serialize: bool = False) -> tuple[StreamsDocument | None, list[Problem]]:
+    """The streams of a text, and its problems."""
+    problems = Problems()
+    found = parse_streams(
+        document(text, "multi_stream.yaml"), problems, known_tools=TOOLS, serialize_overlaps=serialize
+    )
+    return found, list(problems)
+
+
+def good_streams(text: str) -> StreamsDocument:
+    """The streams of a text that must have no errors."""
+    found, problems = streams_of(text)
+    assert found is not None, problems
+    return found
+
+
+def phases_of(text: str) -> tuple[tuple[Phase, ...], list[Problem]]:
+    """The phases of a text, and its problems."""
+    problems = Problems()
+    return parse_phases(document(text, "phases.yaml"), problems, known_tools=TOOLS), list(problems)
+
+
+STREAMS = """\
+streams:
+  - {id: a, owner: Claude, scope: {paths: [src/**]}, phases: [p1, p2]}
+  - {id: b, owner: Codex, scope: {paths: [docs/**]}, phases: [p3]}
+  - {id: c, owner: shell, scope: [tests/], phases: []}
+execution_order:
+  - parallel: [a, b]
+  - sequential: [c]
+"""

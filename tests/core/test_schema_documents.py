@@ -1,7 +1,6 @@
 """Texts to trees: every bad text is one clear problem with a place, and no text does harm."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -147,14 +146,12 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     assert folder.to_text().startswith("folder: error[E001]: cannot be read")
 
 
-def test_a_yaml_bomb_is_refused_quickly_and_without_memory() -> None:
+def test_a_yaml_bomb_is_refused_before_it_is_expanded() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    began = time.process_time()
     (problem,) = problems_of("\n".join(lines), "plan.yaml")
     assert problem.code is Code.TOO_MANY_ALIASES
     assert f"{MOST_ALIASED:,}" in problem.message
-    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("name", ["deep.yaml", "deep.json"])
