@@ -74,7 +74,8 @@ def _plain(text: str) -> str:
 def _write_object(git: Git, kind: bytes, body: bytes) -> str:
     """Write a loose object as git does: a temporary file, read-only, renamed into place. Returns its id."""
     content = b"%s %d\0%s" % (kind, len(body), body)
-    hashed = hashlib.sha256(content) if git.object_format == "sha256" else hashlib.sha1(content)  # noqa: S324 # nosec B324: git's own ids
+    algorithm = hashlib.sha256 if git.object_format == "sha256" else hashlib.sha1
+    hashed = algorithm(content, usedforsecurity=False)  # git's own ids
     name = hashed.hexdigest()
     path = git.git_dir / "objects" / name[:2] / name[2:]
     if path.exists():

@@ -120,7 +120,6 @@ class Worktrees:
         if SLOT_NAME.fullmatch(name) is None:
             raise UserError(f"{name!r} cannot be the name of a slot")
         self._make_room(name)
-        files = self._files(name)
         record = SlotRecord(
             name=name,
             base=base,
@@ -129,9 +128,18 @@ class Worktrees:
             opened=time.time(),
         )
         self._records.save(record)
+        try:
+            return self._build(record)
+        except EnvironmentFault:
+            self._discard(name, self._records.load(name))
+            raise
+
+    def _build(self, record: SlotRecord) -> Slot:
+        files, base = self._files(record.name), record.base
         if self.strategy is Strategy.LINKED:
             with self._worktree_lock():
-                record = replace(record, linked=str(make_linked(self._git, files.work_tree, base)))
+                private_dir = make_linked(self._git, files.work_tree, base)
+                record = self._records.save(replace(record, linked=str(private_dir)))
             fill(self._git, files, base)
         elif not self._pool.take(files, lambda used: self._prepare(used, base)):
             files.work_tree.mkdir()
@@ -140,7 +148,9 @@ class Worktrees:
         self._give_git(record, files)
         linked, missing = self._place_links(files.work_tree)
         self._records.save(replace(record, links=linked, ready=True))
-        return Slot(path=files.work_tree, name=name, base=base, lane=record.lane, missing_links=missing)
+        return Slot(
+            path=files.work_tree, name=record.name, base=base, lane=record.lane, missing_links=missing
+        )
 
     def _make_room(self, name: str) -> None:
         record = self._records.load(name)

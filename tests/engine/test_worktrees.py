@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
-from cli_multi_rapid.core.ids import Branch, NodeId, RunId
+from cli_multi_rapid.core.ids import Branch, Commit, NodeId, RunId
 from cli_multi_rapid.git import Merged, Repository, open_repository
 from cli_multi_rapid.worktree_slots import SLOT_NAME
 from cli_multi_rapid.worktrees import (
@@ -151,9 +151,13 @@ def test_a_name_in_use_is_refused(worktrees: Worktrees, builder: RepositoryBuild
         worktrees.open("n1", builder.head)
 
 
-def test_a_base_that_does_not_exist_is_an_environment_fault(room: Room, builder: RepositoryBuilder) -> None:
+def test_a_base_that_does_not_exist_is_an_environment_fault_and_leaves_nothing(
+    worktrees: Worktrees, builder: RepositoryBuilder
+) -> None:
     with pytest.raises(EnvironmentFault):
-        room.enter().open("n1", type(builder.head)("1" * 40))
+        worktrees.open("n1", Commit("1" * 40))
+    assert worktrees.list() == ()
+    assert worktrees.open("n1", builder.head).path.exists()
 
 
 def test_32_slots_open_at_once(worktrees: Worktrees, builder: RepositoryBuilder) -> None:
