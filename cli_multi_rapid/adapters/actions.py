@@ -1,7 +1,10 @@
 """The deterministic steps of a phase: commands, files, folders, functions, tests. No model is asked."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from cli_multi_rapid.adapters.ending import LONGEST_REASON, clip, last_lines
+from cli_multi_rapid.adapters.final_record import RECORD_START, find_record
 from cli_multi_rapid.adapters.judgement import read_record
 from cli_multi_rapid.adapters.launch import CACHES, invocation
 from cli_multi_rapid.adapters.own_program import own_program, write_job
@@ -33,5 +36,18 @@ class ActionsAdapter:
         return invocation(brief, argv, ignore=CACHES)
 
     def read(self, output: bytes, exit_code: int | None, brief: Brief) -> ToolReading:  # noqa: ARG002  # the port
-        """Success is the end of the last step; a failure names its step."""
-        return read_record(output, exit_code)
+        """Success is the end of the last step; a failure names its step and quotes its last words."""
+        reading = read_record(output, exit_code)
+        said = "" if reading.ok else _last_words(output)
+        if not said or said in reading.reason:
+            return reading
+        return replace(reading, reason=clip(f"{reading.reason}: {said}", LONGEST_REASON))
+
+
+def _last_words(output: bytes) -> str:
+    """What the step that failed wrote last; a function's own record tells its error best."""
+    before = output[: max(0, output.rfind(RECORD_START))]
+    line = (last_lines(before, 1) or [""])[0]
+    record = find_record(line.encode())
+    said = record.error if record else line
+    return "" if said.startswith("[") else said

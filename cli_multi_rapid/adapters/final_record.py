@@ -10,7 +10,9 @@ from cli_multi_rapid.core.codec import from_data, to_data
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 
-_START: Final = b'{"type": "result"'
+RECORD_START: Final = b'{"type": "result"'
+"""How a record begins."""
+
 _LONGEST_RESULT: Final = 4 * 1024
 """Characters. A record of two such texts, each character escaped, still fits into the tail of an output that
 the supervisor keeps (64 KiB); a record that was cut would count as missing."""
@@ -49,7 +51,7 @@ def result_text(text: str) -> str:
 
 def find_record(output: bytes) -> FinalRecord | None:
     """The last complete record in an output; a step before it may have left its line unfinished."""
-    start = output.rfind(_START)
+    start = output.rfind(RECORD_START)
     if start < 0:
         return None
     line, _, _ = output[start:].partition(b"\n")

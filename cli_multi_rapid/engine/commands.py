@@ -56,6 +56,8 @@ def _answers(state: RunState, command: CommandGiven) -> Iterator[Payload]:
             for node_state in state.nodes.values():
                 if node_state.by_budget:
                     yield NodeReset(node_id=node_state.node.id, reason="the budget was changed")
+        case "inject" if command.node_id is not None and command.node_id not in state.nodes:
+            yield _refuse(command, f"this run has no node {command.node_id}")
         case "inject":
             yield ContextInjected(node_id=command.node_id, text=command.text)
         case "approve" | "reject" | "retry" | "cancel":

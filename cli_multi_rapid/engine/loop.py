@@ -22,6 +22,7 @@ from cli_multi_rapid.core.intents import (
     WarnBudget,
     Withdraw,
 )
+from cli_multi_rapid.core.merge_events import MergeLanded
 from cli_multi_rapid.core.node_events import (
     NodeCancelled,
     NodeFailed,
@@ -135,10 +136,12 @@ class RunLoop:
 
     def _mirror(self) -> None:
         """Tell in the run's own stream what the queue did with its work."""
-        for event in self._hands.queue.take_news():
+        news = self._hands.queue.take_news()
+        for event in news:
             if event.id not in self.state.mirrored and self._hands.lanes.concerns(self.state, event.data):
                 self._journal.record(event.data, cause=event.id)
-        self._hands.lanes.tidy(self.state)
+        if any(isinstance(event.data, MergeLanded) for event in news):
+            self._hands.lanes.tidy(self.state)
 
     # --- acting -------------------------------------------------------------------------------------------
 

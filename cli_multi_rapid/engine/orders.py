@@ -55,7 +55,7 @@ def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
 
     What has landed is in the target already. What was refused is not to be built on.
     """
-    before = (*state.nodes[node_id].node.deps, *state.frontier.earlier(node_id))
+    before = (*state.frontier.needed(node_id), *state.frontier.preceding(node_id))
     heads = []
     for name in before:
         other = state.nodes[name]
