@@ -1,8 +1,9 @@
 """Which nodes can start, which are blocked and which are done with: kept up to date node by node."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from cli_multi_rapid.core.claims import first_conflict
 from cli_multi_rapid.core.facts import ImpliedEdge
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
@@ -21,6 +22,10 @@ class Frontier:
         self._ready: list[int] = []
         self._hard: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in nodes}
         self._soft: dict[NodeId, list[NodeId]] = {node_id: [] for node_id in nodes}
+        self._over: set[NodeId] = set()
+        """The nodes that have come to an end, whichever, with all that comes before them."""
+        self._awaited = dict.fromkeys(nodes, 0)
+        """How many of the edges that lead to a node come from one that is not over."""
         self.running: dict[NodeId, None] = {}
         self.unsettled: set[NodeId] = set()
         self.unqueued: dict[NodeId, None] = {}
@@ -31,10 +36,12 @@ class Frontier:
             state.open_edges, state.blocked_by = set(), None
             for dep in state.node.deps:
                 self._hard[dep].append(state.node.id)
+                self._awaited[state.node.id] += 1
         self._earlier: dict[NodeId, tuple[NodeId, ...]] = {}
         for edge in implied:
             self._soft[edge.before].append(edge.after)
             self._earlier[edge.after] = (*self._earlier.get(edge.after, ()), edge.before)
+            self._awaited[edge.after] += 1
         for node_id in self._order:
             self.refresh(nodes[node_id])
 
@@ -46,27 +53,87 @@ class Frontier:
         """The nodes that name this one in their `deps`."""
         return tuple(self._hard[node_id])
 
+    def needed(self, node_id: NodeId) -> tuple[NodeId, ...]:
+        """The nodes whose sealed work this one depends on.
+
+        Its `deps`; one that completed without a change stands for its own.
+        """
+        return self._with_work(self._nodes[node_id].node.deps, lambda before: before.node.deps)
+
     def earlier(self, node_id: NodeId) -> tuple[NodeId, ...]:
-        """The nodes that come before this one because of their claims."""
+        """The nodes that come directly before this one because of their claims."""
         return self._earlier.get(node_id, ())
 
     def later(self, node_id: NodeId) -> tuple[NodeId, ...]:
-        """The nodes that come after this one because of their claims."""
+        """The nodes that come directly after this one because of their claims."""
         return tuple(self._soft[node_id])
+
+    def preceding(self, node_id: NodeId) -> tuple[NodeId, ...]:
+        """The nodes whose sealed work this one builds on because of their claims.
+
+        Those that come directly before it; behind one that gave nothing to build on, those that this one's
+        claims conflict with.
+        """
+        claims, direct = self._nodes[node_id].node.path_claims, self._earlier.get(node_id, ())
+        found = self._with_work(
+            direct, lambda before: (*before.node.deps, *self._earlier.get(before.node.id, ()))
+        )
+        behind = found[len(direct) :]
+        return (*direct, *(n for n in behind if first_conflict(claims, self._nodes[n].node.path_claims)))
+
+    def _with_work(
+        self, first: Iterable[NodeId], before: Callable[[NodeState], Iterable[NodeId]]
+    ) -> tuple[NodeId, ...]:
+        """These nodes, and for each that gave nothing to build on those before it."""
+        found = dict.fromkeys(first)
+        stack = list(found)
+        while stack:
+            state = self._nodes[stack.pop()]
+            if state.head is None or state.dead:
+                new = [node_id for node_id in before(state) if node_id not in found]
+                found.update(dict.fromkeys(new))
+                stack.extend(new)
+        return tuple(found)
 
     def refresh(self, changed: NodeState) -> None:
         """Bring the indexes up to date after a node changed, and after what that blocks or frees."""
+        changed.blocked_by = self._blocker(changed)
         stack = [changed]
         while stack:
             state = stack.pop()
             self._index(state)
+            turned = self._turn(state)
             for hard, followers in ((True, self._hard), (False, self._soft)):
                 for follower in followers[state.node.id]:
                     after = self._nodes[follower]
-                    if self._update_edge(state, after, hard=hard):
+                    self._awaited[follower] += turned
+                    if self._update_edge(state, after, hard=hard) or self._turns(after):
                         stack.append(after)
                     else:
                         self._index_ready(after)
+
+    def _turns(self, state: NodeState) -> bool:
+        """Whether a node is over by now, or no longer, and the index does not say so."""
+        ended = state.dead and state.status is not NodeStatus.RUNNING and not self._awaited[state.node.id]
+        return (state.status is NodeStatus.COMPLETED or ended) is not (state.node.id in self._over)
+
+    def _turn(self, state: NodeState) -> int:
+        """Say whether a node is over; what that adds to the edges that its followers await."""
+        if not self._turns(state):
+            return 0
+        if state.node.id in self._over:
+            self._over.discard(state.node.id)
+            return 1
+        self._over.add(state.node.id)
+        return -1
+
+    def _blocker(self, state: NodeState) -> NodeId | None:
+        """A dependency that this node can no longer count on; work that completed in spite of one stands."""
+        if state.blocked_by is not None and self._nodes[state.blocked_by].dead:
+            return state.blocked_by
+        if state.blocked_by is None and state.status is NodeStatus.COMPLETED:
+            return None
+        return next((dep for dep in state.node.deps if self._nodes[dep].dead), None)
 
     def _index(self, state: NodeState) -> None:
         node_id = state.node.id
@@ -91,8 +158,8 @@ class Frontier:
         if hard and before.dead and after.status is not NodeStatus.COMPLETED:
             after.blocked_by = after.blocked_by or before.node.id
         elif hard and after.blocked_by == before.node.id:
-            after.blocked_by = next((d for d in after.node.deps if self._nodes[d].dead), None)
-        released = _releases(before, after, hard=hard)
+            after.blocked_by = self._blocker(after)
+        released = self._releases(before, after, hard=hard)
         (after.open_edges.discard if released else after.open_edges.add)(before.node.id)
         return after.blocked_by != was_blocked
 
@@ -107,14 +174,15 @@ class Frontier:
         elif listed and not ready:
             del self._ready[place]
 
+    def _releases(self, before: NodeState, after: NodeState, *, hard: bool) -> bool:
+        """Whether `after` need no longer wait for `before`.
 
-def _releases(before: NodeState, after: NodeState, *, hard: bool) -> bool:
-    """Whether `after` need no longer wait for `before`.
-
-    A dependency must have completed, and landed when the dependent works on the merged target. A node that
-    merely comes first because of claims must have come to an end, whichever.
-    """
-    completed = before.status is NodeStatus.COMPLETED
-    if not hard:
-        return completed or (before.dead and before.status is not NodeStatus.RUNNING)
-    return before.landed if after.node.role is Role.IPT else completed and not before.dead
+        A dependency must have completed, and landed when the dependent works on the merged target. A node
+        that merely comes first because of claims must be over: it also stands between `after` and what comes
+        before itself, with which the claims of `after` may conflict too.
+        """
+        if not hard:
+            return before.node.id in self._over
+        if after.node.role is Role.IPT:
+            return before.landed
+        return before.status is NodeStatus.COMPLETED and not before.dead
