@@ -122,6 +122,8 @@ class NodeState:
     entry_id: EntryId | None = None
     entries: int = 0
     """How many entries this node has had in the queue."""
+    behind: tuple[EntryId, ...] = ()
+    """The entries that must land, or leave the queue, before this node's entry."""
     head: Commit | None = None
     """The sealed head: what dependents build on and what lands."""
     merge_status: MergeStatus | None = None

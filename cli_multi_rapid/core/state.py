@@ -18,12 +18,14 @@ from cli_multi_rapid.core.merge_events import (
     MergeConflicted,
     MergeEnqueued,
     MergeFailed,
+    MergeHalted,
     MergeHeld,
     MergeLanded,
     MergeLanding,
     MergeMissed,
     MergeResealed,
     MergeResumed,
+    MergeSplit,
 )
 from cli_multi_rapid.core.node_events import (
     ContextInjected,
@@ -119,12 +121,14 @@ class RunState:
 
     def _plan_accepted(self, event: Event, data: PlanAccepted) -> None:
         """Take a plan; nodes that an earlier plan of this run had keep their state."""
+        _check_graph(data)
         known = self.nodes
         self.plan, self.accepted, self.source = data.plan, data, data.source
         self.created_at = self.created_at or event.time
         self.nodes = {node.id: known.get(node.id) or NodeState(node=node) for node in data.plan.nodes}
         for node in data.plan.nodes:
             self.nodes[node.id].node = node
+        self.entries = {entry: node for entry, node in self.entries.items() if node in self.nodes}
         self.frontier = Frontier(self.nodes, data.order, data.implied)
         if self.ledger.limit is None:
             self.ledger.limit = data.plan.budget
@@ -182,6 +186,7 @@ class RunState:
         attempt.session_id, attempt.duration_s, attempt.branch = data.session_id, data.duration_s, data.branch
         state.success, state.reason = data, data.summary
         state.head = data.commit if state.node.role is Role.WT else None
+        self.ledger.release(data.node_id, data.attempt)
         self.frontier.refresh(state)
 
     def _node_attempt_failed(self, event: Event, data: NodeAttemptFailed) -> None:
@@ -191,6 +196,7 @@ class RunState:
         attempt.failure, attempt.usage, attempt.branch = data.failure, data.usage, data.branch
         attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
         state.failure, state.reason, state.undecided = data.failure, data.reason, True
+        self.ledger.release(data.node_id, data.attempt)
         self.frontier.refresh(state)
 
     def _node_retry_scheduled(self, event: Event, data: NodeRetryScheduled) -> None:
@@ -202,11 +208,13 @@ class RunState:
     def _node_failed(self, event: Event, data: NodeFailed) -> None:
         state = self._move(data.node_id, data)
         state.failure, state.reason, state.undecided = data.failure, data.reason, False
+        state.requested = set()
         self.frontier.refresh(state)
 
     def _node_ended(self, event: Event, data: NodeSkipped | NodeCancelled) -> None:
         state = self._move(data.node_id, data)
         state.reason, state.undecided = data.reason, False
+        state.requested = set()
         state.by_budget = isinstance(data, NodeSkipped) and data.by_budget
         self.frontier.refresh(state)
 
@@ -215,10 +223,13 @@ class RunState:
         state.tries, state.reason, state.failure, state.by_budget = 0, data.reason, None, False
         state.not_before, state.next_tool, state.success, state.head = None, None, None, None
         state.merge_status, state.merge_reason, state.entry_id, state.held_command = None, "", None, ""
+        state.merge_files, state.merge_log, state.behind = (), "", ()
         state.requested, state.granted = set(), set()
         self.frontier.refresh(state)
 
     def _context_injected(self, event: Event, data: ContextInjected) -> None:
+        if data.node_id is not None and data.node_id not in self.nodes:
+            raise IllegalTransition(f"{data.type}: this run has no node {data.node_id}")
         for state in self.nodes.values() if data.node_id is None else [self.nodes[data.node_id]]:
             state.context.append(data.text)
 
@@ -264,6 +275,7 @@ class RunState:
             return
         state.entry_id = data.entry.id
         state.entries += 1
+        state.behind = (*data.entry.deps, *data.entry.after)
         self.entries[data.entry.id] = state.node.id
         self._set_merge(data.entry.id, MergeStatus.QUEUED)
 
@@ -281,16 +293,24 @@ class RunState:
         for entry_id in data.entries:
             self._set_merge(entry_id, MergeStatus.CHECKING)
 
+    def _merge_split(self, event: Event, data: MergeSplit) -> None:
+        for entry_id in data.entries:
+            self._set_merge(entry_id, MergeStatus.QUEUED)
+
+    def _merge_halted(self, event: Event, data: MergeHalted) -> None:
+        for entry_id, node_id in self.entries.items():
+            if self.nodes[node_id].merge_status is MergeStatus.CHECKING:
+                self._set_merge(entry_id, MergeStatus.QUEUED)
+
     def _merge_landing(self, event: Event, data: MergeLanding) -> None:
         for entry_id in data.entries:
             self._set_merge(entry_id, MergeStatus.MERGING)
 
     def _merge_landed(self, event: Event, data: MergeLanded) -> None:
         for entry_id in data.entries:
-            node_id = self.entries.get(entry_id)
-            if node_id is not None and self.nodes[node_id].entry_id == entry_id:
-                self.nodes[node_id].landed_commit = data.commit
-            self._set_merge(entry_id, MergeStatus.MERGED)
+            state = self._set_merge(entry_id, MergeStatus.MERGED)
+            if state is not None:
+                state.landed_commit = data.commit
 
     def _merge_missed(self, event: Event, data: MergeMissed) -> None:
         for entry_id in data.entries:
@@ -309,9 +329,10 @@ class RunState:
                 self._set_merge(entry_id, MergeStatus.QUEUED)
 
     def _merge_resealed(self, event: Event, data: MergeResealed) -> None:
-        node_id = self.entries.get(data.entry_id)
-        if node_id is not None:
-            self.nodes[node_id].head = data.head
+        state = self._set_merge(data.entry_id, MergeStatus.QUEUED)
+        if state is not None:
+            state.head = data.head
+            state.behind = tuple(entry_id for entry_id in state.behind if entry_id != data.without)
 
     def _merge_conflicted(self, event: Event, data: MergeConflicted) -> None:
         state = self._set_merge(data.entry_id, MergeStatus.CONFLICTED, data.reason)
@@ -325,6 +346,15 @@ class RunState:
 
     def _merge_cancelled(self, event: Event, data: MergeCancelled) -> None:
         self._set_merge(data.entry_id, MergeStatus.CANCELLED, data.reason)
+
+
+def _check_graph(data: PlanAccepted) -> None:
+    """Refuse an order or edges that do not belong to the plan. A validated and prepared plan always fits."""
+    names = {node.id for node in data.plan.nodes}
+    ends = {edge.before for edge in data.implied} | {edge.after for edge in data.implied}
+    deps = {dep for node in data.plan.nodes for dep in node.deps}
+    if len(names) != len(data.plan.nodes) or sorted(data.order) != sorted(names) or ends | deps > names:
+        raise IllegalTransition(f"{data.type}: the order or the edges name other nodes than the plan has")
 
 
 _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
@@ -355,6 +385,8 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     BudgetChanged: RunState._budget_changed,
     MergeEnqueued: RunState._merge_enqueued,
     MergeChecking: RunState._merge_checking,
+    MergeSplit: RunState._merge_split,
+    MergeHalted: RunState._merge_halted,
     MergeLanding: RunState._merge_landing,
     MergeLanded: RunState._merge_landed,
     MergeMissed: RunState._merge_missed,
