@@ -7,9 +7,9 @@ from datetime import datetime
 
 from cli_multi_rapid.core import budget, dag, routing
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
-from cli_multi_rapid.core.claims import find_overlaps
+from cli_multi_rapid.core.claims import find_overlaps, first_conflict
 from cli_multi_rapid.core.facts import FailureClass, ImpliedEdge, RunStatus
-from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.ids import EntryId, NodeId, ToolName
 from cli_multi_rapid.core.intents import (
     AskApproval,
     CancelNode,
@@ -28,7 +28,7 @@ from cli_multi_rapid.core.intents import (
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
-from cli_multi_rapid.core.plan import Approval, MergeWhen, Plan, Role
+from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.state import RunState
@@ -81,7 +81,9 @@ def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
         *_next_steps(state, state.plan, limits, now),
     ]
     if limits.fail_fast and any(node.dead for node in state.nodes.values()):
-        intents.extend(_cancel_pending(state, "another node failed (--fail-fast)"))
+        # What an undecided node's failure means is being said above; it is called off when it comes again.
+        waiting = _cancel_pending(state, "another node failed (--fail-fast)")
+        intents.extend(call for call in waiting if call.node_id not in state.frontier.undecided)
     elif not state.paused:
         intents.extend(_starts(state, limits, now))
     intents.extend(_enqueues(state, state.plan))
@@ -100,9 +102,9 @@ def _is_action(intent: Intent) -> bool:
 
 def _budget_notices(state: RunState, rules: BudgetRules) -> Iterator[Intent]:
     percent = budget.percent_spent(state.ledger)
-    if percent > rules.warn_pct and not state.ledger.warned:
+    if budget.has_spent(state.ledger, rules.warn_pct) and not state.ledger.warned:
         yield WarnBudget(percent=percent, halt=False)
-    if percent > rules.halt_pct and not state.ledger.halted:
+    if budget.has_spent(state.ledger, rules.halt_pct) and not state.ledger.halted:
         yield WarnBudget(percent=percent, halt=True)
 
 
@@ -155,8 +157,8 @@ def _start(
     facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
     if facts.limit is not None and in_use[choice.tool] >= facts.limit:
         return None
-    if any(later in state.frontier.running for later in state.frontier.later(node.id)):
-        return None  # a node that claims the same paths went first, because this one was reset meanwhile
+    if _claims_are_taken(state, node):
+        return None  # a later node with the same claims went first, because this one was reset meanwhile
     match budget.fit(node, facts.price, ledger, limits.budget):
         case CannotFit() as refusal:
             return RefuseForBudget(
@@ -180,6 +182,15 @@ def _start(
             )
 
 
+def _claims_are_taken(state: RunState, node: Node) -> bool:
+    """Whether a running node may write what this one may write; what lands nothing takes nothing."""
+    if node.role is Role.IPT:
+        return False
+    running = (state.nodes[node_id].node for node_id in state.frontier.running)
+    rivals = (other.path_claims for other in running if other.role is Role.WT)
+    return any(first_conflict(node.path_claims, claims) for claims in rivals)
+
+
 def _enqueues(state: RunState, plan: Plan) -> Iterator[Intent]:
     """Give sealed work to the queue: at once, or when every node has done its part."""
     if plan.merge_policy.when is MergeWhen.AFTER_ALL and not _work_is_over(state):
@@ -198,13 +209,15 @@ def needs_consent(plan: Plan, node_state: NodeState) -> bool:
 
 
 def _work_is_over(state: RunState) -> bool:
-    return all(
-        node.status is NodeStatus.COMPLETED or node.dead or node.node.role is Role.IPT
-        for node in state.nodes.values()
-    )
+    """Whether nothing more can be done before something lands."""
+    frontier = state.frontier
+    if frontier.running or frontier.undecided or frontier.ready():
+        return False
+    waiting = (state.nodes[node_id] for node_id in frontier.unsettled)
+    return not any(node.status is NodeStatus.WAITING for node in waiting)
 
 
-def _cancel_pending(state: RunState, reason: str) -> Iterator[Intent]:
+def _cancel_pending(state: RunState, reason: str) -> Iterator[CancelNode]:
     for node_state in state.nodes.values():
         if node_state.status in (NodeStatus.PENDING, NodeStatus.WAITING) and node_state.blocked_by is None:
             yield CancelNode(node_id=node_state.node.id, reason=reason)
@@ -234,20 +247,24 @@ def _wind_down(state: RunState, reason: str) -> Iterator[Intent]:
 
 def _finish(state: RunState, limits: Limits) -> Iterator[Intent]:
     """End the run when nothing can move any more without a person, or nothing is left."""
-    open_nodes = [state.nodes[node_id] for node_id in state.frontier.unsettled]
-    moving = [node for node in open_nodes if _moves(node, limits)]
-    if moving or any(node.not_before for node in state.frontier.ready()):
-        return
-    yield outcome(state, limits)
+    if limits.queue_halted is not None or not _can_land(state):
+        yield outcome(state, limits)
 
 
-def _moves(node_state: NodeState, limits: Limits) -> bool:
-    """Whether something is under way for this node in the merge queue or in a worker."""
-    if node_state.status is NodeStatus.RUNNING:
-        return True
-    if node_state.status is not NodeStatus.COMPLETED or limits.queue_halted is not None:
-        return False
-    return not node_state.requested and not node_state.held_command
+def _can_land(state: RunState) -> bool:
+    """Whether the merge queue can bring something forward that does not stand behind what needs a person."""
+    nodes = (state.nodes[node_id] for node_id in state.frontier.unsettled)
+    queued = {node.entry_id: node for node in nodes if node.entry_id and node.status is NodeStatus.COMPLETED}
+    followers: dict[EntryId, list[EntryId]] = {}
+    for entry_id, node in queued.items():
+        for before in node.behind:
+            followers.setdefault(before, []).append(entry_id)
+    stack = [entry_id for entry_id, node in queued.items() if node.requested or node.held_command]
+    while stack:
+        entry_id = stack.pop()
+        if queued.pop(entry_id, None) is not None:
+            stack.extend(followers.get(entry_id, ()))
+    return bool(queued)
 
 
 def outcome(state: RunState, limits: Limits) -> FinishRun:
