@@ -16,7 +16,7 @@ from cli_multi_rapid.redaction import Redactor
 
 def write_crash_report(error: BaseException, argv: Sequence[str]) -> Path:
     """Write the trace without secrets beside the other artifacts, or into the temporary folder."""
-    text = Redactor.from_environment(os.environ).redact(_text(error, argv))
+    text = without_secrets(_text(error, argv))
     name = f"crash_{datetime.now(UTC):%Y%m%dT%H%M%S}_{os.getpid()}.txt"
     for folder in _folders(argv):
         with suppress(OSError):
@@ -25,6 +25,11 @@ def write_crash_report(error: BaseException, argv: Sequence[str]) -> Path:
             return path
     sys.stderr.write(text)  # nowhere to write: better on the terminal than lost
     return Path("the trace above")
+
+
+def without_secrets(text: str) -> str:
+    """`text` without the values of secret variables, and without all that looks like a key."""
+    return Redactor.from_environment(os.environ).redact(text)
 
 
 def _folders(argv: Sequence[str]) -> list[Path]:

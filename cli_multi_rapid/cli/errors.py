@@ -149,13 +149,13 @@ def _system_message(error: OSError) -> str:
 
 def _bug(error: BaseException, argv: Sequence[str]) -> Failure:
     # Loaded only now: nobody else needs it.
-    from cli_multi_rapid.cli.crash_report import write_crash_report
+    from cli_multi_rapid.cli.crash_report import without_secrets, write_crash_report
 
     path = write_crash_report(error, argv)
     return Failure(
         exit_code=ExitCode.BUG,
         code="bug",
-        message=f"this is a bug in cli-orchestrator: {type(error).__name__}: {error}",
+        message=without_secrets(f"this is a bug in cli-orchestrator: {type(error).__name__}: {error}"),
         hint=f"please report it with {path} (secrets are removed)",
     )
 

@@ -35,9 +35,10 @@ class Drawing(StrEnum):
 @click.option(
     "--as",
     "drawing",
-    type=click.Choice(Drawing, case_sensitive=False),
-    default=Drawing.TEXT,
-    show_default="text",
+    type=click.Choice([word.value for word in Drawing], case_sensitive=False),
+    callback=lambda _ctx, _param, value: Drawing(value),
+    default=Drawing.TEXT.value,
+    show_default=True,
     help="How to draw it",
 )
 @click.option("-o", "--output", type=NEW_FILE, metavar="F", help="Write it to a file instead of stdout")

@@ -45,11 +45,17 @@ def format_option(function: Decorated) -> Decorated:
     return click.option(
         "--format",
         "format_",
-        type=click.Choice(Format, case_sensitive=False),
-        default=Format.TEXT,
-        show_default="text",
+        type=click.Choice([word.value for word in Format], case_sensitive=False),
+        callback=read_format,
+        default=Format.TEXT.value,
+        show_default=True,
         help="json: one document on stdout, and nothing else",
     )(function)
+
+
+def read_format(_ctx: click.Context, _param: click.Parameter, value: str) -> Format:
+    """The word to its meaning. Not an enum for click, whose help would show the members' names."""
+    return Format(value)
 
 
 def run_argument(function: Decorated) -> Decorated:
