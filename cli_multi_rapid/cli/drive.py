@@ -13,7 +13,6 @@ from cli_multi_rapid.cli.summary import run_summary
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.engine.session import Session
-from cli_multi_rapid.reports.formats import json_report
 
 if TYPE_CHECKING:
     from cli_multi_rapid.engine.workshop import Workshop
@@ -41,7 +40,7 @@ def drive(shop: "Workshop", run_id: RunId, *, format_: Format, ci: bool = False)
 
 def _tell_end(written: Written, format_: Format) -> None:
     if format_ is Format.JSON:
-        write(json_report(written.report))
+        write(written.text)
     else:
         print_text(run_summary(written.report, written.path))
 

@@ -66,8 +66,8 @@ def consent_options(function: Decorated) -> Decorated:
 
 @click.command(
     epilog=examples(
-        "execute                                  run workflows/multi_stream.yaml",
-        "execute plan.yaml --dry-run              show what would run, in which order, at what cost",
+        "execute                        # workflows/multi_stream.yaml",
+        "execute plan.yaml --dry-run    # what would run, in which order, at what cost",
         "execute plan.yaml --budget 5 --workers 8",
         'execute --request "Add a health check" --files src/app.py --budget 2',
         "execute plan.yaml --ci --format json > report.json",

@@ -1,5 +1,6 @@
 """Write down, after every drive of a run, what people and scripts read: the report and the plain files."""
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.ports import Clock, EventLog
 from cli_multi_rapid.reports.document import RunReport
-from cli_multi_rapid.reports.formats import json_report
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.store.plain_files import write_plain_files
 
@@ -23,6 +23,8 @@ class Written:
     """The report of a run and the file that holds it."""
 
     report: RunReport
+    text: str
+    """What the file holds."""
     path: Path
 
 
@@ -38,9 +40,11 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
         state.apply(event)
     path = home.report(run_id)
     report = build_report(home, state, events, now=clock.now(), alive=False)
-    replace_file(path, json_report(report))
+    # As `reports.formats.json_report` does it, without loading the other formats.
+    text = json.dumps(report, indent=2) + "\n"
+    replace_file(path, text)
     write_plain_files(log, home.state)
-    return Written(report=report, path=path)
+    return Written(report=report, text=text, path=path)
 
 
 def build_report(

@@ -23,7 +23,7 @@ def request_options(function: Decorated) -> Decorated:
             metavar="PATHS",
             help="Files, folders or globs that the request is about; repeat it, or separate them by commas",
         ),
-        click.option("--request", metavar="TEXT", help="Plan this request and run the plan"),
+        click.option("--request", metavar="TEXT", help="What shall be done, in your own words"),
     ):
         function = option(function)
     return function
