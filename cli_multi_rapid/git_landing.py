@@ -15,6 +15,7 @@ request finishes a half landing, or withdraws it when the target has gone elsewh
 """
 
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,6 +46,10 @@ from cli_multi_rapid.git_refs import (
     read_refs,
     update_refs,
 )
+
+_LOOKS = 5
+_LOOK_S = 0.05
+"""How often, and how many seconds apart, we look before a marker without its landing is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,17 +173,26 @@ def _landed_elsewhere(
     git: Git, refs: _Refs, request: LandingRequest
 ) -> AlreadyLanded | LandingRefused | None:
     """Markers of another landing: these entries must not land again."""
-    foreign = [marker for marker, at in refs.markers.items() if at != request.new]
-    landed = tuple(marker for marker in foreign if _is_on(git, refs, marker))
-    if landed:
-        return AlreadyLanded(markers=landed)
-    if not foreign:
-        return None
+    foreign = _foreign(refs, request)
+    for look in range(_LOOKS):
+        landed = tuple(marker for marker in foreign if _is_on(git, refs, marker))
+        if landed:
+            return AlreadyLanded(markers=landed)
+        if not foreign:
+            return None
+        if look < _LOOKS - 1:  # the other landing may be between its markers and the target at this moment
+            time.sleep(_LOOK_S)
+            refs = _read(git, request)
+            foreign = _foreign(refs, request)
     marker = foreign[0]
     return LandingRefused(
         reason=f"{marker} says that this work landed as {refs.markers[marker]}, which {request.target} lacks",
         command=f"git update-ref -d {shlex.quote(marker)} {refs.markers[marker]}",
     )
+
+
+def _foreign(refs: _Refs, request: LandingRequest) -> list[str]:
+    return [marker for marker, at in refs.markers.items() if at != request.new]
 
 
 def _move(site: LandingSite, request: LandingRequest, refs: _Refs, checkout: Checkout) -> LandingOutcome:
