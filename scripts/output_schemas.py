@@ -14,11 +14,22 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_t
 
 from cli_multi_rapid.cli.command_given import CommandDocument
 from cli_multi_rapid.cli.config import SettingsDocument
+from cli_multi_rapid.cli.coordination import CoordinationDocument
+from cli_multi_rapid.cli.doctor import DoctorDocument
 from cli_multi_rapid.cli.errors import ErrorDocument
+from cli_multi_rapid.cli.events import EventList
 from cli_multi_rapid.cli.init import InitDocument
+from cli_multi_rapid.cli.logs import LogList
 from cli_multi_rapid.cli.preview import PreviewDocument
+from cli_multi_rapid.cli.queue_act import QueueCommandDocument
+from cli_multi_rapid.cli.queue_add import AddDocument
+from cli_multi_rapid.cli.queue_entry import EntryDocument
+from cli_multi_rapid.cli.queue_process import ProcessDocument
 from cli_multi_rapid.cli.schema import SchemaList
 from cli_multi_rapid.cli.streams import StreamList
+from cli_multi_rapid.cli.tools import ToolList
+from cli_multi_rapid.cli.transfer import ImportDocument
+from cli_multi_rapid.cli.worktrees import CleanDocument, SlotList
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.reports.cost import CostDocument, LedgerLine
@@ -34,22 +45,34 @@ FOLDER: Final = Path(__file__).resolve().parent.parent / "cli_multi_rapid" / "sc
 Schema = dict[str, Any]
 
 OUTPUTS: Final[Mapping[str, tuple[str, type]]] = {
+    "cleaned": ("Cleaned worktrees", CleanDocument),
     "command": ("Command given", CommandDocument),
+    "coordination": ("Coordination report", CoordinationDocument),
     "cost": ("Cost", CostDocument),
     "diff": ("Difference of two points of a run", RunDiff),
+    "doctor": ("Findings of doctor", DoctorDocument),
     "error": ("Error", ErrorDocument),
     "event": ("Event", EventDocument),
+    "events": ("Events", EventList),
+    "imported": ("Imported run", ImportDocument),
     "init": ("Files of init", InitDocument),
     "ledger_line": ("Ledger line", LedgerLine),
+    "logs": ("Logs", LogList),
     "preview": ("Preview", PreviewDocument),
     "queue": ("Queue", QueueDocument),
+    "queue_added": ("Entries added to a queue", AddDocument),
+    "queue_command": ("Command to a queue", QueueCommandDocument),
+    "queue_entry": ("Entry of a queue", EntryDocument),
+    "queue_processed": ("Result of queue process", ProcessDocument),
     "report": ("Run report", RunReport),
     "runs": ("Runs", RunList),
     "schema_list": ("Published schemas", SchemaList),
     "settings": ("Settings", SettingsDocument),
     "status": ("Status", StatusDocument),
     "stream_list": ("Streams and their phases", StreamList),
+    "tool_list": ("Tools", ToolList),
     "verification": ("Verification report", VerificationReport),
+    "worktrees": ("Worktrees", SlotList),
 }
 """Name of the schema to its title and type."""
 

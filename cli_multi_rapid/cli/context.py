@@ -32,6 +32,11 @@ class Place:
 
         return find_home(self.repo, self.home)
 
+    @property
+    def has_records(self) -> bool:
+        """Whether anything was ever recorded here."""
+        return self.find_home().database.exists()
+
     @contextmanager
     def open_records(self) -> "Iterator[Records]":
         """The records of the runs here. Raises `UserError` when there are none."""

@@ -7,7 +7,7 @@ import click
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import examples, place_options, run_argument
 from cli_multi_rapid.cli.output import print_json, print_text, write
-from cli_multi_rapid.reports.cost import CostBy, cost_csv, cost_document, cost_text, ledger_rows
+from cli_multi_rapid.reports.cost import CostBy, LedgerRow, cost_csv, cost_document, cost_text, ledger_rows
 
 
 class CostFormat(StrEnum):
@@ -40,10 +40,12 @@ class CostFormat(StrEnum):
 @place_options
 def cost(place: Place, run: str | None, by: CostBy, format_: CostFormat) -> None:
     """Sum up what was spent in all runs, or in one."""
-    with place.open_records() as records:
-        chosen = records.runs() if run is None else [records.find_run(run)]
-        events = (event for run_id in reversed(chosen) for event in records.log.read(run_id))
-        rows = ledger_rows(events)
+    rows: list[LedgerRow] = []
+    if run is not None or place.has_records:
+        with place.open_records() as records:
+            chosen = records.runs() if run is None else [records.find_run(run)]
+            events = (event for run_id in reversed(chosen) for event in records.log.read(run_id))
+            rows = ledger_rows(events)
     match format_:
         case CostFormat.JSON:
             print_json(cost_document(rows, by))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -15,10 +15,19 @@ from cli_multi_rapid.core.events import CATALOGUE, Event
 from cli_multi_rapid.core.ids import RunId, is_queue_stream
 from cli_multi_rapid.redaction import printable
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
-from cli_multi_rapid.reports.events_text import event_document, event_line, event_lines
+from cli_multi_rapid.reports.events_text import EventDocument, event_document, event_line, event_lines
 
 if TYPE_CHECKING:
     from cli_multi_rapid.wiring import Records
+
+
+class EventList(TypedDict):
+    """The document of `events --format json`; with `-f` each event is a document of its own, on a line."""
+
+    schema_version: int
+    run_id: str
+    events: list[EventDocument]
+
 
 Wanted = Callable[[Event], bool]
 
@@ -63,13 +72,8 @@ def events(
             return
         found = [event for event in records.log.read(stream) if wanted(event)]
     if format_ is Format.JSON:
-        print_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "run_id": stream,
-                "events": [event_document(event) for event in found],
-            }
-        )
+        documents = [event_document(event) for event in found]
+        print_json(EventList(schema_version=SCHEMA_VERSION, run_id=stream, events=documents))
     else:
         write(printable(event_lines(found)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -55,6 +55,25 @@ class LogFile:
             return "(there is no such file any more)\n"
 
 
+class LogDocument(TypedDict):
+    """What one attempt or check wrote, or was told. `kind`: `attempt`, `check` or `prompt`."""
+
+    kind: str
+    node_id: str | None
+    attempt: int | None
+    name: str
+    path: str | None
+    text: str
+
+
+class LogList(TypedDict):
+    """The document of `logs --format json`."""
+
+    schema_version: int
+    run_id: str
+    logs: list[LogDocument]
+
+
 @click.command(
     epilog=examples(
         "logs",
@@ -99,13 +118,8 @@ def logs(
                 for each, tried in _attempts(run, node, attempt)
             ]
     if format_ is Format.JSON:
-        print_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "run_id": run.run_id,
-                "logs": [_document(log) for log in found],
-            }
-        )
+        documents = [_document(log) for log in found]
+        print_json(LogList(schema_version=SCHEMA_VERSION, run_id=run.run_id, logs=documents))
     else:
         _print_all(found, run)
 
@@ -185,15 +199,15 @@ def _check_logs(run: LoadedRun, node: NodeState | None) -> Iterator[LogFile]:
             )
 
 
-def _document(log: LogFile) -> dict[str, object]:
-    return {
-        "kind": log.kind,
-        "node_id": log.node,
-        "attempt": log.attempt,
-        "name": log.name,
-        "path": str(log.path) if log.path else None,
-        "text": log.read(),
-    }
+def _document(log: LogFile) -> LogDocument:
+    return LogDocument(
+        kind=log.kind,
+        node_id=log.node,
+        attempt=log.attempt,
+        name=log.name,
+        path=str(log.path) if log.path else None,
+        text=log.read(),
+    )
 
 
 def _print_all(found: Iterable[LogFile], run: LoadedRun) -> None:

@@ -12,6 +12,7 @@ from cli_multi_rapid.cli.queue_view import LoadedQueue, find_entry, load_queues
 from cli_multi_rapid.cli.run_options import read_priority
 from cli_multi_rapid.reports.queue_rows import queue_rows
 from cli_multi_rapid.reports.queue_text import QueueRow, queue_document, queue_text
+from cli_multi_rapid.system import SystemClock
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -91,9 +92,11 @@ def add(
 @place_options
 def list_queue(place: Place, format_: Format, target: str | None, everything: bool) -> None:
     """List what waits, for what and since when, and what became of the rest."""
-    with place.open_records() as records:
-        queues = load_queues(records, target)
-        now = records.clock.now()
+    queues: list[LoadedQueue] = []
+    now = SystemClock().now()
+    if place.has_records:
+        with place.open_records() as records:
+            queues = load_queues(records, target)
     most = None if everything else _MOST_GONE
     rows = [row for queue in queues for row in _rows(queue, now, most)]
     halted = "; ".join(

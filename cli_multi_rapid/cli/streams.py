@@ -121,7 +121,7 @@ def _read(place: Place, file: Path | None) -> StreamList:
     if loaded is None:
         raise InvalidInput(problems)
     if len(problems):
-        tell(problems.to_text())
+        tell(f"{len(problems)} warnings; see them: cli-orchestrator validate {path}")
     return StreamList(schema_version=SCHEMA_VERSION, file=str(path), streams=list(_documents(loaded)))
 
 

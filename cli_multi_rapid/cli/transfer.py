@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypedDict
 
 import click
 
@@ -19,6 +19,14 @@ from cli_multi_rapid.store.memory import MemoryEventLog
 
 if TYPE_CHECKING:
     from cli_multi_rapid.core.ids import RunId
+
+
+class ImportDocument(TypedDict):
+    """The document of `import`."""
+
+    schema_version: int
+    run_id: str
+    event_count: int
 
 
 @click.command("export", epilog=examples("export > run.jsonl", "export 20261120-094612-k3f9 -o run.jsonl"))
@@ -55,7 +63,7 @@ def import_(place: Place, format_: Format, file: TextIO) -> None:
         count = records.log.last_seq(run_id)
         records.bus.hint(run_id)
     if format_ is Format.JSON:
-        print_json({"schema_version": SCHEMA_VERSION, "run_id": run_id, "events": count})
+        print_json(ImportDocument(schema_version=SCHEMA_VERSION, run_id=run_id, event_count=count))
     else:
         print_text(f"imported {run_id} with {count} events\nnext: cli-orchestrator status {run_id}")
 

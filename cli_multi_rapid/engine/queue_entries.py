@@ -64,8 +64,6 @@ def entry_for(
         return OnTargetAlready(commit=head)
     waiting = [state.entries[entry_id] for entry_id in state.open]
     same = [known for known in waiting if known.entry.branch == wish.branch]
-    if found := next((known for known in same if known.entry.head == head), None):
-        return WaitsAlready(entry_id=found.entry.id)
     _refuse_run_entries(same)
     base = repository.merge_base(tip, head)
     if base is None:
@@ -73,8 +71,17 @@ def entry_for(
             f"{wish.branch} and {wish.target} have no common history",
             hint=f"rebase {wish.branch} onto {wish.target} first",
         )
-    return Queueable(
-        entry=_entry(shop, state, wish, head, base), replaces=tuple(known.entry.id for known in same)
+    entry = _entry(shop, state, wish, head, base)
+    if found := next((known for known in same if _same_wish(known.entry, entry)), None):
+        return WaitsAlready(entry_id=found.entry.id)
+    return Queueable(entry=entry, replaces=tuple(known.entry.id for known in same))
+
+
+def _same_wish(known: MergeEntry, new: MergeEntry) -> bool:
+    """Whether nothing would change: another commit, other checks or another priority replace an entry."""
+    return all(
+        getattr(known, name) == getattr(new, name)
+        for name in ("head", "checks", "priority", "needs_approval")
     )
 
 
