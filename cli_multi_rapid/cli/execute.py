@@ -2,10 +2,10 @@
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,13 +22,23 @@ from cli_multi_rapid.cli.intake import (
 )
 from cli_multi_rapid.cli.options import Decorated, examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, is_interactive, print_json, print_text, tell
-from cli_multi_rapid.cli.preview import Preview, budget_notice, preview_document, preview_text
+from cli_multi_rapid.cli.preview import (
+    Preview,
+    budget_notice,
+    missing_notice,
+    preview_document,
+    preview_text,
+)
 from cli_multi_rapid.cli.run_options import RunOptions, open_run_workshop, run_options
 from cli_multi_rapid.cli.wishes import wish_options
-from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.plan import CheckSpec, Plan
 from cli_multi_rapid.core.scheduler import prepare
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.planner.estimate import Estimate, estimate
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.engine.workshop import Policies
+    from cli_multi_rapid.git import Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +121,12 @@ def _estimate(plan: Plan, configured: Configured, options: RunOptions) -> Estima
 
 def _show(intake: Intake, expected: Estimate, configured: Configured, place: Place, format_: Format) -> int:
     """The dry run: looks at the repository and leaves nothing behind."""
-    from cli_multi_rapid.engine.check_discovery import checks_of_plan
+    from cli_multi_rapid.wiring import policies_of
 
     settings = configured.settings
     with look_at_repository(place) as repository:
         plan = aim(intake.plan, repository)
-        tip = repository.branch_tip(plan.merge_policy.target) or repository.resolve("HEAD")
-        files = repository.list_files(tip) if tip else ()
-        checks = checks_of_plan(plan, settings.checks, settings.merge_policy.checklist, files)
+        checks = _checks(plan, policies_of(settings), repository)
     order, implied = prepare(plan)
     preview = Preview(
         plan=plan,
@@ -138,6 +146,15 @@ def _show(intake: Intake, expected: Estimate, configured: Configured, place: Pla
         print_text(preview_text(preview))
         print_text("dry run: nothing was started and nothing was written")
     return 0
+
+
+def _checks(plan: Plan, policies: "Policies", repository: "Repository") -> tuple[CheckSpec, ...]:
+    """What must pass before anything lands. Raises `UserError` for a check without a command."""
+    from cli_multi_rapid.engine.check_discovery import checks_of_plan
+
+    tip = repository.branch_tip(plan.merge_policy.target) or repository.resolve("HEAD")
+    files = repository.list_files(tip) if tip else ()
+    return checks_of_plan(plan, policies.checks, policies.checklist, files)
 
 
 def _hold_to_budget(expected: Estimate, consent: Consent) -> None:
@@ -168,6 +185,7 @@ def _run(
 
     with open_run_workshop(place, options) as shop:
         plan = aim(intake.plan, shop.repository)
+        notice = missing_notice(_checks(plan, shop.policies, shop.repository))
         path = save_plan(shop.home, plan)
         run_id = accept_plan(shop, plan, intake.source)
         found = intake.assessment
@@ -182,6 +200,8 @@ def _run(
             )
         )
         tell(f"run {run_id}: {expected.to_text()}")
+        if notice:
+            tell(notice)
         return drive(shop, run_id, format_=format_, ci=consent.ci)
 
 
@@ -191,5 +211,5 @@ def save_plan(home: Home, plan: Plan) -> Path:
     from cli_multi_rapid.schema.plan_document import plan_to_document
 
     path = home.plans / f"{plan.plan_id}.json"
-    replace_file(path, json.dumps(plan_to_document(replace(plan)), indent=2, ensure_ascii=False) + "\n")
+    replace_file(path, json.dumps(plan_to_document(plan), indent=2, ensure_ascii=False) + "\n")
     return path

@@ -1,5 +1,7 @@
 """What a run would do, without doing it: nodes, order, money and checks, as text and as a document."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -40,11 +42,15 @@ class EdgePreview(TypedDict):
 
 
 class CheckPreview(TypedDict):
-    """A check that must pass before anything lands. `argv` empty: `run` is a line for the shell."""
+    """A check that must pass before anything lands. `argv` empty: `run` is a line for the shell.
+
+    `program_found` false: its program is not on the PATH, so the check would fail.
+    """
 
     check: str
     argv: list[str]
     run: str | None
+    program_found: bool
 
 
 class EstimatePreview(TypedDict):
@@ -160,7 +166,28 @@ def _node(node: Node, estimate: Estimate, left_out: str | None) -> NodePreview:
 
 
 def _check(check: CheckSpec) -> CheckPreview:
-    return CheckPreview(check=check.id, argv=list(check.argv), run=check.run)
+    return CheckPreview(
+        check=check.id, argv=list(check.argv), run=check.run, program_found=missing_program(check) is None
+    )
+
+
+def missing_program(check: CheckSpec) -> str | None:
+    """The program of a check that is not on the PATH; None when it is found, or lies in the repository."""
+    program = check.argv[0] if check.argv else "sh"
+    path = check.env.get("PATH") or os.environ.get("PATH")
+    return None if "/" in program or shutil.which(program, path=path) else program
+
+
+def missing_notice(checks: Sequence[CheckSpec]) -> str:
+    """What is said before a run whose checks cannot pass here; empty when all programs are found."""
+    gone = {check.id: program for check in checks if (program := missing_program(check)) is not None}
+    if not gone:
+        return ""
+    needs = ", ".join(f"{check} needs {program}" for check, program in gone.items())
+    return (
+        f"warning: nothing will land as long as these checks fail: {needs}, which is not on the PATH\n"
+        "hint: install it, or say in config/orchestrator.yaml under checks: and merge_policy: what is to pass"
+    )
 
 
 def _assessment(found: Assessment) -> AssessmentPreview:
@@ -225,8 +252,12 @@ def _check_lines(checks: Sequence[CheckPreview] | None) -> list[str]:
         return []
     if not checks:
         return ["checks before landing: none"]
-    shown = (f"  {c['check']}: {one_line(c['run'] or ' '.join(c['argv']), 100)}" for c in checks)
-    return ["checks before landing:", *shown]
+    return ["checks before landing:", *map(_check_line, checks)]
+
+
+def _check_line(check: CheckPreview) -> str:
+    gone = "" if check["program_found"] else "  (would fail: the program is not on the PATH)"
+    return f"  {check['check']}: {one_line(check['run'] or ' '.join(check['argv']), 100)}{gone}"
 
 
 def _estimate_lines(preview: Preview) -> list[str]:

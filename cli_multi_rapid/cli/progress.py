@@ -21,12 +21,19 @@ class Narrator:
 
     def __init__(self) -> None:
         self._nodes: dict[EntryId, NodeId] = {}
+        self._halt = ""
 
     def line_of(self, event: Event) -> str | None:
         """`12:03:05 n1 started (shell)`, in local time; None for events that are not worth a line."""
         data = event.data
         if isinstance(data, merge.MergeEnqueued) and data.entry.node_id is not None:
             self._nodes[data.entry.id] = data.entry.node_id
+        if isinstance(data, merge.MergeHalted):
+            if data.reason == self._halt:
+                return None  # every attempt to go on finds the same
+            self._halt = data.reason
+        elif isinstance(data, merge.MergeResumed):
+            self._halt = ""
         teller = _TELLERS.get(type(data))
         text = teller(data, self) if teller else None
         if not text:

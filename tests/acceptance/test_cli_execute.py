@@ -140,7 +140,7 @@ merge_policy: {checklist: [style]}
     assert schema_violations(document, "preview") == []
     assert document["order"] == ["first", "second"]
     assert [edge["before"] for edge in document["implied_edges"]] == ["first"]
-    assert document["checks"] == [{"check": "style", "argv": ["true"], "run": None}]
+    assert document["checks"] == [{"check": "style", "argv": ["true"], "run": None, "program_found": True}]
     assert document["target"] == "main"
     assert files_below(repository.path) == before
 
@@ -215,6 +215,24 @@ def test_a_failing_check_keeps_the_work_and_says_why(repository: RepositoryBuild
     assert "tests" in ended.out
     assert re.search(r"^        cli-orchestrator retry \S+ n1$", ended.out, re.MULTILINE)
     assert the_report(repository)["exit_code"] == 1
+
+
+def test_a_check_whose_program_is_missing_is_told_before_money_is_spent(
+    repository: RepositoryBuilder,
+) -> None:
+    plan = ONE.replace(
+        "merge_policy: {checklist: []}",
+        "checks: {style: {argv: [no-such-checker]}}\nmerge_policy: {checklist: [style]}",
+    )
+    shown = execute(repository, plan, "--dry-run")
+    ended = execute(repository, plan)
+
+    assert "style: no-such-checker  (would fail" in shown.out
+    assert ended.status == 1
+    said = ended.err.index("nothing will land as long as these checks fail: style needs no-such-checker")
+    assert said < ended.err.index("n1 started")
+    assert ended.err.count("the merge queue halted") == 1
+    assert "hello.txt" not in repository.files("main")
 
 
 def test_a_node_that_changes_what_it_did_not_claim_fails(repository: RepositoryBuilder) -> None:
