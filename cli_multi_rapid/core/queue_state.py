@@ -49,8 +49,17 @@ class EntryState:
     evidence: str = ""
     command: str = ""
     """What finishes the landing by hand, for a held entry."""
+    dropped: EntryId | None = None
+    """The entry without whose work it was built anew."""
+    rebuild: EntryId | None = None
+    """The entry whose work it still holds, because it was built on one that has dropped that work since."""
     landed_commit: Commit | None = None
     ended_at: datetime | None = None
+
+    @property
+    def needs(self) -> Prefix:
+        """The entries whose work it was built on."""
+        return (*self.entry.deps, *self.entry.after)
 
     @property
     def open(self) -> bool:
@@ -117,6 +126,8 @@ class QueueState:
         """Verdict key -> outcomes."""
         self.landing: MergeLanding | None = None
         """A landing without an end: the refs must be read to know."""
+        self.held: list[MergeLanding] = []
+        """Landings that wait for a person, who may have finished them by hand."""
         self.halted: str | None = None
         self.misses = 0
         """Landings in a row that the target's movement spoiled."""
@@ -173,8 +184,11 @@ class QueueState:
 
     def _enqueued(self, event: Event, data: MergeEnqueued) -> None:
         if data.entry.id in self.entries:
-            raise IllegalEntry(f"{data.entry.id} is in the queue already")
-        self.entries[data.entry.id] = EntryState(entry=data.entry, place=event.seq, enqueued_at=event.time)
+            return  # two processes added it at the same moment: the log holds both, and the first one counts
+        state = EntryState(entry=data.entry, place=event.seq, enqueued_at=event.time)
+        for other in (self.entries.get(need) for need in state.needs):
+            state.rebuild = (other and other.dropped) or state.rebuild
+        self.entries[data.entry.id] = state
         self.open[data.entry.id] = None
 
     def _approved(self, event: Event, data: MergeApproved) -> None:
@@ -188,6 +202,10 @@ class QueueState:
             base=data.base,
             after=tuple(other for other in state.entry.after if other != data.without),
         )
+        state.dropped, state.rebuild = data.without, None
+        for other in (self.entries[entry_id] for entry_id in self.open):
+            if data.entry_id in other.needs:
+                other.rebuild = data.without
         self._drop_trial_of(data.entry_id)  # it was built with the old head
         if data.entry_id in self.failing:
             self.failing = ()
@@ -248,6 +266,8 @@ class QueueState:
     def _held(self, event: Event, data: MergeHeld) -> None:
         for state in self._open_entries(data.entries):
             state.status, state.reason, state.command = MergeStatus.BLOCKED, data.reason, data.command
+        if self.landing is not None:
+            self.held.append(self.landing)
         self.landing, self.trial = None, None
 
     def _halted(self, event: Event, data: MergeHalted) -> None:
@@ -257,6 +277,7 @@ class QueueState:
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
         self.halted, self.misses = None, 0
+        self.held.clear()
         for record in self.records.values():
             record.forgive()
         for entry_id in self.open:
