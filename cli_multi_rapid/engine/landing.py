@@ -1,5 +1,7 @@
 """Moves the target to a verified candidate, with the evidence in the log before and after."""
 
+from dataclasses import replace
+
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeLanding, MergeMissed
 from cli_multi_rapid.core.merge_policy import Land
@@ -71,16 +73,35 @@ def finish_landing(
                 )
             )
         case AlreadyLanded() as already:
-            _record_already_landed(journal, landing, already)
+            _record_already_landed(journal, repository, landing, already)
+
+
+def finish_held_landing(
+    journal: Journal[QueueState], repository: Repository, target: Branch, landing: MergeLanding
+) -> None:
+    """Record a landing that a person has finished with the command they were told, and set its markers.
+
+    Entries that were withdrawn meanwhile stay withdrawn.
+    """
+    members = [
+        (entry_id, marker)
+        for entry_id, marker in zip(landing.entries, landing.markers, strict=True)
+        if journal.state.entries[entry_id].open
+    ]
+    if members:
+        entries, markers = zip(*members, strict=True)
+        finish_landing(
+            journal, repository, target, replace(landing, entries=entries, markers=markers), recovered=True
+        )
 
 
 def _record_already_landed(
-    journal: Journal[QueueState], landing: MergeLanding, already: AlreadyLanded
+    journal: Journal[QueueState], repository: Repository, landing: MergeLanding, already: AlreadyLanded
 ) -> None:
     """Some members are on the target by another process's hand: they are done, the others start again."""
     by_marker = dict(zip(landing.markers, landing.entries, strict=True))
-    done = tuple(by_marker[marker] for marker in already.markers if marker in by_marker)
-    journal.record(
-        MergeMissed(entries=landing.entries, reason="a part of it had landed already"),
-        MergeLanded(entries=done, commit=landing.commit, tree=landing.tree, recovered=True),
-    )
+    journal.record(MergeMissed(entries=landing.entries, reason="a part of it had landed already"))
+    for marker in already.markers:
+        commit = repository.refs(marker)[marker]
+        tree = repository.tree_of(commit)
+        journal.record(MergeLanded(entries=(by_marker[marker],), commit=commit, tree=tree, recovered=True))

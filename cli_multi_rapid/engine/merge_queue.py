@@ -47,7 +47,7 @@ from cli_multi_rapid.engine.check_desk import CheckDesk, started
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
-from cli_multi_rapid.engine.landing import finish_landing, land
+from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
 from cli_multi_rapid.git import ANY, Merged, RefChange, Repository
 from cli_multi_rapid.ports import Clock, Leases
 from cli_multi_rapid.process_tree import kill_marked
@@ -189,8 +189,16 @@ class MergeQueue:
             )
         held = any(self.state.entries[entry_id].command for entry_id in self.state.open)
         if self.state.halted is not None or held or self.state.misses:
-            self.journal.record(MergeResumed(reason="a processor took up the queue"))
+            self._set_going("a processor took up the queue")
         return True
+
+    def _set_going(self, reason: str, cause: EventId | None = None) -> None:
+        """Try again what was halted or held; what a person landed by hand meanwhile is recorded as landed."""
+        tip = tip_of(self._tools.repository, self.target)
+        for held in list(self.state.held):
+            if self._tools.repository.is_ancestor(held.commit, tip):
+                finish_held_landing(self.journal, self._tools.repository, self.target, held)
+        self.journal.record(MergeResumed(reason=reason), cause=cause)
 
     def _answer_commands(self) -> None:
         for event in self.state.unanswered():
@@ -206,7 +214,7 @@ class MergeQueue:
         elif command.command == "approve" and entry is not None:
             self.journal.record(MergeApproved(entry_id=entry.entry.id, by=command.by), cause=cause)
         else:
-            self.journal.record(MergeResumed(reason=f"{command.command} by {command.by}"), cause=cause)
+            self._set_going(f"{command.command} by {command.by}", cause)
 
     # --- acting on intents --------------------------------------------------------------------------------
 
