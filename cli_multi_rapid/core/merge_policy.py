@@ -149,17 +149,18 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
 
 
 def _repairs(state: QueueState) -> Iterator[QueueIntent]:
-    """Entries whose predecessors will never land."""
+    """Entries whose predecessors will never land, or have landed without work that was never to land."""
     for entry_id in state.open:
         entry = state.entries[entry_id].entry
         dead = [dep for dep in entry.deps if _dead(state, dep)]
         if dead:
             yield CancelEntry(entry_id=entry_id, reason=f"{dead[0]}, which it depends on, did not land")
             continue
-        for other in entry.after:
-            if _dead(state, other):
-                yield Reseal(entry_id=entry_id, without=other)
-                break
+        without = next((other for other in entry.after if _dead(state, other)), None)
+        if without is None and all(map(state.landed, state.entries[entry_id].needs)):
+            without = state.entries[entry_id].rebuild
+        if without is not None:
+            yield Reseal(entry_id=entry_id, without=without)
 
 
 def _dead(state: QueueState, entry_id: EntryId) -> bool:
@@ -174,7 +175,9 @@ def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
         (
             entry
             for entry in candidates
-            if not entry.command and (entry.approved or not entry.entry.needs_approval)
+            if not entry.command
+            and entry.rebuild is None
+            and (entry.approved or not entry.entry.needs_approval)
         ),
         key=lambda entry: (_aged_priority(entry, limits, now), entry.place),
     )
@@ -183,8 +186,7 @@ def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
     while progress:
         progress = False
         for entry in waiting:
-            needs = (*entry.entry.deps, *entry.entry.after)
-            if entry.entry.id not in placed and all(n in placed or state.landed(n) for n in needs):
+            if entry.entry.id not in placed and all(n in placed or state.landed(n) for n in entry.needs):
                 placed[entry.entry.id] = None
                 progress = True
                 break
