@@ -1,0 +1,406 @@
+"""A repository and checkers made of sets, around the real merge policy: for tests that need many queues fast.
+
+A change is a word. A commit holds a set of changes, a tree is the name of such a set. `QueueWorld` does what
+`engine/merge_queue.py` does with a decision, in the same order, and looks at every step whether a rule broke.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from random import Random
+
+from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.facts import Payload, Verdict
+from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, RunId, Tree
+from cli_multi_rapid.core.merge_events import (
+    CheckFinished,
+    CheckStarted,
+    MergeApproved,
+    MergeCancelled,
+    MergeChecking,
+    MergeConflicted,
+    MergeEnqueued,
+    MergeEntry,
+    MergeFailed,
+    MergeHalted,
+    MergeHeld,
+    MergeLanded,
+    MergeLanding,
+    MergeMissed,
+    MergeResealed,
+    MergeResumed,
+    MergeSplit,
+)
+from cli_multi_rapid.core.merge_policy import (
+    BuildCandidate,
+    CancelEntry,
+    Eject,
+    Halt,
+    Land,
+    QueueIntent,
+    QueueLimits,
+    Reseal,
+    RunChecks,
+    Split,
+    Tip,
+    decide,
+    required_checks,
+    verdict_key,
+)
+from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_state import QueueState
+from tests.fakes.sample_plans import START
+
+Changes = frozenset[str]
+MAIN = Branch("main")
+TESTS = CheckSpec(id=CheckId("tests"), argv=("pytest",))
+_MOST_STEPS = 5000
+
+
+def tree_of(changes: Changes) -> Tree:
+    """Equal contents have equal trees."""
+    return Tree(sha256(" ".join(sorted(changes)).encode()).hexdigest()[:40])
+
+
+@dataclass(slots=True, kw_only=True)
+class Weather:
+    """How the world behaves. The three chances are of a single check, landing or step."""
+
+    culprits: Changes = frozenset()
+    """Changes that fail every check."""
+    quarrels: tuple[Changes, ...] = ()
+    """Sets of changes that fail together, each of them green alone."""
+    clashes: tuple[tuple[str, str], ...] = ()
+    """Pairs of changes that do not merge, unless one was built on the other."""
+    flake: float = 0.0
+    broken: float = 0.0
+    held: float = 0.0
+    moves: float = 0.0
+    """How often somebody else commits to the target."""
+
+    def is_red(self, changes: Changes) -> bool:
+        """Whether an honest check fails on this content."""
+        return bool(self.culprits & changes) or any(quarrel <= changes for quarrel in self.quarrels)
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueWorld:
+    """One target, its queue and its checkers."""
+
+    weather: Weather
+    random: Random
+    limits: QueueLimits = field(default_factory=QueueLimits)
+    now: datetime = START
+    state: QueueState = field(default_factory=lambda: QueueState(MAIN))
+    events: list[Event] = field(default_factory=list)
+    observers: list[Callable[[Event], None]] = field(default_factory=list)
+    contents: dict[str, Changes] = field(default_factory=dict)
+    """Commit or tree -> what it holds."""
+    tip: Commit = field(init=False)
+    history: list[Commit] = field(default_factory=list)
+    flying: dict[str, tuple[CheckSpec, RunChecks]] = field(default_factory=dict)
+    results: dict[str, list[Verdict]] = field(default_factory=dict)
+    """Verdict key -> what the checkers really found."""
+    cached: Tip | None = None
+    landed_order: list[EntryId] = field(default_factory=list)
+    _serial: int = 0
+
+    def __post_init__(self) -> None:
+        self.tip = self.commit({"base"})
+        self.history.append(self.tip)
+
+    # --- the repository -----------------------------------------------------------------------------------
+
+    def commit(self, changes: Iterable[str]) -> Commit:
+        """A new commit with this content."""
+        self._serial += 1
+        made = Commit(f"{self._serial:040x}")
+        held = frozenset(changes)
+        self.contents[made] = self.contents[tree_of(held)] = held
+        return made
+
+    def merge(self, onto: Changes, base: Changes, head: Changes) -> Changes | None:
+        """The content of both, or None when they do not merge."""
+        ours, theirs = onto - base, head - base - onto
+        for one, other in self.weather.clashes:
+            if (one in ours and other in theirs) or (other in ours and one in theirs):
+                return None
+        return onto | head
+
+    def move(self, change: str) -> None:
+        """Somebody else commits to the target."""
+        self.tip = self.commit(self.contents[self.tip] | {change})
+        self.history.append(self.tip)
+
+    # --- the log ------------------------------------------------------------------------------------------
+
+    def record(self, *facts: Payload, cause: EventId | None = None) -> None:
+        """Append and fold."""
+        for fact in facts:
+            event = Event(
+                id=EventId(f"q{len(self.events) + 1}"),
+                seq=len(self.events) + 1,
+                run_id=RunId("queue:main"),
+                time=self.now,
+                source="test",
+                data=fact,
+                causation_id=cause,
+            )
+            self.state.apply(event)
+            self.events.append(event)
+            for observe in self.observers:
+                observe(event)
+
+    def enqueue(self, entry: MergeEntry) -> None:
+        """Add an entry."""
+        self.record(MergeEnqueued(entry=entry))
+
+    def withdraw(self, entry_id: EntryId, reason: str) -> bool:
+        """Take an entry out; whether anything was written."""
+        entry = self.state.entries.get(entry_id)
+        if entry is None or not entry.open:
+            return False
+        self.record(MergeCancelled(entry_id=entry_id, reason=reason))
+        self._drop_stale()
+        return True
+
+    def approve(self, entry_id: EntryId, by: str) -> bool:
+        """A person agrees to a landing."""
+        self.record(MergeApproved(entry_id=entry_id, by=by))
+        return True
+
+    def resume(self) -> None:
+        """A person has the queue go on."""
+        self.record(MergeResumed(reason="asked for"))
+
+    # --- the processor ------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Go as far as possible without waiting for a checker."""
+        for _ in range(_MOST_STEPS):
+            if not self.state.open or self.state.halted is not None:
+                return
+            intents = decide(self.state, self._read_tip(), self.limits, self.now)
+            if not [intent for intent in intents if self._perform(intent)]:
+                assert self.flying or not intents, f"nothing follows from {intents}"
+                return
+        raise AssertionError("the queue goes round in circles")
+
+    def finish(self) -> None:
+        """Let every checker come to its end, in any order, until nothing moves."""
+        for _ in range(_MOST_STEPS):
+            self.step()
+            if not self.flying:
+                return
+            self.deliver(self.random.choice(sorted(self.flying)))
+        raise AssertionError("the checkers never come to an end")
+
+    def deliver(self, key: str) -> None:
+        """A checker ends."""
+        check, order = self.flying.pop(key)
+        changes = self.contents[order.tree]
+        verdict = Verdict.FAILED if self.weather.is_red(changes) else Verdict.PASSED
+        if self.random.random() < self.weather.broken:
+            verdict = self.random.choice([Verdict.ERROR, Verdict.TIMED_OUT])
+        elif verdict is Verdict.PASSED and self.random.random() < self.weather.flake:
+            verdict = Verdict.FAILED
+        self.results.setdefault(key, []).append(verdict)
+        self.record(
+            CheckFinished(
+                check=check.id,
+                tree=order.tree,
+                key=key,
+                verdict=verdict,
+                reason=f"{check.id}: {verdict}",
+                entries=order.entries,
+            )
+        )
+
+    def _read_tip(self) -> Tip:
+        if self.cached is None or self.state.trial is None:
+            if self.random.random() < self.weather.moves:
+                self.move(f"foreign{len(self.history)}")
+            self.cached = Tip(commit=self.tip, tree=tree_of(self.contents[self.tip]))
+        return self.cached
+
+    def _perform(self, intent: QueueIntent) -> bool:
+        match intent:
+            case BuildCandidate():
+                self._build(intent)
+            case RunChecks():
+                return self._start(intent)
+            case Land():
+                self._land(intent)
+            case Split():
+                self._check_split(intent)
+                self.record(MergeSplit(entries=intent.entries, check=intent.outcome.check, reason="red"))
+            case Eject():
+                self._check_ejection(intent)
+                self.record(MergeFailed(entry_id=intent.entry_id, reason="red", check=intent.outcome.check))
+            case CancelEntry():
+                self.record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
+            case Reseal():
+                self._reseal(intent)
+            case Halt():
+                self._check_halt(intent)
+                self.record(MergeHalted(reason=intent.reason, hint=intent.hint))
+        self._drop_stale()
+        return True
+
+    def _build(self, intent: BuildCandidate) -> None:
+        tip = self._read_tip()
+        changes, members = self.contents[tip.commit], list[EntryId]()
+        for entry_id in intent.entries:
+            entry = self.state.entries[entry_id].entry
+            merged = self.merge(changes, self.contents[entry.base], self.contents[entry.head])
+            if merged is None and not members:
+                self.record(MergeConflicted(entry_id=entry_id, files=("f",), partner="main", reason="clash"))
+                return
+            if merged is None:
+                break
+            changes = merged
+            members.append(entry_id)
+        made = self.commit(changes)
+        self.record(MergeChecking(entries=tuple(members), tip=tip.commit, commit=made, tree=tree_of(changes)))
+
+    def _start(self, intent: RunChecks) -> bool:
+        started = False
+        for check in intent.checks:
+            key = verdict_key(check, intent.tree, self.limits.fingerprint)
+            if key not in self.flying:
+                self.flying[key] = (check, intent)
+                self.record(CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries))
+                started = True
+        return started
+
+    def _drop_stale(self) -> None:
+        trial = self.state.trial
+        wanted: set[str] = set()
+        if trial is not None:
+            trees = [trial.tree] + ([self.cached.tree] if self.cached else [])
+            checks = required_checks(self.state, trial.entries)
+            wanted = {verdict_key(c, tree, self.limits.fingerprint) for c in checks for tree in trees}
+        for key in [key for key in self.flying if key not in wanted]:
+            del self.flying[key]
+
+    def _land(self, intent: Land) -> None:
+        trial = intent.trial
+        self.cached = None
+        self._check_landing(intent)
+        self.record(
+            MergeLanding(
+                entries=trial.entries,
+                expected=trial.tip,
+                commit=trial.commit,
+                tree=trial.tree,
+                markers=tuple(trial.entries),
+                verdicts=intent.verdicts,
+            )
+        )
+        assert decide(self.state, Tip(commit=self.tip, tree=trial.tree), self.limits, self.now) == []
+        if self.random.random() < self.weather.moves:
+            self.move(f"foreign{len(self.history)}")
+        if self.tip != trial.tip:
+            self.record(MergeMissed(entries=trial.entries, reason="the target moved"))
+        elif self.random.random() < self.weather.held:
+            self.record(MergeHeld(entries=trial.entries, commit=trial.commit, reason="no", command="git"))
+        else:
+            self.tip = trial.commit
+            self.history.append(trial.commit)
+            self.landed_order.extend(trial.entries)
+            self.record(MergeLanded(entries=trial.entries, commit=trial.commit, tree=trial.tree))
+
+    def _reseal(self, intent: Reseal) -> None:
+        entry = self.state.entries[intent.entry_id].entry
+        tip, base = self.contents[self._read_tip().commit], self.contents[entry.base]
+        own = self.contents[entry.head] - base
+        if self.merge(tip, base & tip, own | (base & tip)) is None:
+            self.record(
+                MergeConflicted(entry_id=entry.id, files=("f",), partner=intent.without, reason="clash")
+            )
+            return
+        head = self.commit(tip | own)
+        self.record(
+            MergeResealed(entry_id=entry.id, head=head, base=self._read_tip().commit, without=intent.without)
+        )
+
+    # --- the rules ----------------------------------------------------------------------------------------
+
+    def _check_landing(self, intent: Land) -> None:
+        """I1, I2, I4, I7: verdicts for this very tree, each entry once, its sealed head, its whole diff."""
+        trial = intent.trial
+        assert len(set(trial.entries)) == len(trial.entries) > 0
+        assert not set(trial.entries) & set(self.landed_order), "landed twice"
+        checks = required_checks(self.state, trial.entries)
+        keys = [verdict_key(check, trial.tree, self.limits.fingerprint) for check in checks]
+        assert list(intent.verdicts) == keys
+        assert all(self.results[key][-1] is Verdict.PASSED for key in keys), (
+            "landed without a passing verdict"
+        )
+        if checks and not self.weather.flake:
+            assert not self.weather.is_red(self.contents[trial.tree])
+        done = set(self.landed_order)
+        for entry_id in trial.entries:
+            entry = self.state.entries[entry_id]
+            assert self.contents[entry.entry.head] <= self.contents[trial.tree], "a part of it is missing"
+            assert entry.approved or not entry.entry.needs_approval
+            done.add(entry_id)
+            assert set(entry.entry.deps) <= done, "landed before what it depends on"
+            assert {n for n in entry.entry.after if n in self.state.open} <= set(trial.entries)
+        assert self.contents[trial.tip] <= self.contents[trial.tree]
+
+    def _check_ejection(self, intent: Eject) -> None:
+        """I5: the only member of a tree that failed as often as is allowed, on a tip that passes."""
+        trial, tip = self.state.trial, self._read_tip()
+        assert trial is not None
+        assert trial.entries == (intent.entry_id,)
+        check = next(c for c in required_checks(self.state, trial.entries) if c.id == intent.outcome.check)
+        found = Counter(self.results[verdict_key(check, trial.tree, self.limits.fingerprint)])
+        failed, broken = found[Verdict.FAILED], found[Verdict.ERROR] + found[Verdict.TIMED_OUT]
+        assert failed > self.limits.retry_flaky or broken > self.limits.retry_broken
+        assert self.results[verdict_key(check, tip.tree, self.limits.fingerprint)][-1] is Verdict.PASSED
+        if not (self.weather.flake or self.weather.broken):
+            assert self.weather.is_red(self.contents[trial.tree]), "an innocent was ejected"
+            assert not self.weather.is_red(self.contents[tip.commit])
+
+    def _check_split(self, intent: Split) -> None:
+        assert self.state.trial is not None
+        assert intent.entries == self.state.trial.entries
+        assert len(intent.entries) > 1
+        assert intent.outcome.verdict is not Verdict.PASSED
+
+    def _check_halt(self, intent: Halt) -> None:
+        honest = not (self.weather.flake or self.weather.broken)
+        if "moved by somebody else" in intent.reason:
+            assert self.state.misses > 0
+        elif honest:
+            assert self.weather.is_red(self.contents[self._read_tip().commit]), "halted on a green target"
+        assert intent.hint
+
+    def check_end(self) -> None:
+        """I6: at rest, every entry has ended, or waits for a person, or for one that does."""
+        if self.state.halted is not None:
+            return
+        assert not self.flying
+        waiting = {
+            n
+            for n, e in ((n, self.state.entries[n]) for n in self.state.open)
+            if e.command or (e.entry.needs_approval and not e.approved)
+        }
+        while (
+            behind := {n for n in self.state.open if waiting.intersection(self.state.entries[n].needs)}
+            - waiting
+        ):
+            waiting |= behind
+        assert waiting == set(self.state.open), "work is left that nobody holds up"
+        for entry in self.state.entries.values():
+            assert entry.open is (entry.ended_at is None)
+            assert (entry.status is MergeStatus.MERGED) is (entry.entry.id in self.landed_order)
+            assert entry.open or entry.status is MergeStatus.MERGED or entry.reason
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
