@@ -49,7 +49,7 @@ from cli_multi_rapid.core.merge_policy import (
     required_checks,
     verdict_key,
 )
-from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from tests.fakes.sample_plans import START
@@ -380,8 +380,20 @@ class QueueWorld:
             assert self.weather.is_red(self.contents[self._read_tip().commit]), "halted on a green target"
         assert intent.hint
 
+    def _check_dropped_work(self) -> None:
+        """What left the queue is not on the target, not even inside another one's work."""
+        for event in self.events:
+            if isinstance(event.data, MergeEnqueued):
+                entry = event.data.entry
+                own = self.contents[entry.head] - self.contents[entry.base]
+                if self.state.entries[entry.id].status in MERGE_DEAD:
+                    assert not own & self.contents[self.tip], (
+                        f"the work of {entry.id} landed"
+                    )
+
     def check_end(self) -> None:
         """I6: at rest, every entry has ended, or waits for a person, or for one that does."""
+        self._check_dropped_work()
         if self.state.halted is not None:
             return
         assert not self.flying
