@@ -50,17 +50,17 @@ def tell(text: str) -> None:
 
 def is_interactive() -> bool:
     """Whether a person sits there who can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
 def has_colour(stream: TextIO) -> bool:
     """Whether a stream may get colours: a terminal that can, and nobody said no."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def can_animate() -> bool:
     """Whether progress may be redrawn in place: stderr is a terminal that can."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
 
 def discard_stdout() -> None:
@@ -68,13 +68,24 @@ def discard_stdout() -> None:
     _discard(sys.stdout)
 
 
-def _write(stream: TextIO, text: str) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _write(stream: TextIO | None, text: str) -> bool:
+    if stream is None:  # the caller closed it before the start
+        return False
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
         _discard(stream)
         return False
+    except OSError:
+        _discard(
+            stream
+        )  # else the interpreter tries once more at its end, and fails with a status of its own
+        raise
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
         return _write(stream, text.encode(encoding, "backslashreplace").decode(encoding))

@@ -84,12 +84,17 @@ def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
         # What an undecided node's failure means is being said above; it is called off when it comes again.
         waiting = _cancel_pending(state, "another node failed (--fail-fast)")
         intents.extend(call for call in waiting if call.node_id not in state.frontier.undecided)
-    elif not state.paused:
+    elif not state.paused and not (limits.fail_fast and _gives_up(intents)):
         intents.extend(_starts(state, limits, now))
     intents.extend(_enqueues(state, state.plan))
     if not any(_is_action(intent) for intent in intents) and _at_rest(state):
         intents.extend(_finish(state, limits))
     return intents
+
+
+def _gives_up(intents: list[Intent]) -> bool:
+    """Whether a node is about to fail for good: with --fail-fast nothing may start beside that."""
+    return any(isinstance(intent, FailNode) for intent in intents)
 
 
 def _at_rest(state: RunState) -> bool:

@@ -313,6 +313,36 @@ def test_params_and_priority_come_from_the_command_line(repository: RepositoryBu
     assert json.loads(saved.read_text())["nodes"][0]["priority"] == 2
 
 
+def test_fail_fast_starts_nothing_after_a_failure(repository: RepositoryBuilder) -> None:
+    plan = """\
+nodes:
+  - {id: bad, tool: shell, run: exit 3, retries: 0, priority: 0, path_claims: [a]}
+  - {id: next, tool: shell, run: echo 1 > b, path_claims: [b]}
+merge_policy: {checklist: []}
+"""
+    ended = execute(repository, plan, "--workers", "1", "--fail-fast")
+    assert ended.status == 1
+    assert "next started" not in ended.err
+    assert "! next  cancelled" in ended.out
+
+
+def test_a_tool_of_unknown_price_runs_under_a_budget_only_when_allowed(repository: RepositoryBuilder) -> None:
+    repository.commit(
+        {"config/tools.yaml": "tools: [{name: quill, argv: [sh, -c, 'echo q > q.txt', '{prompt}']}]\n"}
+    )
+    plan = """\
+nodes: [{id: n1, tool: quill, goal: write, path_claims: [q.txt]}]
+merge_policy: {checklist: []}
+"""
+    refused = execute(repository, plan, "--budget", "5")
+    allowed = execute(repository, plan, "--budget", "5", "--allow-unpriced")
+
+    assert refused.status == 3
+    assert "--allow-unpriced" in refused.err
+    assert allowed.status == 0, allowed.out
+    assert repository.show("main", "q.txt") == "q\n"
+
+
 def test_ci_gets_annotations_and_a_step_summary(
     repository: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,6 +198,24 @@ def test_a_reader_that_goes_away_causes_no_noise(tmp_path: Path) -> None:
     assert err == b""
 
 
+@pytest.mark.parametrize(
+    ("redirection", "status"), [(">&-", 0), ("</dev/null >/dev/null 2>&-", 0), (">/dev/full", 5)]
+)
+def test_missing_and_full_streams_are_no_bug(tmp_path: Path, redirection: str, status: int) -> None:
+    program = f"{sys.executable} -m cli_multi_rapid schema list {redirection}"
+    done = subprocess.run(
+        ["sh", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_an_interrupted_run_says_so_and_can_be_taken_up_again(repository: RepositoryBuilder) -> None:
     (repository.path.parent / "plan.yaml").write_text(SLOW)
     program = subprocess.Popen(
