@@ -1,72 +1,35 @@
-"""Real runs of small plans in real repositories, and the command line called as a person calls it."""
+"""Real runs of small plans in real repositories: at rest, at work in another process, or left behind."""
 
-import io
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli_multi_rapid import wiring
-from cli_multi_rapid.cli.main import main
+from cli_multi_rapid.cli.follow import following
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.engine.session import Session, accept_plan
+from cli_multi_rapid.engine.session import accept_plan
 from cli_multi_rapid.planner.load import load_plan
+from tests.fakes.command_line import PACKAGE_ROOT, Ended, type_in
 from tests.fakes.repositories import RepositoryBuilder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a command wrote, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def all(self) -> str:
-        """Both streams."""
-        return self.out + self.err
-
-
-class _Stream(io.StringIO):
-    """A stream that is no terminal."""
-
-    encoding = "utf-8"
-
-
-def type_(repository: RepositoryBuilder, *words: str) -> Told:
-    """Call the command line in a repository, in this process; it never raises."""
-    out, err = _Stream(), _Stream()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main([*words, "--repo", str(repository.path)])
-    return Told(code=code, out=out.getvalue(), err=err.getvalue())
-
-
-def accept(repository: RepositoryBuilder, plan: str) -> RunId:
-    """Begin a run of a plan text without driving it: what a kill right after the start leaves behind."""
-    path = repository.path.parent / f"{repository.path.name}-plan.yaml"
-    path.write_text(plan, encoding="utf-8")
-    loaded = load_plan(path)
-    with wiring.open_workshop(repository.path) as shop:
-        return accept_plan(shop, loaded.plan, str(path))
-
-
-def carry_out(repository: RepositoryBuilder, plan: str) -> RunId:
-    """Drive a run of a plan text until it rests."""
-    run_id = accept(repository, plan)
-    with wiring.open_workshop(repository.path) as shop:
-        Session(shop, run_id).run()
-    return run_id
-
-
-def shell_node(node_id: str, run: str, **more: object) -> str:
-    """A node of a plan as YAML flow text: a shell line and its claims on everything it names itself."""
-    keys = {"id": node_id, "tool": "shell", "run": run, **more}
+def node(node_id: str, run: str, **more: object) -> str:
+    """A shell node as YAML flow text; it claims `<id>.txt` unless told otherwise."""
+    keys = {"id": node_id, "tool": "shell", "run": run, "path_claims": [f"{node_id}.txt"], **more}
     return "  - {" + ", ".join(f"{key}: {_flow(value)}" for key, value in keys.items()) + "}\n"
 
 
+def writes(node_id: str, **more: object) -> str:
+    """A node that writes its own file."""
+    return node(node_id, f"echo {node_id} > {node_id}.txt", **more)
+
+
 def plan_of(*nodes: str, head: str = "") -> str:
-    """A plan of these nodes without checks."""
+    """A plan of these nodes; without checks unless `head` has a merge policy."""
     policy = "" if "merge_policy" in head else "merge_policy: {checklist: []}\n"
     return f"version: 1\nplan_id: small\nname: A small plan\n{head}{policy}nodes:\n{''.join(nodes)}"
 
@@ -79,7 +42,118 @@ def _flow(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def write_plan(path: Path, plan: str) -> Path:
-    """A plan file; returns its path."""
+def saved(repository: RepositoryBuilder, plan: str) -> Path:
+    """The plan as a file beside the repository."""
+    path = repository.path.parent / "plan.yaml"
     path.write_text(plan, encoding="utf-8")
     return path
+
+
+def execute(repository: RepositoryBuilder, plan: str) -> Ended:
+    """Drive a run of a plan text until it rests."""
+    return type_in(repository.path, "execute", saved(repository, plan))
+
+
+def leave_behind(repository: RepositoryBuilder, plan: str) -> RunId:
+    """A run that was accepted and whose process then died."""
+    with wiring.open_workshop(repository.path) as shop:
+        return accept_plan(shop, load_plan(saved(repository, plan)).plan, "plan.yaml")
+
+
+def latest_run(repository: RepositoryBuilder) -> RunId:
+    """The run that commands mean when none is named."""
+    with wiring.open_records(wiring.find_home(repository.path)) as records:
+        return records.latest_run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Where a program waits until a test lets it go on: a named pipe, so that nobody looks at a clock."""
+
+    path: Path
+
+    @property
+    def wait(self) -> str:
+        """The shell words that wait."""
+        return f"cat '{self.path}' > /dev/null"
+
+    def open(self) -> None:
+        """Let the one that waits go on; waits for it to come."""
+        with self.path.open("wb"):
+            pass
+
+
+def make_gate(folder: Path, name: str = "gate") -> Gate:
+    """A gate that is shut."""
+    path = folder / name
+    os.mkfifo(path)
+    return Gate(path=path)
+
+
+def start(repository: RepositoryBuilder, *words: str | Path) -> subprocess.Popen[str]:
+    """The command line as a program of its own that goes on by itself."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli_multi_rapid.cli.main", *map(str, words)],
+        cwd=repository.path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(program: subprocess.Popen[str]) -> Ended:
+    """Wait for the end of a program."""
+    out, err = program.communicate(timeout=60)
+    return Ended(status=program.returncode, out=out, err=err)
+
+
+@contextmanager
+def living_run(repository: RepositoryBuilder, plan: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A run at work in another process, from the moment that its first node has started."""
+    wiring.find_home(repository.path).prepare()
+    before = set(_streams(repository))
+    program = start(repository, "execute", saved(repository, plan), *words)
+    try:
+        wait_for_event(repository, "node.started", unlike=before)
+        yield program
+    finally:
+        if program.poll() is None:
+            program.kill()
+        for stream in (program.stdout, program.stderr):
+            if stream is not None:
+                stream.close()
+        program.wait()
+
+
+def wait_for_event(
+    repository: RepositoryBuilder, type_: str, *, stream: str | None = None, unlike: set[RunId] | None = None
+) -> None:
+    """Until a stream (by default the newest) has an event of a type: woken by the bus, not by a clock."""
+    with wiring.open_records(wiring.find_home(repository.path), create=True) as records:
+        name = RunId(stream) if stream else _new_stream(repository, unlike or set())
+        with following(records, name) as follower:
+            for batch in follower.batches():
+                if any(event.type == type_ for event in batch):
+                    return
+    raise AssertionError(f"{name} came to rest without {type_}")
+
+
+def _new_stream(repository: RepositoryBuilder, known: set[RunId]) -> RunId:
+    from queue import SimpleQueue
+
+    wakes: SimpleQueue[RunId] = SimpleQueue()
+    with wiring.open_records(wiring.find_home(repository.path), create=True) as records:
+        unsubscribe = records.bus.subscribe(wakes.put)
+        try:
+            while not (new := [run for run in records.runs() if run not in known]):
+                wakes.get(timeout=60)
+            return new[0]
+        finally:
+            unsubscribe()
+
+
+def _streams(repository: RepositoryBuilder) -> list[RunId]:
+    with wiring.open_records(wiring.find_home(repository.path), create=True) as records:
+        return records.runs()
