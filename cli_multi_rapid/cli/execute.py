@@ -22,10 +22,10 @@ from cli_multi_rapid.cli.intake import (
 )
 from cli_multi_rapid.cli.options import Decorated, examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, is_interactive, print_json, print_text, tell
+from cli_multi_rapid.cli.preflight import checks_notice, missing_tools, refuse_hopeless, tools_notice
 from cli_multi_rapid.cli.preview import (
     Preview,
     budget_notice,
-    missing_notice,
     preview_document,
     preview_text,
 )
@@ -106,6 +106,11 @@ def execute(
     for notice in intake.notices:
         tell(notice.to_text())
     expected = _estimate(intake.plan, configured, options)
+    gone = missing_tools(intake.plan, configured, os.environ)
+    if not dry_run:
+        refuse_hopeless(intake.plan, gone)
+    if gone:
+        tell(tools_notice(gone))
     if dry_run:
         return _show(intake, expected, configured, place, format_)
     _hold_to_budget(expected, consent)
@@ -185,7 +190,7 @@ def _run(
 
     with open_run_workshop(place, options) as shop:
         plan = aim(intake.plan, shop.repository)
-        notice = missing_notice(_checks(plan, shop.policies, shop.repository))
+        notice = checks_notice(_checks(plan, shop.policies, shop.repository))
         path = save_plan(shop.home, plan)
         run_id = accept_plan(shop, plan, intake.source)
         found = intake.assessment

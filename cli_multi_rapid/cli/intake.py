@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.output import shown_path
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, ToolName
 from cli_multi_rapid.core.money import MicroUsd, Price
@@ -156,7 +157,7 @@ def _standard_file(place: Place) -> Path:
             f"there is nothing to run: {place.root} has no {STANDARD_FILE}",
             hint='name a plan, type --request "what you want", or write examples: cli-orchestrator init',
         )
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return Path(shown_path(path))
 
 
 def _from_request(wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str]) -> Intake:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 
 
@@ -46,6 +47,12 @@ def tell(text: str) -> None:
     from cli_multi_rapid.redaction import printable
 
     _write(sys.stderr, printable(text) + "\n")
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def is_interactive() -> bool:

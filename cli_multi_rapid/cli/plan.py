@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from cli_multi_rapid.cli.intake import (
     take_in,
 )
 from cli_multi_rapid.cli.options import NEW_FILE, examples, format_option, place_options
-from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.output import Format, print_json, print_text, shown_path
 from cli_multi_rapid.cli.preview import Preview, preview_document, preview_text
 from cli_multi_rapid.cli.wishes import planner_option, read_files, request_options
 from cli_multi_rapid.core.errors import EnvironmentFault
@@ -123,4 +124,5 @@ def _show(made: Plan, path: Path, intake: Intake, configured: Configured, format
         print_json(preview_document(preview))
         return
     print_text(preview_text(preview))
-    print_text(f"plan: {path}\nnext: cli-orchestrator execute {path}")
+    typed = shlex.quote(shown_path(path))
+    print_text(f"plan: {shown_path(path)}\nnext: cli-orchestrator execute {typed}")

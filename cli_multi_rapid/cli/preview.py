@@ -1,11 +1,10 @@
 """What a run would do, without doing it: nodes, order, money and checks, as text and as a document."""
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from cli_multi_rapid.cli.preflight import missing_program
 from cli_multi_rapid.core.facts import ImpliedEdge
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import format_usd, to_usd
@@ -168,25 +167,6 @@ def _node(node: Node, estimate: Estimate, left_out: str | None) -> NodePreview:
 def _check(check: CheckSpec) -> CheckPreview:
     return CheckPreview(
         check=check.id, argv=list(check.argv), run=check.run, program_found=missing_program(check) is None
-    )
-
-
-def missing_program(check: CheckSpec) -> str | None:
-    """The program of a check that is not on the PATH; None when it is found, or lies in the repository."""
-    program = check.argv[0] if check.argv else "sh"
-    path = check.env.get("PATH") or os.environ.get("PATH")
-    return None if "/" in program or shutil.which(program, path=path) else program
-
-
-def missing_notice(checks: Sequence[CheckSpec]) -> str:
-    """What is said before a run whose checks cannot pass here; empty when all programs are found."""
-    gone = {check.id: program for check in checks if (program := missing_program(check)) is not None}
-    if not gone:
-        return ""
-    needs = ", ".join(f"{check} needs {program}" for check, program in gone.items())
-    return (
-        f"warning: nothing will land as long as these checks fail: {needs}, which is not on the PATH\n"
-        "hint: install it, or say in config/orchestrator.yaml under checks: and merge_policy: what is to pass"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from cli_multi_rapid.cli.output import shown_path
 from cli_multi_rapid.reports.document import NodeReport, RunReport
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.status import next_lines
@@ -21,7 +22,7 @@ def run_summary(report: RunReport, path: Path) -> str:
     bad = [node for node in report["nodes"] if not _is_done(node)]
     lines += _some([_good_line(node) for node in good], "done")
     lines += _some([_bad_line(node) for node in bad], "not done")
-    lines += [_cost_line(report), *next_lines(report["next"]), f"report: {path}"]
+    lines += [_cost_line(report), *next_lines(report["next"]), f"report: {shown_path(path)}"]
     return "\n".join(lines)
 
 

@@ -176,6 +176,34 @@ merge_policy: {checklist: []}
     assert "no-such-program-anywhere" in ended.out
 
 
+def test_a_plan_that_nothing_here_can_do_is_refused_before_it_is_recorded(
+    repository: RepositoryBuilder,
+) -> None:
+    plan = """\
+nodes:
+  - {id: n1, tool: cursor, goal: g, path_claims: [a]}
+  - {id: n2, tool: shell, run: 'true', deps: [n1]}
+"""
+
+    ended = execute(repository, plan, "--budget", "3")
+
+    assert ended.status == 5
+    assert "nothing here can do n1: " in ended.err
+    assert "config/tools.yaml" in ended.err
+    assert not (repository.path / "state").exists()
+    assert execute(repository, plan, "--dry-run").status == 0
+
+
+def test_a_part_that_nothing_here_can_do_is_told_and_the_rest_runs(repository: RepositoryBuilder) -> None:
+    plan = ONE.replace("merge_policy", "  - {id: n2, tool: cursor, goal: g, path_claims: [b]}\nmerge_policy")
+
+    ended = execute(repository, plan)
+
+    assert ended.status == 5
+    assert "warning: nothing here can do n2: " in ended.err
+    assert repository.show("main", "hello.txt") == "hello\n"
+
+
 def test_what_does_not_fit_the_budget_never_starts(repository: RepositoryBuilder) -> None:
     ended = execute(repository, PRICED, "--budget", "1", "--yes")
 
