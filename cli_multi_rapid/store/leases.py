@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +19,10 @@ _TAKE = """
     RETURNING token
 """
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._-]")
+_DYING_LOOKS = 100
+_DYING_LOOK_S = 0.02
+"""How often, and how many seconds apart, we look whether the last child of a killed holder let go."""
+
 _LONGEST_NAME = 200
 """Bytes of a file name, well below the 255 of every file system."""
 
@@ -40,6 +45,11 @@ class FileLeases:
         now = utc_text(self._clock.now())
         who = f"pid {os.getpid()} on {os.uname().nodename} since {now[:19]}Z"
         handle = self._lock(name)
+        for _ in range(_DYING_LOOKS):
+            if handle is not None or not self._holder_is_dead(name):
+                break
+            time.sleep(_DYING_LOOK_S)
+            handle = self._lock(name)
         if handle is None:
             return None
         try:
@@ -71,6 +81,19 @@ class FileLeases:
             finally:
                 os.close(handle)
         return None
+
+    def _holder_is_dead(self, name: str) -> bool:
+        """Whether the process that took the lock is gone: only a child of it, before its exec, has it."""
+        words = (self.holder(name) or "").split()
+        if len(words) < 2 or not words[1].isdigit():  # not `pid 123 on …`
+            return False
+        try:
+            os.kill(int(words[1]), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
 
     def _lock(self, name: str) -> int | None:
         # Under the folder's lock, so that a look at the holder is never mistaken for one. A lock belongs to

@@ -284,3 +284,22 @@ def test_a_lease_is_not_kept_when_its_token_cannot_be_written(folder: Path, data
         leases.acquire(NAME)
     database.query("PRAGMA query_only = OFF")
     held(leases.acquire(NAME)).release()
+
+
+def test_the_lock_of_a_dead_holder_that_a_dying_child_still_has_is_waited_for(tmp_path: Path) -> None:
+    """Between fork and exec a child has a copy of its parent's lock, also when the parent was just killed."""
+    database = Database(tmp_path / "state.db")
+    leases = FileLeases(tmp_path / "locks", database, FakeClock())
+    lease = leases.acquire("run-1")
+    assert lease is not None
+    lock = tmp_path / "locks" / "run-1.lock"
+    dead = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
+    lock.write_text(f"pid {dead} on here since 2026-11-20T10:00:00Z\n")
+    waiter: list[object] = []
+    thread = threading.Thread(target=lambda: waiter.append(leases.acquire("run-1")))
+    thread.start()
+    lease._handle, handle = None, lease._handle  # the copy that the child has
+    assert handle is not None
+    os.close(handle)
+    thread.join(timeout=10)
+    assert waiter[0] is not None
