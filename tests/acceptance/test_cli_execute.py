@@ -416,3 +416,44 @@ def test_the_installed_program_says_the_same_with_json_alone_on_stdout(repositor
     assert ended.status == 0, ended.err
     assert ended.document["workers"] == 1
     assert "\x1b" not in ended.out + ended.err
+
+
+def test_records_go_where_home_says_and_the_repository_may_be_elsewhere(
+    repository: RepositoryBuilder, tmp_path: Path
+) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    (here / "plan.yaml").write_text(ONE)
+
+    ended = type_in(here, "execute", "plan.yaml", "--repo", repository.path, "--home", home)
+
+    assert ended.status == 0, ended.err
+    assert (home / "artifacts/plans/one.json").exists()
+    assert not (repository.path / "state").exists()
+    assert [path.name for path in here.iterdir()] == ["plan.yaml"]
+    assert repository.show("main", "hello.txt") == "hello\n"
+
+
+def test_who_wants_to_approve_every_landing_is_asked(repository: RepositoryBuilder) -> None:
+    repository.commit({"config/orchestrator.yaml": "merge_policy: {approval: manual}\n"})
+
+    ended = execute(repository, ONE)
+
+    assert ended.status == 4
+    assert "n1 waits for your approval to land" in ended.err
+    assert re.search(r"^        cli-orchestrator approve \S+ n1$", ended.out, re.MULTILINE)
+    assert "hello.txt" not in repository.files("main")
+
+
+def test_the_configured_target_counts_where_the_plan_names_none(repository: RepositoryBuilder) -> None:
+    repository.commit({"config/orchestrator.yaml": "merge_policy: {target: release}\n"})
+    repository.branch("release")
+    repository.branch("named")
+
+    unnamed = execute(repository, ONE)
+    named = execute(repository, ONE.replace("plan_id: one", "branch_base: named"))
+
+    assert (unnamed.status, named.status) == (0, 0), unnamed.err + named.err
+    assert "hello.txt" in repository.files("release")
+    assert "hello.txt" in repository.files("named")
+    assert "hello.txt" not in repository.files("main")
