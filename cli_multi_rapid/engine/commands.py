@@ -95,7 +95,7 @@ def _about_node(state: RunState, node_state: NodeState, command: CommandGiven) -
             yield NodeCancelled(node_id=node_id, reason=command.text or f"cancelled by {command.by}")
         case "retry" if _can_start_over(node_state):
             yield NodeReset(node_id=node_id, reason=f"retry asked for by {command.by}")
-            if command.with_dependents:
+            if command.with_dependents and command.node_id is not None:
                 yield from _reset_dependents(state, node_state, command.by)
 
 

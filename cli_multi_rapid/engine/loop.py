@@ -84,9 +84,12 @@ class RunLoop:
         """Work until the run is finished, waits for a person, or is interrupted."""
         while True:
             self._journal.catch_up()
-            answer_commands(self._journal, self._hands.queue)
             self._hands.queue.step()
             self._mirror()
+            if self.state.unanswered():
+                # Only now: what is said about a landing must find the entry that it is about.
+                answer_commands(self._journal, self._hands.queue)
+                continue
             finished = self._advance()
             if finished is not None:
                 return finished

@@ -211,14 +211,18 @@ class Session:
                 adapters=shop.adapters,
                 clock=shop.clock,
             ).take_over(self._journal)
-            self._repeat_approvals(queue)
+            self._repeat_answers(queue)
 
-    def _repeat_approvals(self, queue: MergeQueue) -> None:
-        """A granted landing whose word did not reach the queue before the crash."""
+    def _repeat_answers(self, queue: MergeQueue) -> None:
+        """A landing that was granted or refused, and the word did not reach the queue before the crash."""
         for node in self.state.nodes.values():
             entry = queue.state.entries.get(node.entry_id) if node.entry_id else None
-            if entry is not None and "landing" in node.granted and not entry.approved:
+            if entry is None or entry.approved or not entry.entry.needs_approval:
+                continue
+            if "landing" in node.granted:
                 queue.approve(entry.entry.id, "the run")
+            elif "landing" not in node.requested:
+                queue.withdraw(entry.entry.id, f"rejected: {node.reason}")
 
     def _attempts(self, queue: MergeQueue, checks: tuple[CheckSpec, ...]) -> AttemptRunner:
         shop = self._shop
