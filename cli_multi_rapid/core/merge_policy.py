@@ -143,9 +143,14 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
         return repairs
     trial = state.trial
     if trial is not None and trial.tip == tip.commit:
-        return list(_judge(state, trial, tip, limits))
+        return list(_judge(state, trial, tip, limits, now))
     order = line(state, limits, now)
-    return [BuildCandidate(entries=choose_prefix(order, state.failing, limits))] if order else []
+    landable = _landable(state, order, tip, limits)
+    if landable:
+        return [BuildCandidate(entries=choose_prefix(landable, state.failing, limits))]
+    reds = (_red_check(state, entry_id, tip, limits) for entry_id in order)
+    red = next((red for red in reds if red is not None), None)
+    return [_halt(state, red)] if red is not None else []
 
 
 def _repairs(state: QueueState) -> Iterator[QueueIntent]:
@@ -213,7 +218,9 @@ def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[Chec
     return tuple(found)
 
 
-def _judge(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits) -> Iterator[QueueIntent]:
+def _judge(
+    state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, now: datetime
+) -> Iterator[QueueIntent]:
     """What follows from the verdicts on the candidate so far."""
     checks = required_checks(state, trial.entries)
     keys = [verdict_key(check, trial.tree, limits.fingerprint) for check in checks]
@@ -229,7 +236,10 @@ def _judge(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits) -> It
     if failed is not None and not alone:
         yield Split(entries=trial.entries, outcome=failed[1])
     elif failed is not None:
-        yield _blame(state, trial, tip, limits, *failed)
+        blame = _blame(state, trial, tip, limits, *failed)
+        # The tip is to blame: what does not need that check can land nevertheless.
+        stuck = isinstance(blame, Halt) and _landable(state, line(state, limits, now), tip, limits)
+        yield Split(entries=trial.entries, outcome=failed[1]) if stuck else blame
     elif to_run:
         yield RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
     else:
@@ -255,11 +265,37 @@ def _blame(
     if on_tip is None or may_rerun(on_tip, limits, alone=True):
         return RunChecks(tree=tip.tree, commit=tip.commit, checks=(check,), entries=())
     if on_tip.last.verdict is not Verdict.PASSED:
-        return Halt(
-            reason=f"{state.target} itself fails {check.id}: {on_tip.last.reason}",
-            hint=f"repair {state.target}, or take {check.id} off the checklist, then run it again",
-        )
+        return _halt(state, on_tip.last)
     return Eject(entry_id=trial.entries[0], outcome=outcome)
+
+
+def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -> Prefix:
+    """The entries whose checks the tip itself is not known to fail, with all that they were built on."""
+    waiting: set[EntryId] = set()
+    for entry_id in order:
+        stuck = any(need in waiting for need in state.entries[entry_id].needs)
+        if stuck or _red_check(state, entry_id, tip, limits) is not None:
+            waiting.add(entry_id)
+    return tuple(entry_id for entry_id in order if entry_id not in waiting)
+
+
+def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimits) -> CheckFinished | None:
+    """How the tip fails a check that the entry needs, if it does: no entry is to blame for that."""
+    for check in state.entries[entry_id].entry.checks:
+        on_tip = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
+        if on_tip is None or on_tip.last.verdict is Verdict.PASSED:
+            continue
+        if not may_rerun(on_tip, limits, alone=True):
+            return on_tip.last
+    return None
+
+
+def _halt(state: QueueState, red: CheckFinished) -> Halt:
+    """Nothing can land, because the tip itself fails."""
+    return Halt(
+        reason=f"{state.target} itself fails {red.check}: {red.reason}",
+        hint=f"repair {state.target}, or take {red.check} off the checklist, then run it again",
+    )
 
 
 def _record(state: QueueState, key: str) -> TreeRecord | None:

@@ -40,7 +40,7 @@ from cli_multi_rapid.core.merge_policy import (
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
-from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.candidates import Candidate, build_candidate, find_partner
 from cli_multi_rapid.engine.check_desk import CheckDesk, started
@@ -213,8 +213,12 @@ class MergeQueue:
             self._drop_stale_checks()
         elif command.command == "approve" and entry is not None:
             self.journal.record(MergeApproved(entry_id=entry.entry.id, by=command.by), cause=cause)
+        elif command.command == "retry":
+            self._set_going(f"retry by {command.by}", cause)
         else:
-            self._set_going(f"{command.command} by {command.by}", cause)
+            what = command.entry_id or "the queue"
+            reason = f"{command.command}: {what} is in no state for it"
+            self.journal.record(CommandRefused(command=command.command, reason=reason), cause=cause)
 
     # --- acting on intents --------------------------------------------------------------------------------
 

@@ -268,3 +268,19 @@ def test_a_red_target_halts_the_queue_instead_of_blaming_the_work(world: World) 
     world.repository.commit({"src/bad.txt": "good\n"})
     again = world.drive(story.run_id)
     assert again.finished.exit_code == 0
+
+
+def test_work_that_waits_for_a_red_target_does_not_hold_up_work_that_does_not_need_that_check(
+    world: World,
+) -> None:
+    world.repository.commit({"src/bad.txt": "BAD\n"})
+    stuck = world.execute(
+        ONE_CHECK + "nodes: [{id: n1, tool: shell, run: 'echo 1 > src/1.txt', path_claims: [src/1.txt]}]"
+    )
+    free = world.execute(
+        NO_CHECKS + "nodes: [{id: m1, tool: shell, run: 'echo 2 > src/2.txt', path_claims: [src/2.txt]}]"
+    )
+    assert (stuck.finished.exit_code, free.finished.exit_code) == (1, 0)
+    world.repository.commit({"src/bad.txt": "good\n"})
+    assert world.drive(stuck.run_id).finished.exit_code == 0
+    assert {"src/1.txt", "src/2.txt"} <= set(world.repository.files("main"))

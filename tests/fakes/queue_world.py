@@ -81,6 +81,10 @@ class Weather:
     moves: float = 0.0
     """How often somebody else commits to the target."""
 
+    def clash(self, one: str, other: str) -> bool:
+        """Whether two changes do not merge when neither was built on the other."""
+        return (one, other) in self.clashes or (other, one) in self.clashes
+
     def is_red(self, changes: Changes) -> bool:
         """Whether an honest check fails on this content."""
         return bool(self.culprits & changes) or any(quarrel <= changes for quarrel in self.quarrels)
@@ -125,9 +129,8 @@ class QueueWorld:
     def merge(self, onto: Changes, base: Changes, head: Changes) -> Changes | None:
         """The content of both, or None when they do not merge."""
         ours, theirs = onto - base, head - base - onto
-        for one, other in self.weather.clashes:
-            if (one in ours and other in theirs) or (other in ours and one in theirs):
-                return None
+        if any(self.weather.clash(one, other) for one in ours for other in theirs):
+            return None
         return onto | head
 
     def move(self, change: str) -> None:
@@ -369,8 +372,13 @@ class QueueWorld:
     def _check_split(self, intent: Split) -> None:
         assert self.state.trial is not None
         assert intent.entries == self.state.trial.entries
-        assert len(intent.entries) > 1
         assert intent.outcome.verdict is not Verdict.PASSED
+        if len(intent.entries) == 1:  # it steps aside for others: the target itself fails that check
+            check = next(
+                c for c in required_checks(self.state, intent.entries) if c.id == intent.outcome.check
+            )
+            on_tip = self.results[verdict_key(check, self._read_tip().tree, self.limits.fingerprint)]
+            assert on_tip[-1] is not Verdict.PASSED
 
     def _check_halt(self, intent: Halt) -> None:
         honest = not (self.weather.flake or self.weather.broken)
@@ -387,9 +395,7 @@ class QueueWorld:
                 entry = event.data.entry
                 own = self.contents[entry.head] - self.contents[entry.base]
                 if self.state.entries[entry.id].status in MERGE_DEAD:
-                    assert not own & self.contents[self.tip], (
-                        f"the work of {entry.id} landed"
-                    )
+                    assert not own & self.contents[self.tip], f"the work of {entry.id} landed"
 
     def check_end(self) -> None:
         """I6: at rest, every entry has ended, or waits for a person, or for one that does."""
