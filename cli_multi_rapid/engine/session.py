@@ -14,7 +14,7 @@ from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, CorrelationId, RunId, queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.money import ZERO
-from cli_multi_rapid.core.plan import CheckSpec, Plan
+from cli_multi_rapid.core.plan import CheckSpec, JsonObject, Plan
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import PlanAccepted, RunFinished, RunStarted
 from cli_multi_rapid.core.scheduler import Limits, prepare
@@ -201,6 +201,7 @@ class Session:
                 budget=budget,
                 resumed=resumed,
                 queue_seq=started.queue_seq if started else queue.state.seq,
+                options=self._options(started),
             )
         )
         if resumed:
@@ -249,12 +250,15 @@ class Session:
 
     def _limits(self, queue: MergeQueue) -> Callable[[], Limits]:
         """The limits at any time: only whether the queue works can change during a run."""
-        policies = self._shop.policies
+        policies, started = self._shop.policies, self.state.started
+        options = started.options if started else {}
         spent = self._shop.spent_today(self.state.run_id) if policies.budget.day_limit is not None else ZERO
         limits = Limits(
             workers=policies.workers,
-            budget=replace(policies.budget, day_spent=spent),
+            budget=replace(
+                policies.budget, day_spent=spent, allow_unpriced=options.get("allow_unpriced") is True
+            ),
             tools=self._shop.tools,
-            fail_fast=policies.fail_fast,
+            fail_fast=options.get("fail_fast") is True,
         )
         return lambda: replace(limits, queue_halted=queue.state.halted)

@@ -93,3 +93,21 @@ def test_a_finished_run_that_is_resumed_runs_nothing_again(world: World) -> None
     again = world.drive(first.run_id)
     assert again.order_of(NodeStarted) == first.order_of(NodeStarted)
     assert again.finished == first.finished
+
+
+def test_a_resumed_run_remembers_what_was_asked_for_at_its_start(world: World) -> None:
+    plan = """
+merge_policy: {checklist: []}
+rollback_policy: {max_retry_attempts: 0}
+nodes:
+  - {id: bad, tool: shell, run: "exit 1", path_claims: [src/b]}
+  - {id: later, tool: shell, run: "echo 1 > src/l", deps: [slow], path_claims: [src/l]}
+  - {id: slow, tool: shell, run: "echo 1 > src/s", path_claims: [src/s], approval: before}
+"""
+    run_id = world.accept(plan)
+    first = world.drive(run_id, fail_fast=True)
+    again = world.drive(run_id)
+    assert again.state.started is not None
+    assert again.state.started.options["fail_fast"] is True
+    assert not again.node("later").attempts
+    assert first.finished.exit_code == again.finished.exit_code == 1
