@@ -214,6 +214,14 @@ class Session:
             ).take_over(self._journal)
             self._repeat_answers(queue)
 
+    def _options(self, before: RunStarted | None) -> JsonObject:
+        """What was asked for on the command line, now or when the run was started first."""
+        earlier, policies = before.options if before else {}, self._shop.policies
+        return {
+            "fail_fast": policies.fail_fast or earlier.get("fail_fast") is True,
+            "allow_unpriced": policies.budget.allow_unpriced or earlier.get("allow_unpriced") is True,
+        }
+
     def _repeat_answers(self, queue: MergeQueue) -> None:
         """A landing that was granted or refused, and the word did not reach the queue before the crash."""
         for node in self.state.nodes.values():
