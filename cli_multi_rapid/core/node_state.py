@@ -94,6 +94,8 @@ class Attempt:
     """The reason of a failure, or the tool's summary of its success."""
     evidence: str = ""
     branch: Branch | None = None
+    commit: Commit | None = None
+    """Where we made the branch point."""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     duration_s: float = 0.0

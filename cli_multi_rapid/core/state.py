@@ -183,7 +183,8 @@ class RunState:
         state = self._move(data.node_id, data)
         attempt = state.attempts[-1]
         attempt.ended_at, attempt.outcome, attempt.usage = event.time, data.summary, data.usage
-        attempt.session_id, attempt.duration_s, attempt.branch = data.session_id, data.duration_s, data.branch
+        attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
+        attempt.branch, attempt.commit = data.branch, data.commit
         state.success, state.reason = data, data.summary
         state.head = data.commit if state.node.role is Role.WT else None
         self.ledger.release(data.node_id, data.attempt)
@@ -193,7 +194,8 @@ class RunState:
         state = self._move(data.node_id, data)
         attempt = state.attempts[-1]
         attempt.ended_at, attempt.outcome, attempt.evidence = event.time, data.reason, data.evidence
-        attempt.failure, attempt.usage, attempt.branch = data.failure, data.usage, data.branch
+        attempt.failure, attempt.usage = data.failure, data.usage
+        attempt.branch, attempt.commit = data.branch, data.commit
         attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
         state.failure, state.reason, state.undecided = data.failure, data.reason, True
         self.ledger.release(data.node_id, data.attempt)

@@ -1,7 +1,9 @@
 """Between a run and the merge queue: entries from sealed nodes, and the end of their branches."""
 
+from collections.abc import Iterator
+
 from cli_multi_rapid.core.facts import Payload
-from cli_multi_rapid.core.ids import Branch, EntryId, NodeId
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -25,7 +27,7 @@ from cli_multi_rapid.core.node_state import MergeStatus, NodeState
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.scheduler import needs_consent
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.git import ANY, NotCheckedOut, RefChange, Repository
+from cli_multi_rapid.git import NotCheckedOut, RefChange, Repository
 
 _OF_ENTRIES = (
     MergeChecking,
@@ -104,7 +106,10 @@ class Lanes:
         return isinstance(fact, MergeHalted | MergeResumed)
 
     def tidy(self, state: RunState) -> None:
-        """Remove the branches of work that has landed, unless a person has one checked out."""
+        """Remove the branches of work that has landed.
+
+        One that a person has checked out, or has moved to a commit of their own, stays.
+        """
         landed = [
             node
             for node in state.nodes.values()
@@ -113,19 +118,21 @@ class Lanes:
         if not landed:
             return
         present = self._repository.refs(f"refs/heads/{self._prefix(state)}")
-        doomed = [ref for node in landed for ref in self._refs_of(node) if ref in present]
-        free = [ref for ref in doomed if self._is_free(ref)]
-        if free:
-            self._repository.update_refs([RefChange(ref=ref, old=ANY, new=None) for ref in free])
+        ours = {ref: at for node in landed for ref, at in self._made_by(node)}
+        doomed = [(ref, at) for ref, at in present.items() if at in ours.get(ref, ()) and self._is_free(ref)]
+        if doomed:
+            self._repository.update_refs([RefChange(ref=ref, old=at, new=None) for ref, at in doomed])
         self._tidied.update(node.node.id for node in landed)
 
     def _prefix(self, state: RunState) -> str:
         """The part of the lanes' name before the node."""
         return self._template.format(run=state.run_id, node="\0").split("\0")[0].rpartition("/")[0]
 
-    def _refs_of(self, node: NodeState) -> list[str]:
-        branches = [attempt.branch for attempt in node.attempts if attempt.branch]
-        return [f"refs/heads/{branch}" for branch in dict.fromkeys(branches)]
+    def _made_by(self, node: NodeState) -> Iterator[tuple[str, frozenset[Commit | None]]]:
+        """The branches of a node's attempts, each with the commits that we made it point at."""
+        for attempt in node.attempts:
+            if attempt.branch:
+                yield f"refs/heads/{attempt.branch}", frozenset((attempt.commit, node.head))
 
     def _is_free(self, ref: str) -> bool:
         branch = Branch(ref.removeprefix("refs/heads/"))

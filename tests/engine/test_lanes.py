@@ -1,0 +1,36 @@
+"""The branches of a run's work: they go when it has landed, and never take a person's commits with them."""
+
+from cli_multi_rapid.core.ids import NodeId, RunId
+from cli_multi_rapid.core.run_events import CommandGiven
+from tests.fakes.worlds import World
+
+WAITS_FOR_CONSENT = """
+merge_policy: {checklist: []}
+nodes: [{id: n1, tool: shell, run: "echo 1 > src/1.txt", path_claims: [src/1.txt], approval: landing}]
+"""
+
+
+def approve(world: World, run_id: RunId) -> None:
+    """A person agrees to the landing."""
+    world.tell(run_id, CommandGiven(command="approve", by="ada", node_id=NodeId("n1")))
+
+
+def test_a_commit_that_a_person_adds_to_a_lane_survives_the_landing_of_the_sealed_work(world: World) -> None:
+    waiting = world.execute(WAITS_FOR_CONSENT)
+    lane = waiting.node("n1").attempts[-1].branch
+    assert lane is not None
+    mine = world.repository.commit_on(lane, {"src/mine.txt": "mine\n"}, "mine", start=lane)
+    approve(world, waiting.run_id)
+    story = world.drive(waiting.run_id)
+    assert story.node("n1").landed
+    assert "src/mine.txt" not in world.repository.files("main")
+    assert world.repository.commit_of(lane) == mine
+    world.assert_nothing_left(story.run_id, kept=[lane])
+
+
+def test_a_lane_that_nobody_touched_goes_when_its_work_has_landed(world: World) -> None:
+    waiting = world.execute(WAITS_FOR_CONSENT)
+    approve(world, waiting.run_id)
+    story = world.drive(waiting.run_id)
+    assert story.node("n1").landed
+    world.assert_nothing_left(story.run_id)
