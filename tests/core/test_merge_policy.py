@@ -18,132 +18,14 @@ from cli_multi_rapid.core.merge_policy import (
     may_rerun,
     verdict_key,
 )
-from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
+from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import Prefix, TreeRecord
-from tests.fakes.queue_world import MAIN, TESTS, Changes, QueueWorld, Weather, tree_of
+from tests.fakes.queue_world import MAIN, TESTS, QueueWorld, tree_of
+from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, random_world, statuses
+from tests.fakes.weather import Weather
 
-LINT = CheckSpec(id=CheckId("lint"), run="ruff check .")
 seeds = st.integers(0, 2**32)
-
-
-def world(
-    seed: int = 0,
-    *,
-    limits: QueueLimits | None = None,
-    culprits: str = "",
-    held: float = 0.0,
-    moves: float = 0.0,
-) -> QueueWorld:
-    return QueueWorld(
-        weather=Weather(culprits=frozenset(culprits.split()), held=held, moves=moves),
-        random=Random(seed),
-        limits=limits or QueueLimits(),
-    )
-
-
-def add(
-    queue: QueueWorld,
-    name: str,
-    *,
-    deps: str = "",
-    after: str = "",
-    priority: int = 1,
-    checks: tuple[CheckSpec, ...] = (TESTS,),
-    asks: bool = False,
-) -> EntryId:
-    """An entry of one change, built on what it depends on and what it comes after."""
-    before = [EntryId(other) for other in (*deps.split(), *after.split())]
-    base: Changes = queue.contents[queue.tip]
-    for other in before:
-        base |= queue.contents[queue.state.entries[other].entry.head]
-    entry = MergeEntry(
-        id=EntryId(name),
-        branch=Branch(f"lane/{name}"),
-        head=queue.commit(base | {name}),
-        base=queue.commit(base),
-        target=MAIN,
-        priority=priority,
-        deps=tuple(map(EntryId, deps.split())),
-        after=tuple(map(EntryId, after.split())),
-        checks=checks,
-        needs_approval=asks,
-    )
-    queue.enqueue(entry)
-    return entry.id
-
-
-def statuses(queue: QueueWorld) -> dict[str, MergeStatus]:
-    return {str(name): entry.status for name, entry in queue.state.entries.items()}
-
-
-def names(queue: QueueWorld, *status: MergeStatus) -> set[str]:
-    return {name for name, found in statuses(queue).items() if found in status}
-
-
-def random_world(seed: int, *, honest: bool) -> QueueWorld:
-    random = Random(seed)
-    size = random.randint(1, 9)
-    words = [f"e{number}" for number in range(size)]
-    chance = random.choice
-    weather = Weather(
-        culprits=frozenset(word for word in words if random.random() < chance([0, 0.1, 0.4, 1])),
-        quarrels=tuple(
-            frozenset(random.sample(words, chance([2, 2, 3])))
-            for _ in range(chance([0, 0, 1, 3]))
-            if size >= 3
-        ),
-        clashes=tuple((random.choice(words), random.choice(words)) for _ in range(chance([0, 0, 1, 2]))),
-        flake=0.0 if honest else chance([0, 0.1, 0.5]),
-        broken=0.0 if honest else chance([0, 0.1, 0.5]),
-        held=chance([0, 0, 0.2]),
-        moves=chance([0, 0, 0.1, 0.5]),
-    )
-    if random.random() < 0.1:
-        weather.culprits |= {"base"}
-    limits = QueueLimits(
-        batch=chance([1, 2, 64]), retry_flaky=chance([0, 1, 2]), retry_broken=chance([0, 1]), aging_s=60
-    )
-    queue = QueueWorld(weather=weather, random=random, limits=limits)
-    while words or queue.flying or random.random() < 0.5:
-        live(queue, words)
-    return queue
-
-
-def live(queue: QueueWorld, words: list[str]) -> None:
-    """One thing happens."""
-    random = queue.random
-    happening = random.random()
-    if words and happening < 0.5:
-        add_random(queue, words.pop(0))
-    elif happening < 0.55 and queue.state.entries:
-        queue.withdraw(random.choice(list(queue.state.entries)), "withdrawn")
-    elif happening < 0.6 and queue.state.open:
-        queue.approve(random.choice(list(queue.state.open)), "ada")
-    elif happening < 0.63:
-        queue.resume()
-    elif happening < 0.7:
-        queue.pass_time(random.choice([1, 50, 500]))
-    elif queue.flying:
-        queue.deliver(random.choice(sorted(queue.flying)))
-    if random.random() < 0.8:
-        queue.step()
-
-
-def add_random(queue: QueueWorld, name: str) -> None:
-    random = queue.random
-    usable = [str(n) for n, e in queue.state.entries.items() if e.status not in MERGE_DEAD]
-    random.shuffle(usable)
-    deps, after = usable[: random.choice([0, 0, 1, 2])], usable[2 : 2 + random.choice([0, 0, 1])]
-    add(
-        queue,
-        name,
-        deps=" ".join(deps),
-        after=" ".join(after),
-        priority=random.randint(0, 2),
-        checks=random.choice([(TESTS,), (TESTS,), (TESTS, LINT), (LINT,), ()]),
-        asks=random.random() < 0.1,
-    )
 
 
 # --- any world ----------------------------------------------------------------------------------------------
@@ -187,7 +69,7 @@ def test_a_halted_queue_goes_on_when_the_cause_is_gone(seed: int) -> None:
 @settings(max_examples=60)
 def test_exactly_the_culprits_are_ejected_and_all_others_land(seed: int, bad: set[int], batch: int) -> None:
     culprits = {f"e{number}" for number in bad}
-    queue = world(seed, culprits=" ".join(culprits), limits=QueueLimits(batch=batch))
+    queue = queue_world(seed, culprits=" ".join(culprits), limits=QueueLimits(batch=batch))
     everybody = {str(add(queue, f"e{number}")) for number in range(12)}
     queue.finish()
     assert names(queue, MergeStatus.FAILED) == culprits
@@ -198,7 +80,7 @@ def test_exactly_the_culprits_are_ejected_and_all_others_land(seed: int, bad: se
 @given(seeds)
 @settings(max_examples=60)
 def test_what_needs_a_culprit_is_called_off_and_what_merely_came_after_it_lands_without(seed: int) -> None:
-    queue = world(seed, culprits="bad")
+    queue = queue_world(seed, culprits="bad")
     add(queue, "bad")
     add(queue, "needs", deps="bad")
     add(queue, "needs-too", deps="needs")
@@ -214,7 +96,7 @@ def test_what_needs_a_culprit_is_called_off_and_what_merely_came_after_it_lands_
 @given(seeds)
 @settings(max_examples=30)
 def test_of_two_that_are_only_red_together_the_first_in_line_lands(seed: int) -> None:
-    queue = world(seed)
+    queue = queue_world(seed)
     queue.weather.quarrels = (frozenset({"late", "early"}),)
     for name, priority in (("late", 2), ("bystander", 2), ("early", 0)):
         add(queue, name, priority=priority)
@@ -231,7 +113,7 @@ def runs(queue: QueueWorld) -> int:
 
 
 def test_a_green_burst_lands_as_one_train_with_one_run_of_each_check() -> None:
-    queue = world()
+    queue = queue_world()
     for number in range(60):
         add(queue, f"e{number}", checks=(TESTS, LINT))
     queue.finish()
@@ -240,7 +122,7 @@ def test_a_green_burst_lands_as_one_train_with_one_run_of_each_check() -> None:
 
 
 def test_one_culprit_among_64_is_found_by_halving() -> None:
-    queue = world(culprits="e37")
+    queue = queue_world(culprits="e37")
     for number in range(64):
         add(queue, f"e{number}")
     queue.finish()
@@ -250,7 +132,7 @@ def test_one_culprit_among_64_is_found_by_halving() -> None:
 
 
 def test_an_equal_tree_lands_without_a_check_run() -> None:
-    queue = world()
+    queue = queue_world()
     add(queue, "e")
     queue.finish()
     before = runs(queue)
@@ -264,7 +146,7 @@ def test_an_equal_tree_lands_without_a_check_run() -> None:
 
 
 def test_nothing_that_passed_is_run_again_when_a_later_one_fails() -> None:
-    queue = world(culprits="b")
+    queue = queue_world(culprits="b")
     add(queue, "a")
     add(queue, "b")
     queue.finish()
@@ -312,7 +194,7 @@ P, F, E, T = Verdict.PASSED, Verdict.FAILED, Verdict.ERROR, Verdict.TIMED_OUT
 def test_a_lone_entry_and_the_target_each_get_a_second_chance(
     found: list[Verdict], ends: MergeStatus
 ) -> None:
-    queue = world()
+    queue = queue_world()
     queue.weather.flake = queue.weather.broken = 0.5  # so that the world expects surprises
     add(queue, "e")
     assert scripted(queue, *found) == []
@@ -322,7 +204,7 @@ def test_a_lone_entry_and_the_target_each_get_a_second_chance(
 
 
 def test_a_red_target_halts_the_queue_before_anybody_is_blamed_and_a_repair_sets_it_going() -> None:
-    queue = world(culprits="base")
+    queue = queue_world(culprits="base")
     for name in ("a", "b", "c"):
         add(queue, name)
     queue.finish()
@@ -336,7 +218,7 @@ def test_a_red_target_halts_the_queue_before_anybody_is_blamed_and_a_repair_sets
 
 
 def test_a_target_that_never_rests_stops_the_queue_with_a_clear_word() -> None:
-    queue = world(moves=1.0)
+    queue = queue_world(moves=1.0)
     add(queue, "a")
     queue.finish()
     assert queue.state.halted == f"main was moved by somebody else {MAX_MISSES + 1} times in a row"
@@ -347,7 +229,7 @@ def test_a_target_that_never_rests_stops_the_queue_with_a_clear_word() -> None:
 
 
 def test_an_entry_that_adds_nothing_to_a_red_target_is_not_blamed() -> None:
-    queue = world(culprits="base")
+    queue = queue_world(culprits="base")
     empty = MergeEntry(
         id=EntryId("empty"), branch=Branch("b"), head=queue.tip, base=queue.tip, target=MAIN, checks=(TESTS,)
     )
@@ -358,7 +240,7 @@ def test_an_entry_that_adds_nothing_to_a_red_target_is_not_blamed() -> None:
 
 
 def test_a_check_that_was_stopped_with_its_candidate_is_not_waited_for() -> None:
-    queue = world()
+    queue = queue_world()
     add(queue, "a")
     queue.step()
     assert queue.flying
@@ -398,7 +280,7 @@ def test_the_line_always_takes_the_first_of_those_that_can_go(seed: int) -> None
 
 
 def test_priorities_decide_who_lands_first_when_batches_are_small() -> None:
-    queue = world(limits=QueueLimits(batch=1))
+    queue = queue_world(limits=QueueLimits(batch=1))
     for name, priority in (("low", 2), ("mid", 1), ("high", 0), ("high-too", 0)):
         add(queue, name, priority=priority)
     queue.finish()
@@ -406,7 +288,7 @@ def test_priorities_decide_who_lands_first_when_batches_are_small() -> None:
 
 
 def test_who_waits_long_enough_overtakes_the_newcomers() -> None:
-    queue = world(limits=QueueLimits(batch=1, aging_s=60))
+    queue = queue_world(limits=QueueLimits(batch=1, aging_s=60))
     add(queue, "old", priority=2)
     queue.pass_time(121)
     add(queue, "new", priority=1)
@@ -414,7 +296,7 @@ def test_who_waits_long_enough_overtakes_the_newcomers() -> None:
 
 
 def test_a_clock_that_went_back_makes_nobody_younger_than_new() -> None:
-    queue = world()
+    queue = queue_world()
     add(queue, "a", priority=1)
     queue.pass_time(-100_000)
     add(queue, "b", priority=1)
@@ -422,7 +304,7 @@ def test_a_clock_that_went_back_makes_nobody_younger_than_new() -> None:
 
 
 def test_who_waits_for_consent_or_for_a_person_holds_up_only_what_needs_it() -> None:
-    queue = world()
+    queue = queue_world()
     add(queue, "asks", asks=True)
     add(queue, "needs", deps="asks")
     add(queue, "free")
@@ -435,7 +317,7 @@ def test_who_waits_for_consent_or_for_a_person_holds_up_only_what_needs_it() -> 
 
 
 def test_a_held_entry_is_tried_again_when_the_queue_is_set_going() -> None:
-    queue = world(held=1.0)
+    queue = queue_world(held=1.0)
     add(queue, "a")
     queue.finish()
     assert statuses(queue) == {"a": MergeStatus.BLOCKED}

@@ -53,8 +53,8 @@ from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from tests.fakes.sample_plans import START
+from tests.fakes.weather import Changes, Weather
 
-Changes = frozenset[str]
 MAIN = Branch("main")
 TESTS = CheckSpec(id=CheckId("tests"), argv=("pytest",))
 _MOST_STEPS = 5000
@@ -63,31 +63,6 @@ _MOST_STEPS = 5000
 def tree_of(changes: Changes) -> Tree:
     """Equal contents have equal trees."""
     return Tree(sha256(" ".join(sorted(changes)).encode()).hexdigest()[:40])
-
-
-@dataclass(slots=True, kw_only=True)
-class Weather:
-    """How the world behaves. The three chances are of a single check, landing or step."""
-
-    culprits: Changes = frozenset()
-    """Changes that fail every check."""
-    quarrels: tuple[Changes, ...] = ()
-    """Sets of changes that fail together, each of them green alone."""
-    clashes: tuple[tuple[str, str], ...] = ()
-    """Pairs of changes that do not merge, unless one was built on the other."""
-    flake: float = 0.0
-    broken: float = 0.0
-    held: float = 0.0
-    moves: float = 0.0
-    """How often somebody else commits to the target."""
-
-    def clash(self, one: str, other: str) -> bool:
-        """Whether two changes do not merge when neither was built on the other."""
-        return (one, other) in self.clashes or (other, one) in self.clashes
-
-    def is_red(self, changes: Changes) -> bool:
-        """Whether an honest check fails on this content."""
-        return bool(self.culprits & changes) or any(quarrel <= changes for quarrel in self.quarrels)
 
 
 @dataclass(slots=True, kw_only=True)
