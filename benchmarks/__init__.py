@@ -1,0 +1,1 @@
+"""Measurements of the orchestrator beside other ways of doing the same. Not part of the package."""

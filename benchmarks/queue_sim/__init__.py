@@ -1,0 +1,1 @@
+"""A simulated world around merge queues: changes arrive, checkers check, queues decide."""
