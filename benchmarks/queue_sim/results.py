@@ -1,7 +1,7 @@
 """What a simulation came to: one queue, one workload, one seed; and the mean over seeds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import ceil
 from statistics import fmean
 from time import process_time
@@ -48,6 +48,8 @@ class Figures:
     """How often the queue stopped and asked for a person, who came after one V."""
     cpu_s: float
     """What the simulation cost, queue and world together."""
+    seeds: float = 1
+    """Of how many simulations this is the mean."""
 
 
 def simulate(workload: Workload, queue_name: str, seed: int) -> Figures:
@@ -81,7 +83,8 @@ def simulate(workload: Workload, queue_name: str, seed: int) -> Figures:
 def mean(figures: Sequence[Figures]) -> Figures:
     """Each figure's mean over seeds."""
     rows = [asdict(one) for one in figures]
-    return Figures(**{field.name: fmean(row[field.name] for row in rows) for field in fields(Figures)})
+    means = Figures(**{field.name: fmean(row[field.name] for row in rows) for field in fields(Figures)})
+    return replace(means, seeds=len(rows))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

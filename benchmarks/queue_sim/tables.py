@@ -47,12 +47,11 @@ def _line(cells: Iterable[str], widths: list[int]) -> str:
     return "  ".join(("  " + first, *others))
 
 
-def document(results: Iterable[tuple[Workload, Rows]], seeds: int) -> dict[str, object]:
+def document(results: Iterable[tuple[Workload, Rows]]) -> dict[str, object]:
     """All figures as one JSON document."""
     return {
         "schema_version": 1,
         "unit": "V, the duration of one check",
-        "seeds": seeds,
         "workloads": [
             {**asdict(workload), "queues": {queue: asdict(figures) for queue, figures in rows.items()}}
             for workload, rows in results

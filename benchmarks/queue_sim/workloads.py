@@ -118,8 +118,8 @@ UBER_CHECK_MINUTES = 27.0
 UBER_ASSUMPTIONS = f"""\
 Assumptions of the Uber-like workloads (ours, after "Keeping Master Green at Scale", EuroSys 2019):
   V is {UBER_CHECK_MINUTES:g} minutes, the median build. Durations are lognormal with sigma {_UBER.sigma:g}; a
-  candidate takes as long as its longest member. A change fails alone with 5 %. There are {_UBER.parts} parts with
-  weights 1/i; two changes of one part that arrive within {_UBER.clash_reach:g} V of each other clash with
+  candidate takes as long as its longest member. A change fails alone with 5 %. There are {_UBER.parts} parts
+  with weights 1/i; two changes of one part that arrive within {_UBER.clash_reach:g} V clash with
   {_UBER.clash_rate:.2%}: 16 concurrent ones hold a clash with 40 %, as in the paper. Poisson arrivals for 2.5
   hours, the first half hour not counted. No queue is told the parts, except for the oracle, which keeps the
   order only within a part."""
@@ -147,8 +147,12 @@ UBER_WORKLOADS: tuple[Workload, ...] = tuple(
 
 
 def draw(workload: Workload, seed: int) -> tuple[Change, ...]:
-    """The changes of one simulation, in order of arrival. The same seed gives the same changes."""
-    random = Random(f"changes {workload.name} {seed}")
+    """The changes of one simulation, in order of arrival.
+
+    The same seed gives the same changes, however many checkers there are and however often they err.
+    """
+    kind = (workload.changes, workload.load, workload.failure_rate, workload.high, workload.low)
+    random = Random(f"changes {kind} {seed}")
     now = 0.0
     changes: list[Change] = []
     for number in range(workload.changes):
