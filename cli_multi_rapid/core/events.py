@@ -20,6 +20,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeCancelled,
     MergeChecking,
     MergeConflicted,
+    MergeDeferred,
     MergeEnqueued,
     MergeFailed,
     MergeHalted,
@@ -85,7 +86,8 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,
         ApprovalRequested, ApprovalGranted, ApprovalRejected,
-        MergeEnqueued, MergeApproved, MergeChecking, MergeSplit, MergeLanding, MergeLanded, MergeMissed,
+        MergeEnqueued, MergeApproved, MergeChecking, MergeDeferred, MergeSplit, MergeLanding, MergeLanded,
+        MergeMissed,
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
     )

@@ -59,6 +59,18 @@ class MergeChecking(Payload):
     tip: Commit
     commit: Commit
     tree: Tree
+    retest: bool = False
+    """The tree failed once, perhaps by a flake, and is tried again as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeDeferred(Payload):
+    """An entry does not merge behind others that may yet leave the queue: it waits for their end."""
+
+    type: ClassVar[str] = "merge.deferred"
+    entry_id: EntryId
+    behind: tuple[EntryId, ...]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

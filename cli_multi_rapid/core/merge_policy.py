@@ -1,17 +1,19 @@
 """What a merge queue does next: order, candidates, and what follows from verdicts. Pure.
 
-One candidate at a time. It holds every entry that can land; when it fails, the prefix known to fail is
-halved until a single entry is left, which is tried once more if the failure may be a flake, and ejected only
-when the target's own tip passes the same check.
+Several beginnings of the line are checked at once (`ladder` says which). The longest one that passes lands
+as a train; the shortest one that fails narrows the search to what is before its end. An entry that is left
+alone is tried once more if the failure may be a flake, and ejected only when the target's own tip passes the
+same check.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.ladder import choose_lengths, odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
 from cli_multi_rapid.core.plan import CheckSpec
@@ -26,11 +28,14 @@ class QueueLimits:
     """How the queue works. `aging_s`: waiting this long is worth one step of priority."""
 
     workers: int = 2
+    """How many candidates are under check at once."""
     batch: int = 64
     retry_flaky: int = 1
     """How often a failed check is run again before a single entry is blamed."""
     retry_broken: int = 2
     """How often a check that could not be carried out, or timed out, is run again on the same tree."""
+    min_gain: float = 0.1
+    """How many more landings a further candidate must promise to be worth a checker."""
     aging_s: float = 3600.0
     fingerprint: str = ""
     """What verdicts depend on beside the command and the tree: tools and platform."""
@@ -46,9 +51,10 @@ class Tip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildCandidate:
-    """Merge these entries, in this order, onto the tip."""
+    """Merge these entries, in this order, onto the tip. `retest`: they failed, perhaps by a flake."""
 
     entries: Prefix
+    retest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +147,71 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
     repairs = list(_repairs(state))
     if repairs:
         return repairs
-    trial = state.trial
-    if trial is not None and trial.tip == tip.commit:
-        return list(_judge(state, trial, tip, limits, now))
-    order = line(state, limits, now)
-    landable = _landable(state, order, tip, limits)
-    if landable:
-        return [BuildCandidate(entries=choose_prefix(landable, state.failing, limits))]
-    reds = (_red_check(state, entry_id, tip, limits) for entry_id in order)
+    current = sorted(
+        (trial for trial in state.trials.values() if trial.tip == tip.commit),
+        key=lambda trial: len(trial.entries),
+    )
+    judged = [(trial, judge(state, trial, limits)) for trial in current]
+    order = _landable(state, line(state, limits, now), tip, limits)
+    consequence = _consequence(state, judged, order, tip, limits)
+    if consequence is not None:
+        return [consequence]
+    running: list[QueueIntent] = [found for _, found in judged if isinstance(found, RunChecks)]
+    fresh = _new_candidates(state, [trial for trial, _ in judged], order, limits)
+    if running or fresh:
+        return [*running, *fresh]
+    return _halt_if_stuck(state, tip, limits, now)
+
+
+def _consequence(
+    state: QueueState,
+    judged: Sequence[tuple[Trial, "Judgement"]],
+    order: Prefix,
+    tip: Tip,
+    limits: QueueLimits,
+) -> QueueIntent | None:
+    """What the finished candidates lead to: the longest that passes lands, the shortest that fails narrows."""
+    for _, found in reversed(judged):
+        if isinstance(found, Land):
+            return found
+    for trial, found in judged:
+        if not isinstance(found, Red):
+            continue
+        if len(trial.entries) > 1:
+            return Split(entries=trial.entries, outcome=found.outcome)
+        blame = _blame(state, trial, tip, limits, found)
+        # When the tip is to blame, what does not need that check can land nevertheless.
+        return (
+            Split(entries=trial.entries, outcome=found.outcome)
+            if isinstance(blame, Halt) and order
+            else blame
+        )
+    return None
+
+
+def _new_candidates(
+    state: QueueState, current: Sequence[Trial], order: Prefix, limits: QueueLimits
+) -> list[BuildCandidate]:
+    """Give the free checkers the beginnings of the line that are worth most."""
+    free = limits.workers - len(current)
+    if free <= 0 or not order:
+        return []
+    running = [len(trial.entries) for trial in current if order[: len(trial.entries)] == trial.entries]
+    failing = len(state.failing) if state.failing and order[: len(state.failing)] == state.failing else None
+    odds = odds_of(state.settled)
+    if state.retested:
+        odds = replace(odds, flake=0.0)
+    lengths = choose_lengths(min(len(order), limits.batch), running, failing, free, odds, limits.min_gain)
+    if not lengths and not current:
+        lengths = [1]  # however small the gain: queued work with a free checker makes progress
+    return [BuildCandidate(entries=order[:k], retest=k == failing) for k in lengths]
+
+
+def _halt_if_stuck(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
+    """Halt when nothing is under way and all that waits needs a check that the tip fails."""
+    if state.trials:
+        return []
+    reds = (_red_check(state, entry_id, tip, limits) for entry_id in line(state, limits, now))
     red = next((red for red in reds if red is not None), None)
     return [_halt(state, red)] if red is not None else []
 
@@ -203,13 +266,6 @@ def _aged_priority(entry: EntryState, limits: QueueLimits, now: datetime) -> int
     return entry.entry.priority - int(max(0.0, waited) // limits.aging_s)
 
 
-def choose_prefix(order: Prefix, failing: Prefix, limits: QueueLimits) -> Prefix:
-    """All that can land, or half of what is known to fail."""
-    if failing and order[: len(failing)] == failing:
-        return order[: max(1, len(failing) // 2)]
-    return order[: limits.batch]
-
-
 def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[CheckSpec, ...]:
     """The checks that a candidate of these entries must pass: those of every member, each definition once."""
     found: list[CheckSpec] = []
@@ -218,35 +274,35 @@ def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[Chec
     return tuple(found)
 
 
-def _judge(
-    state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, now: datetime
-) -> Iterator[QueueIntent]:
-    """What follows from the verdicts on the candidate so far."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Red:
+    """A check of the candidate failed."""
+
+    check: CheckSpec
+    outcome: CheckFinished
+
+
+Judgement = Land | Red | RunChecks
+
+
+def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
+    """What the verdicts on a candidate so far say of it."""
     checks = required_checks(state, trial.entries)
     keys = [verdict_key(check, trial.tree, limits.fingerprint) for check in checks]
-    alone = len(trial.entries) == 1
+    again = len(trial.entries) == 1 or trial.retest
     to_run: list[CheckSpec] = []
-    failed: tuple[CheckSpec, CheckFinished] | None = None
     for check, key in zip(checks, keys, strict=True):
         record = _record(state, key)
-        if record is None or may_rerun(record, limits, alone=alone):
+        if record is None or may_rerun(record, limits, again=again):
             to_run.append(check)
         elif record.last.verdict is not Verdict.PASSED:
-            failed = failed or (check, record.last)
-    if failed is not None and not alone:
-        yield Split(entries=trial.entries, outcome=failed[1])
-    elif failed is not None:
-        blame = _blame(state, trial, tip, limits, *failed)
-        # The tip is to blame: what does not need that check can land nevertheless.
-        stuck = isinstance(blame, Halt) and _landable(state, line(state, limits, now), tip, limits)
-        yield Split(entries=trial.entries, outcome=failed[1]) if stuck else blame
-    elif to_run:
-        yield RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
-    else:
-        yield Land(trial=trial, verdicts=tuple(keys))
+            return Red(check=check, outcome=record.last)
+    if to_run:
+        return RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
+    return Land(trial=trial, verdicts=tuple(keys))
 
 
-def may_rerun(record: TreeRecord, limits: QueueLimits, *, alone: bool) -> bool:
+def may_rerun(record: TreeRecord, limits: QueueLimits, *, again: bool) -> bool:
     """Whether a check on one tree is worth another run: a broken one, or a failure that may be a flake."""
     match record.last.verdict:
         case Verdict.PASSED:
@@ -254,26 +310,24 @@ def may_rerun(record: TreeRecord, limits: QueueLimits, *, alone: bool) -> bool:
         case Verdict.ERROR | Verdict.TIMED_OUT:
             return record.count(Verdict.ERROR, Verdict.TIMED_OUT) <= limits.retry_broken
         case Verdict.FAILED:
-            return alone and record.count(Verdict.FAILED) <= limits.retry_flaky
+            return again and record.count(Verdict.FAILED) <= limits.retry_flaky
 
 
-def _blame(
-    state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, check: CheckSpec, outcome: CheckFinished
-) -> QueueIntent:
+def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
-    on_tip = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
-    if on_tip is None or may_rerun(on_tip, limits, alone=True):
-        return RunChecks(tree=tip.tree, commit=tip.commit, checks=(check,), entries=())
+    on_tip = _record(state, verdict_key(red.check, tip.tree, limits.fingerprint))
+    if on_tip is None or may_rerun(on_tip, limits, again=True):
+        return RunChecks(tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=())
     if on_tip.last.verdict is not Verdict.PASSED:
         return _halt(state, on_tip.last)
-    return Eject(entry_id=trial.entries[0], outcome=outcome)
+    return Eject(entry_id=trial.entries[0], outcome=red.outcome)
 
 
 def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -> Prefix:
     """The entries whose checks the tip itself is not known to fail, with all that they were built on."""
     waiting: set[EntryId] = set()
     for entry_id in order:
-        stuck = any(need in waiting for need in state.entries[entry_id].needs)
+        stuck = entry_id in state.aside or any(n in waiting for n in state.entries[entry_id].needs)
         if stuck or _red_check(state, entry_id, tip, limits) is not None:
             waiting.add(entry_id)
     return tuple(entry_id for entry_id in order if entry_id not in waiting)
@@ -285,7 +339,7 @@ def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimi
         on_tip = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
         if on_tip is None or on_tip.last.verdict is Verdict.PASSED:
             continue
-        if not may_rerun(on_tip, limits, alone=True):
+        if not may_rerun(on_tip, limits, again=True):
             return on_tip.last
     return None
 

@@ -13,6 +13,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeCancelled,
     MergeChecking,
     MergeConflicted,
+    MergeDeferred,
     MergeEnqueued,
     MergeEntry,
     MergeFailed,
@@ -69,12 +70,17 @@ class EntryState:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """A candidate on one tip and what its checks have said so far."""
+    """A candidate under check: the tip, then these entries in order. It stays valid while its tree does."""
 
     entries: Prefix
     tip: Commit
+    """The tip that the entries follow; it moves along when a beginning of the candidate lands."""
     commit: Commit
+    """A commit with the candidate's tree; its first parent is the tip that it was built on."""
     tree: Tree
+    built_on: Commit
+    retest: bool = False
+    """The tree failed once and is tried again, because that may have been a flake."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +112,18 @@ class TreeRecord:
         return sum(1 for outcome in recent if outcome.verdict in verdicts and not outcome.reused)
 
 
+@dataclass(slots=True, kw_only=True)
+class Settled:
+    """What the history of this queue says about how often things go wrong."""
+
+    landed: int = 0
+    failed: int = 0
+    verdicts: int = 0
+    """Trees that a check really ran on and that have a verdict."""
+    flakes: int = 0
+    """Those among them on which the same check failed and passed."""
+
+
 class IllegalEntry(Exception):
     """A queue event that cannot follow the state. Nothing was changed."""
 
@@ -119,9 +137,15 @@ class QueueState:
         self.entries: dict[EntryId, EntryState] = {}
         self.open: dict[EntryId, None] = {}
         """The entries that are neither landed nor out, in order of arrival."""
-        self.trial: Trial | None = None
+        self.trials: dict[Prefix, Trial] = {}
+        """The candidates under check, by their entries."""
+        self.aside: dict[EntryId, Prefix] = {}
+        """Entries that do not merge behind others, which may yet leave; by those others."""
+        self.settled = Settled()
         self.failing: Prefix = ()
         """The shortest prefix known to fail on the present tip."""
+        self.retested = False
+        """Whether it failed a second time: then it was no flake."""
         self.records: dict[str, TreeRecord] = {}
         """Verdict key -> outcomes."""
         self.landing: MergeLanding | None = None
@@ -174,13 +198,19 @@ class QueueState:
         self.open.pop(entry_id, None)
         if entry_id in self.failing:
             self.failing = ()
-        self._drop_trial_of(entry_id)
+        self._drop_trials(lambda trial: entry_id in trial.entries)
+        self._call_back(entry_id)
         return state
 
-    def _drop_trial_of(self, entry_id: EntryId) -> None:
-        if self.trial is not None and entry_id in self.trial.entries:
-            self._stand_down()
-            self.trial = None
+    def _call_back(self, entry_id: EntryId) -> None:
+        """Those that were put aside because of an entry may come again when it is gone."""
+        self.aside.pop(entry_id, None)
+        self.aside = {name: ahead for name, ahead in self.aside.items() if entry_id not in ahead}
+
+    def _drop_trials(self, doomed: Callable[[Trial], bool]) -> None:
+        for entries in [entries for entries, trial in self.trials.items() if doomed(trial)]:
+            del self.trials[entries]
+        self._stand_down()
 
     def _enqueued(self, event: Event, data: MergeEnqueued) -> None:
         if data.entry.id in self.entries:
@@ -206,7 +236,8 @@ class QueueState:
         for other in (self.entries[entry_id] for entry_id in self.open):
             if data.entry_id in other.needs:
                 other.rebuild = data.without
-        self._drop_trial_of(data.entry_id)  # it was built with the old head
+        self._drop_trials(lambda trial: data.entry_id in trial.entries)  # built with the old head
+        self._call_back(data.entry_id)
         if data.entry_id in self.failing:
             self.failing = ()
 
@@ -217,6 +248,7 @@ class QueueState:
     def _failed(self, event: Event, data: MergeFailed) -> None:
         state = self._end(event, data.entry_id, MergeStatus.FAILED, data.reason)
         state.check, state.log, state.evidence = data.check, data.log, data.evidence
+        self.settled.failed += 1
 
     def _cancelled(self, event: Event, data: MergeCancelled) -> None:
         self._end(event, data.entry_id, MergeStatus.CANCELLED, data.reason)
@@ -226,21 +258,41 @@ class QueueState:
     def _checking(self, event: Event, data: MergeChecking) -> None:
         for state in self._open_entries(data.entries):
             state.status = MergeStatus.CHECKING
-        self._stand_down(except_for=data.entries)
-        self.trial = Trial(entries=data.entries, tip=data.tip, commit=data.commit, tree=data.tree)
+        self._drop_trials(lambda trial: trial.tip != data.tip)
+        self.trials[data.entries] = Trial(
+            entries=data.entries,
+            tip=data.tip,
+            commit=data.commit,
+            tree=data.tree,
+            built_on=data.tip,
+            retest=data.retest,
+        )
 
-    def _stand_down(self, except_for: Prefix = ()) -> None:
-        for entry_id in self.trial.entries if self.trial else ():
+    def _stand_down(self) -> None:
+        """What is in no candidate any more waits in line again."""
+        tried = {entry_id for entries in self.trials for entry_id in entries}
+        for entry_id in self.open:
             state = self.entries[entry_id]
-            if state.status is MergeStatus.CHECKING and entry_id not in except_for:
+            if state.status is MergeStatus.CHECKING and entry_id not in tried:
                 state.status = MergeStatus.QUEUED
 
+    def _deferred(self, event: Event, data: MergeDeferred) -> None:
+        self._open_entries((data.entry_id,))
+        self.aside[data.entry_id] = data.behind
+
     def _check_finished(self, event: Event, data: CheckFinished) -> None:
-        self.records.setdefault(data.key, TreeRecord()).outcomes.append(data)
+        record = self.records.setdefault(data.key, TreeRecord())
+        if not data.reused and data.verdict in (Verdict.PASSED, Verdict.FAILED):
+            seen = {outcome.verdict for outcome in record.outcomes}
+            self.settled.verdicts += not seen
+            self.settled.flakes += seen == {Verdict.PASSED, Verdict.FAILED} - {data.verdict}
+        record.outcomes.append(data)
 
     def _split(self, event: Event, data: MergeSplit) -> None:
-        self._stand_down()
-        self.failing, self.trial = data.entries, None
+        """These entries fail together: so do all candidates that hold them."""
+        self.retested = data.entries == self.failing
+        self.failing = data.entries
+        self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
 
     def _landing(self, event: Event, data: MergeLanding) -> None:
         for state in self._open_entries(data.entries):
@@ -249,31 +301,44 @@ class QueueState:
 
     def _landed(self, event: Event, data: MergeLanded) -> None:
         self._open_entries(data.entries)
-        failing = self.failing
+        count = len(data.entries)
+        failing = self.failing[count:] if self.failing[:count] == data.entries else ()
+        longer = [trial for entries, trial in self.trials.items() if entries[:count] == data.entries]
         for entry_id in data.entries:
             state = self._end(event, entry_id, MergeStatus.MERGED, "")
             state.landed_commit = data.commit
-        count = len(data.entries)
-        self.failing = failing[count:] if failing[:count] == data.entries else ()
-        self.landing, self.trial, self.misses = None, None, 0
+        self.settled.landed += count
+        self.failing = failing
+        self.trials = {}
+        for trial in longer:
+            if len(trial.entries) > count:
+                trial.entries, trial.tip = trial.entries[count:], data.commit
+                self.trials[trial.entries] = trial
+                for entry_id in trial.entries:
+                    self.entries[entry_id].status = MergeStatus.CHECKING
+        self._stand_down()
+        self.landing, self.misses = None, 0
+        self.aside.clear()
 
     def _missed(self, event: Event, data: MergeMissed) -> None:
         for state in self._open_entries(data.entries):
             state.status, state.reason = MergeStatus.QUEUED, data.reason
-        self.landing, self.trial, self.failing = None, None, ()
+        self.landing, self.failing = None, ()
         self.misses += 1
+        self.aside.clear()
+        self._drop_trials(lambda _: True)
 
     def _held(self, event: Event, data: MergeHeld) -> None:
         for state in self._open_entries(data.entries):
             state.status, state.reason, state.command = MergeStatus.BLOCKED, data.reason, data.command
         if self.landing is not None:
             self.held.append(self.landing)
-        self.landing, self.trial = None, None
+        self.landing = None
+        self._drop_trials(lambda trial: bool(set(data.entries) & set(trial.entries)))
 
     def _halted(self, event: Event, data: MergeHalted) -> None:
         self.halted = data.reason
-        self._stand_down()
-        self.trial = None
+        self._drop_trials(lambda _: True)
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
         self.halted, self.misses = None, 0
@@ -297,6 +362,7 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     MergeFailed: QueueState._failed,
     MergeCancelled: QueueState._cancelled,
     MergeChecking: QueueState._checking,
+    MergeDeferred: QueueState._deferred,
     CheckFinished: QueueState._check_finished,
     MergeSplit: QueueState._split,
     MergeLanding: QueueState._landing,

@@ -28,29 +28,49 @@ class Candidate:
     clash: Clash | None
 
 
-def build_candidate(
-    repository: Repository, tip: Tip, entries: Sequence[MergeEntry], now: datetime
-) -> Candidate:
-    """Merge entries onto the tip until one clashes.
+class Workbench:
+    """Merges beginnings of the line onto the tip, each entry once per tip and predecessor."""
 
-    The candidate's first parent is the tip, its other parents are the members' heads, so that every
-    first-parent commit of the target is one that was checked.
-    """
-    merged: list[MergeEntry] = []
-    current, tree = tip.commit, tip.tree
-    clash: Clash | None = None
-    for entry in entries:
-        outcome = repository.merge(current, entry.head)
-        if isinstance(outcome, Conflicted):
-            clash = Clash(entry=entry, files=outcome.files)
-            break
-        merged.append(entry)
-        tree = outcome.tree
-        current = repository.commit(tree, (current, entry.head), f"Merge {entry.branch}", when=now)
-    if len(merged) != 1:
-        heads = tuple(entry.head for entry in merged)
-        current = repository.commit(tree, (tip.commit, *heads), train_message(merged), when=now)
-    return Candidate(entries=tuple(entry.id for entry in merged), commit=current, tree=tree, clash=clash)
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._tip: Tip | None = None
+        self._merged: dict[tuple[tuple[EntryId, Commit], ...], tuple[Commit, Tree]] = {}
+
+    def build(self, tip: Tip, entries: Sequence[MergeEntry], now: datetime) -> Candidate:
+        """Merge entries onto the tip until one clashes.
+
+        The candidate's first parent is the tip, its other parents are the members' heads, so that every
+        first-parent commit of the target is one that was checked.
+        """
+        if self._tip != tip:
+            self._tip, self._merged = tip, {}
+        current, tree = tip.commit, tip.tree
+        merged: list[MergeEntry] = []
+        path: tuple[tuple[EntryId, Commit], ...] = ()
+        clash: Clash | None = None
+        for entry in entries:
+            path = (*path, (entry.id, entry.head))
+            if path not in self._merged:
+                outcome = self._repository.merge(current, entry.head)
+                if isinstance(outcome, Conflicted):
+                    clash = Clash(entry=entry, files=outcome.files)
+                    break
+                message = f"Merge {entry.branch}"
+                step = self._repository.commit(outcome.tree, (current, entry.head), message, when=now)
+                self._merged[path] = (step, outcome.tree)
+            current, tree = self._merged[path]
+            merged.append(entry)
+        commit = current if len(merged) < 2 else train(self._repository, tip.commit, tree, merged, now)
+        return Candidate(entries=tuple(entry.id for entry in merged), commit=commit, tree=tree, clash=clash)
+
+
+def train(
+    repository: Repository, tip: Commit, tree: Tree, entries: Sequence[MergeEntry], now: datetime
+) -> Commit:
+    """The commit that lands these entries on this tip with a tree that is known to hold them all."""
+    heads = tuple(entry.head for entry in entries)
+    message = f"Merge {entries[0].branch}" if len(entries) == 1 else train_message(entries)
+    return repository.commit(tree, (tip, *heads), message, when=now)
 
 
 def train_message(entries: Sequence[MergeEntry]) -> str:

@@ -1,11 +1,13 @@
 """Moves the target to a verified candidate, with the evidence in the log before and after."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeLanding, MergeMissed
 from cli_multi_rapid.core.merge_policy import Land
 from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.engine.candidates import train
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.git import (
     AlreadyLanded,
@@ -17,14 +19,22 @@ from cli_multi_rapid.git import (
 )
 
 
-def land(journal: Journal[QueueState], repository: Repository, target: Branch, intent: Land) -> None:
-    """Append `merge.landing`, move the refs in one transaction, append what came of it."""
-    entries = [journal.state.entries[entry_id].entry for entry_id in intent.trial.entries]
+def land(
+    journal: Journal[QueueState], repository: Repository, target: Branch, intent: Land, now: datetime
+) -> None:
+    """Append `merge.landing`, move the refs in one transaction, append what came of it.
+
+    A candidate whose beginning has landed meanwhile gets a commit on the new tip, with the verified tree.
+    """
+    trial = intent.trial
+    entries = [journal.state.entries[entry_id].entry for entry_id in trial.entries]
+    fresh = trial.built_on == trial.tip
+    commit = trial.commit if fresh else train(repository, trial.tip, trial.tree, entries, now)
     landing = MergeLanding(
-        entries=intent.trial.entries,
-        expected=intent.trial.tip,
-        commit=intent.trial.commit,
-        tree=intent.trial.tree,
+        entries=trial.entries,
+        expected=trial.tip,
+        commit=commit,
+        tree=trial.tree,
         markers=tuple(entry.marker for entry in entries),
         verdicts=intent.verdicts,
     )

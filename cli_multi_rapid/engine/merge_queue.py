@@ -13,6 +13,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeCancelled,
     MergeChecking,
     MergeConflicted,
+    MergeDeferred,
     MergeEnqueued,
     MergeEntry,
     MergeFailed,
@@ -42,7 +43,7 @@ from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.engine.bases import tip_of
-from cli_multi_rapid.engine.candidates import Candidate, build_candidate, find_partner
+from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner
 from cli_multi_rapid.engine.check_desk import CheckDesk, started
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
@@ -52,7 +53,7 @@ from cli_multi_rapid.git import ANY, Merged, RefChange, Repository
 from cli_multi_rapid.ports import Clock, Leases
 from cli_multi_rapid.process_tree import kill_marked
 
-_CANDIDATE_REF = "refs/cli-orchestrator/candidate/"
+_CANDIDATE_REFS = "refs/cli-orchestrator/candidate/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class MergeQueue:
         self._limits = limits
         self._tip: Tip | None = None
         self._pinned = False
+        self._workbench = Workbench(tools.repository)
         self._desk = CheckDesk(
             tools.runner,
             tools.inbox,
@@ -165,7 +167,7 @@ class MergeQueue:
             return
         try:
             if self._pinned:
-                self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=None)])
+                self._unpin()
         finally:
             self.journal.lease.release()
             self.journal.lease = None
@@ -226,12 +228,12 @@ class MergeQueue:
         """Act; whether the state moved on."""
         match intent:
             case BuildCandidate():
-                self._build(intent.entries)
+                self._build(intent)
             case RunChecks():
                 return self._start_checks(intent)
             case Land():
                 self._tip = None
-                land(self.journal, self._tools.repository, self.target, intent)
+                land(self.journal, self._tools.repository, self.target, intent, self._tools.clock.now())
             case Split():
                 self.journal.record(
                     MergeSplit(
@@ -251,37 +253,50 @@ class MergeQueue:
 
     def _read_tip(self) -> Tip:
         """The target's tip, read anew whenever a candidate is to be built on it."""
-        if self._tip is None or self.state.trial is None:
+        if self._tip is None or not self.state.trials:
             commit = tip_of(self._tools.repository, self.target)
             if self._tip is None or self._tip.commit != commit:
                 self._tip = Tip(commit=commit, tree=self._tools.repository.tree_of(commit))
         return self._tip
 
-    def _build(self, entry_ids: Sequence[EntryId]) -> None:
-        """Merge the entries in memory and announce the candidate, or name the one that does not merge."""
+    def _build(self, intent: BuildCandidate) -> None:
+        """Merge the entries in memory and announce the candidate, or say which one does not merge."""
         tip = self._read_tip()
-        entries = [self.state.entries[entry_id].entry for entry_id in entry_ids]
-        candidate = build_candidate(self._tools.repository, tip, entries, self._tools.clock.now())
-        if not candidate.entries and candidate.clash is not None:
-            self._reject_clash(candidate)
+        entries = [self.state.entries[entry_id].entry for entry_id in intent.entries]
+        candidate = self._workbench.build(tip, entries, self._tools.clock.now())
+        if candidate.clash is not None:
+            self._put_aside(candidate, candidate.clash)
+        if not candidate.entries or candidate.entries in self.state.trials:
             return
         self._pinned = True
-        self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=candidate.commit)])
+        pin = RefChange(ref=f"{self._pins}{len(candidate.entries)}", old=ANY, new=candidate.commit)
+        self._tools.repository.update_refs([pin])
         self.journal.record(
             MergeChecking(
-                entries=candidate.entries, tip=tip.commit, commit=candidate.commit, tree=candidate.tree
+                entries=candidate.entries,
+                tip=tip.commit,
+                commit=candidate.commit,
+                tree=candidate.tree,
+                retest=intent.retest and candidate.entries == intent.entries,
             ),
             *self._reused_verdicts(candidate),
         )
 
     @property
-    def _pin(self) -> str:
-        """The ref that keeps the candidate's objects alive."""
-        return f"{_CANDIDATE_REF}{self.target}"
+    def _pins(self) -> str:
+        """The folder of the refs that keep the candidates' objects alive."""
+        return f"{_CANDIDATE_REFS}{self.target}/"
 
-    def _reject_clash(self, candidate: Candidate) -> None:
-        clash = candidate.clash
-        if clash is None:
+    def _unpin(self) -> None:
+        pins = self._tools.repository.refs(self._pins)
+        self._tools.repository.update_refs([RefChange(ref=ref, old=ANY, new=None) for ref in pins])
+
+    def _put_aside(self, candidate: Candidate, clash: Clash) -> None:
+        """What does not merge behind others waits for their end; what does not merge with the target is out."""
+        if candidate.entries:
+            self.journal.record(
+                MergeDeferred(entry_id=clash.entry.id, behind=candidate.entries, files=clash.files)
+            )
             return
         landed = [
             state.entry
@@ -336,10 +351,13 @@ class MergeQueue:
 
     def _drop_stale_checks(self) -> None:
         """Stop checkers whose candidate is out of the race."""
-        trial = self.state.trial
-        trees = [] if trial is None else [trial.tree, *([self._tip.tree] if self._tip else [])]
-        checks = () if trial is None else self._checks_of(trial.entries)
-        self._desk.keep_only({self._key(check, tree) for check in checks for tree in trees})
+        wanted = {
+            self._key(check, tree)
+            for trial in self.state.trials.values()
+            for check in self._checks_of(trial.entries)
+            for tree in (trial.tree, *([self._tip.tree] if self._tip else []))
+        }
+        self._desk.keep_only(wanted)
 
     # --- entries that leave or change ---------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def queue_rows(
 
 def _order(state: QueueState, now: datetime) -> list[EntryId]:
     """What is being tried, then what can land next, then what waits for something else."""
-    tried = state.trial.entries if state.trial else ()
+    tried = {entry_id for entries in state.trials for entry_id in entries}
     ready = line(state, QueueLimits(), now)
     return [entry_id for entry_id in dict.fromkeys((*tried, *ready, *state.open)) if entry_id in state.open]
 
