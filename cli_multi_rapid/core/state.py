@@ -287,7 +287,7 @@ class RunState:
         if node_id is None or self.nodes[node_id].entry_id != entry_id:
             return None
         state = self.nodes[node_id]
-        state.merge_status, state.merge_reason = status, reason
+        state.merge_status, state.merge_reason, state.held_command = status, reason, ""
         self.frontier.refresh(state)
         return state
 
@@ -327,7 +327,6 @@ class RunState:
     def _merge_resumed(self, event: Event, data: MergeResumed) -> None:
         for entry_id, node_id in self.entries.items():
             if self.nodes[node_id].held_command:
-                self.nodes[node_id].held_command = ""
                 self._set_merge(entry_id, MergeStatus.QUEUED)
 
     def _merge_resealed(self, event: Event, data: MergeResealed) -> None:
