@@ -1,10 +1,10 @@
 """Carries out one check on the exact tree of a candidate, in a pooled worktree."""
 
 import os
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
@@ -42,21 +42,18 @@ class CheckRunner:
     redactor: Redactor
     marker: str
     """The beginning of the marker that every checker's process carries."""
-    _serial: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, job: CheckJob, cancel: CancelToken) -> CheckFinished:
         """The verdict on the tree. Raises only for faults of the machine, never for what a check does."""
-        with self._lock:
-            self._serial += 1
-            serial = self._serial
-        slot = self.worktrees.open(f"{CHECK_SLOTS}{os.getpid()}-{serial}", job.commit)
+        # Unique beyond this runner: the verifier has one of its own beside the queue's, in the same process.
+        token = uuid4().hex[:12]
+        slot = self.worktrees.open(f"{CHECK_SLOTS}{os.getpid()}-{token}", job.commit)
         try:
             ended = supervise(
                 job.check.argv or ("sh", "-c", job.check.run or ""),
                 cwd=slot.path,
                 env={**self.environment, **job.check.env},
-                marker=f"{self.marker}/{job.check.id}/{serial}",
+                marker=f"{self.marker}/{job.check.id}/{token}",
                 log=job.log,
                 redactor=self.redactor,
                 supervision=Supervision(timeout_s=job.check.timeout_s),
