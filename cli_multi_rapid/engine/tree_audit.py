@@ -1,6 +1,7 @@
 """The look at the tree: what an attempt really changed, held against what it may and what it must."""
 
 import os
+import re
 
 from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
 from cli_multi_rapid.core.facts import FailureClass
@@ -41,9 +42,11 @@ class TreeAudit:
             if expects_change:
                 return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
             return Sealed(summary=reading.summary, snapshot=None)
-        return self._audit(slot, taken, reading)
+        return self._audit(slot, taken, reading, ignore)
 
-    def _audit(self, slot: Slot, taken: Snapshot, reading: ToolReading) -> Sealed | Failed:
+    def _audit(
+        self, slot: Slot, taken: Snapshot, reading: ToolReading, ignore: tuple[str, ...]
+    ) -> Sealed | Failed:
         """Hold the difference against the claims and the declared outputs, then make it the lane."""
         order = self._order
         warnings: tuple[str, ...] = ()
@@ -55,9 +58,13 @@ class TreeAudit:
                 return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
             warnings = (reason,)
             if order.claims_rule == "strip":
-                stripped = self._snapshot(slot, tuple(_literally(path) for path in strangers))
+                stripped = self._snapshot(slot, (*ignore, *map(_literally, strangers)))
                 if not isinstance(stripped, Snapshot):
                     return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}, and nothing else")
+                if self._outside_claims(stripped):
+                    return Failed(
+                        failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; it cannot be left out"
+                    )
                 taken = stripped
         if absent := self._absent_outputs(slot, taken.commit):
             return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
@@ -108,7 +115,7 @@ def _is_plain(path: str) -> bool:
 
 def _literally(path: str) -> str:
     """A glob that matches this very path."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
+    return re.sub(r"[*?\[\\]", r"\\\g<0>", path)
 
 
 def _absent(paths: list[str]) -> str:

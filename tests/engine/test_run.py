@@ -131,6 +131,24 @@ nodes:
     assert "other.txt" in success.warnings[0]
 
 
+def test_claims_strip_leaves_out_names_with_any_letters_and_what_the_tools_leave_behind(world: World) -> None:
+    write = r"""mkdir -p src/__pycache__ 'q[1]' && echo 1 > 'ev\il' && echo 2 > 'q[1]/*x?' && echo 3 > '\z'"""
+    story = world.execute(
+        NO_CHECKS
+        + f"""
+nodes:
+  - id: out
+    tool: shell
+    run: >-
+      {write} && echo in > src/q.txt && echo c > src/__pycache__/q.pyc
+    path_claims: ["src/*"]
+""",
+        claims_rule="strip",
+    )
+    assert story.finished.exit_code == 0
+    assert world.repository.files("main") == ["README.md", "src/a.txt", "src/q.txt"]
+
+
 def test_a_failing_check_ejects_only_the_guilty_node_and_the_dependents_of_it(world: World) -> None:
     start = world.repository.head
     story = world.execute(
