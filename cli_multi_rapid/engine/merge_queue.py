@@ -48,7 +48,7 @@ from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
-from cli_multi_rapid.git import ANY, Merged, RefChange, Repository
+from cli_multi_rapid.git import ANY, Merged, NotCheckedOut, RefChange, Repository
 from cli_multi_rapid.ports import Clock, Leases
 from cli_multi_rapid.process_tree import kill_marked
 
@@ -375,5 +375,8 @@ class MergeQueue:
             return
         message = f"{entry.label or entry.id}\n\nRebuilt without {other.branch}, which did not land.\n"
         head = repository.commit(outcome.tree, (tip.commit,), message, when=now)
-        repository.update_refs([RefChange(ref=f"refs/heads/{entry.branch}", old=ANY, new=head)])
         self.journal.record(MergeResealed(entry_id=entry_id, head=head, base=tip.commit, without=without))
+        # The branch is only a label of the entry: one that a person moved or checked out is left alone.
+        if isinstance(repository.checkout_of(entry.branch), NotCheckedOut):
+            moved = RefChange(ref=f"refs/heads/{entry.branch}", old=entry.head, new=head)
+            repository.update_refs([moved])
