@@ -139,7 +139,8 @@ class RunLoop:
 
     def _mirror(self) -> None:
         """Tell in the run's own stream what the queue did with its work."""
-        news = self._hands.queue.take_news()
+        since = self.state.started.queue_seq if self.state.started else 0
+        news = [event for event in self._hands.queue.take_news() if event.seq > since]
         for event in news:
             if event.id not in self.state.mirrored and self._hands.lanes.concerns(self.state, event.data):
                 self._journal.record(event.data, cause=event.id)

@@ -3,7 +3,7 @@
 import pytest
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
-from cli_multi_rapid.core.merge_events import CheckFinished, MergeConflicted, MergeLanded
+from cli_multi_rapid.core.merge_events import CheckFinished, MergeConflicted, MergeHalted, MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from tests.fakes.worlds import World
@@ -286,6 +286,15 @@ def test_a_red_target_halts_the_queue_instead_of_blaming_the_work(world: World) 
     world.repository.commit({"src/bad.txt": "good\n"})
     again = world.drive(story.run_id)
     assert again.finished.exit_code == 0
+
+
+def test_a_run_does_not_tell_what_halted_the_queue_before_it_began(world: World) -> None:
+    world.repository.commit({"src/bad.txt": "BAD\n"})
+    node = "nodes: [{id: n1, tool: shell, run: 'echo 1 > src/1.txt', path_claims: [src/1.txt]}]"
+    assert world.execute(ONE_CHECK + node).all_of(MergeHalted)
+    later = world.execute(NO_CHECKS + node.replace("1.txt", "2.txt"))
+    assert later.finished.exit_code == 0
+    assert not later.all_of(MergeHalted)
 
 
 def test_work_that_waits_for_a_red_target_does_not_hold_up_work_that_does_not_need_that_check(
