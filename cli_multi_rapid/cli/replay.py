@@ -20,7 +20,7 @@ from cli_multi_rapid.reports.times import iso
     epilog=examples(
         "replay 20261120-094612-k3f9 --to-seq 12",
         "replay --at 2026-11-20T09:46:30Z",
-        "replay --to-seq 40 --diff 12   # what changed from event 12 to event 40",
+        "replay --to-seq 40 --diff 12  # what changed in between",
     )
 )
 @run_argument

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "resume",
         "resume 20261120-094612-k3f9",
-        "resume --budget 20     # with another limit; nodes that did not fit are tried again",
+        "resume --budget 20  # what did not fit is tried again",
     )
 )
 @run_argument
