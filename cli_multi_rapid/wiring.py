@@ -171,7 +171,8 @@ def open_workshop(
     """All that a run needs, on the repository that `repo` lies in.
 
     `flags`: configuration given on the command line; `refine`: a last word on the policies.
-    Raises `EnvironmentFault` without git or a repository, `UserError` for wrong configuration.
+    Raises `EnvironmentFault` without git or a repository, `UserError` for wrong configuration or a home that
+    serves another repository.
     """
     from cli_multi_rapid.adapters.registry import adapters
     from cli_multi_rapid.engine.workshop import Workshop
@@ -187,6 +188,8 @@ def open_workshop(
     repository = open_repository(repo, place.state / "git")
     become_subreaper()
     with open_records(place, create=True) as records:
+        if place.root != root:  # beside the repository it goes where the repository goes, copies included
+            place.claim(repository.git_dir)
         worktrees = Worktrees(
             repository,
             place.state / "worktrees",
