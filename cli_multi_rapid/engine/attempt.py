@@ -1,7 +1,6 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
 import shutil
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
+from cli_multi_rapid.engine.attempt_temp import make_temp_folder
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, VERIFY, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.tree_audit import TreeAudit
@@ -126,7 +126,7 @@ class _Attempt:
         """Run the tool and look at what it did."""
         order, slot = self._order, self._slot
         assert slot is not None  # noqa: S101  # carry_out opened it
-        temp = Path(tempfile.mkdtemp(prefix="cli-orchestrator-"))
+        temp = make_temp_folder(order.slot_name)
         try:
             brief = self._brief(adapter, slot, temp)
             try:
