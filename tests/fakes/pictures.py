@@ -14,6 +14,7 @@ def picture(state: RunState | QueueState) -> Picture:
     """All that a state holds, copied."""
     parts = {name: value for name, value in vars(state).items() if name != "frontier"}
     taken: Picture = {n: value if n in _FIXED else deepcopy(value) for n, value in parts.items()}
+    taken["commands"] = state.unanswered()  # those that were answered are forgotten sooner or later
     if isinstance(state, RunState):
         indexes = {name: value for name, value in vars(state.frontier).items() if name != "_nodes"}
         taken["frontier"] = deepcopy(indexes)
