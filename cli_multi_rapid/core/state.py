@@ -134,8 +134,7 @@ class RunState:
             self.ledger.limit = data.plan.budget
 
     def _run_started(self, event: Event, data: RunStarted) -> None:
-        self.started = data
-        self.finished, self.finished_at, self.cancelling = None, None, None
+        self.started, self.finished, self.finished_at, self.cancelling = data, None, None, None
         self.ledger.limit = data.budget
 
     def _run_paused(self, event: Event, data: RunPaused) -> None:
@@ -352,9 +351,9 @@ class RunState:
 def _check_graph(data: PlanAccepted) -> None:
     """Refuse an order or edges that do not belong to the plan. A validated and prepared plan always fits."""
     names = {node.id for node in data.plan.nodes}
-    ends = {edge.before for edge in data.implied} | {edge.after for edge in data.implied}
-    deps = {dep for node in data.plan.nodes for dep in node.deps}
-    if len(names) != len(data.plan.nodes) or sorted(data.order) != sorted(names) or ends | deps > names:
+    told = {dep for node in data.plan.nodes for dep in node.deps}
+    told.update(end for edge in data.implied for end in (edge.before, edge.after))
+    if len(names) != len(data.plan.nodes) or sorted(data.order) != sorted(names) or not told <= names:
         raise IllegalTransition(f"{data.type}: the order or the edges name other nodes than the plan has")
 
 
