@@ -11,16 +11,26 @@ from cli_multi_rapid.engine.attempt_terms import AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.commit_message import commit_message
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, ToolReading
+from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.worktrees import NothingChanged, SealRefused, Slot, Snapshot, SnapshotRefused, Worktrees
+
+_MOST_PATHS = 50
+"""How many paths an event names as evidence."""
 
 
 class TreeAudit:
     """Judges and commits the slot of one attempt."""
 
     def __init__(
-        self, order: AttemptOrder, repository: Repository, worktrees: Worktrees, clock: Clock
+        self,
+        order: AttemptOrder,
+        repository: Repository,
+        worktrees: Worktrees,
+        clock: Clock,
+        redactor: Redactor,
     ) -> None:
         self._order = order
+        self._redactor = redactor
         self._repository = repository
         self._worktrees = worktrees
         self._clock = clock
@@ -30,12 +40,12 @@ class TreeAudit:
     ) -> Sealed | Failed:
         """Commit what changed, after holding it against claims and outputs."""
         order = self._order
-        if order.node.role is Role.IPT:
-            return Sealed(summary=reading.summary, snapshot=None)
         taken = self._snapshot(slot, ignore)
+        if order.node.role is Role.IPT:
+            return Sealed(summary=reading.summary, snapshot=None, warnings=_not_landed(taken))
         if isinstance(taken, SnapshotRefused):
             reason = f"the slot holds what cannot be committed: {taken.reason}"
-            return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence="\n".join(taken.paths))
+            return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence=_listed(taken.paths))
         if isinstance(taken, NothingChanged):
             if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
                 return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
@@ -77,7 +87,9 @@ class TreeAudit:
         order = self._order
         return self._worktrees.snapshot(
             slot,
-            commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt),
+            self._redactor.redact(
+                commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt)
+            ),
             when=self._clock.now(),
             declared=tuple(path for path in order.node.outputs if _is_plain(path)),
             litter=litter,
@@ -107,6 +119,20 @@ class TreeAudit:
         branch = Branch(f"{self._order.lane}.attempt-{self._order.attempt}")
         sealed = self._worktrees.seal(slot, taken, branch)
         return sealed if isinstance(sealed, SealRefused) else (taken, branch)
+
+
+def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:
+    """What an `ipt` node wrote is said to be gone: it works on the merged target and lands nothing."""
+    if not isinstance(taken, Snapshot):
+        return ()
+    names = [change.path for change in taken.changes]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (f"an ipt node lands nothing; what it wrote was dropped: {', '.join(names[:5])}{more}",)
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    more = [f"and {len(paths) - _MOST_PATHS} more"] if len(paths) > _MOST_PATHS else []
+    return "\n".join([*paths[:_MOST_PATHS], *more])
 
 
 def _is_plain(path: str) -> bool:
