@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from heapq import heappop, heappush
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
@@ -175,26 +176,29 @@ def _dead(state: QueueState, entry_id: EntryId) -> bool:
 
 def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
     """The entries that can land now, in order: priority with aging, dependencies first, then arrival."""
-    candidates = [state.entries[entry_id] for entry_id in state.open]
-    waiting = sorted(
-        (
-            entry
-            for entry in candidates
-            if not entry.command
-            and entry.rebuild is None
-            and (entry.approved or not entry.entry.needs_approval)
-        ),
-        key=lambda entry: (_aged_priority(entry, limits, now), entry.place),
-    )
-    placed: dict[EntryId, None] = {}
-    progress = True
-    while progress:
-        progress = False
-        for entry in waiting:
-            if entry.entry.id not in placed and all(n in placed or state.landed(n) for n in entry.needs):
-                placed[entry.entry.id] = None
-                progress = True
-                break
+    awaited: dict[EntryId, int] = {}
+    followers: dict[EntryId, list[EntryState]] = {}
+    able: list[tuple[int, int, EntryId]] = []
+
+    def join(entry: EntryState) -> None:
+        heappush(able, (_aged_priority(entry, limits, now), entry.place, entry.entry.id))
+
+    for entry in (state.entries[entry_id] for entry_id in state.open):
+        if entry.command or entry.rebuild is not None or (entry.entry.needs_approval and not entry.approved):
+            continue
+        missing = {need for need in entry.needs if not state.landed(need)}
+        awaited[entry.entry.id] = len(missing)
+        for need in missing:
+            followers.setdefault(need, []).append(entry)
+        if not missing:
+            join(entry)
+    placed: list[EntryId] = []
+    while able:
+        placed.append(heappop(able)[2])
+        for entry in followers.get(placed[-1], ()):
+            awaited[entry.entry.id] -= 1
+            if not awaited[entry.entry.id]:
+                join(entry)
     return tuple(placed)
 
 
