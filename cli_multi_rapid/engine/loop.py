@@ -102,6 +102,8 @@ class RunLoop:
         self._wake = None
         acted = False
         for intent in intents:
+            if isinstance(intent, FinishRun) and self._hands.queue.owes_answers:
+                break  # what the queue does then may concern this run
             if isinstance(intent, FinishRun):
                 return self._finish(intent.status, intent.exit_code, intent.reason)
             acted = self._act(intent) or acted

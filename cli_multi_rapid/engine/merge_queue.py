@@ -129,7 +129,20 @@ class MergeQueue:
             return True
         return self._ask("approve", entry_id, "", by=by)
 
-    def _ask(self, command: str, entry_id: EntryId, text: str, by: str = "the run") -> bool:
+    def go_on(self) -> None:
+        """Have what is halted or held tried again: a living holder of the lease is asked to.
+
+        Whoever takes up the queue does so without being asked.
+        """
+        if self.journal.lease is None and self._tools.leases.holder(self.journal.stream) is not None:
+            self._ask("retry", None, "")
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether the holder of the lease has not yet done what it was asked for."""
+        return bool(self.state.unanswered())
+
+    def _ask(self, command: str, entry_id: EntryId | None, text: str, by: str = "the run") -> bool:
         asked = (event.data for event in self.state.unanswered())
         if any(isinstance(c, CommandGiven) and (c.command, c.entry_id) == (command, entry_id) for c in asked):
             return False

@@ -213,6 +213,8 @@ class Session:
                 clock=shop.clock,
             ).take_over(self._journal)
             self._repeat_answers(queue)
+        if queue.state.halted is not None or any(node.held_command for node in state.nodes.values()):
+            queue.go_on()
 
     def _options(self, before: RunStarted | None) -> JsonObject:
         """What was asked for on the command line, now or when the run was started first."""
