@@ -9,6 +9,7 @@ from cli_multi_rapid.core.ids import Branch, RunId, queue_stream
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.engine.session import Session
 from tests.fakes.drivers import driving
 from tests.fakes.landings import run_by_hand
@@ -32,7 +33,7 @@ def some_nodes(prefix: str, count: int) -> str:
 def waiting_node(name: str, started: Path, go: Path) -> str:
     """A node that says when it began and ends when it is told."""
     run = f"touch {started}; {shell_wait(go)}; echo x > src/{name}"
-    return f'nodes: [{{id: {name}, tool: shell, run: "{run}", path_claims: [src/{name}]}}]\n'
+    return f'nodes: [{{id: {name}, tool: shell, run: "{run}", path_claims: [src/**]}}]\n'
 
 
 def held(story: Story) -> MergeHeld:
@@ -135,6 +136,102 @@ def test_one_runs_failure_does_not_stop_the_others_work(world: World) -> None:
     with driving(world, bad) as one, driving(world, good) as other:
         assert (one.end(), other.end()) == (1, 0)
     assert "src/bad" not in world.repository.files("main")
+
+
+def test_of_two_runs_that_change_the_same_line_one_lands_and_the_other_names_it(
+    world: World, tmp_path: Path
+) -> None:
+    began, go = (tmp_path / "began-0", tmp_path / "began-1"), tmp_path / "go"
+    runs = [
+        world.accept(
+            CHECKED + waiting_node("edit", path, go).replace("echo x > src/edit", f"echo {mark} > src/a.txt")
+        )
+        for path, mark in zip(began, ("0", "1"), strict=True)
+    ]
+    with driving(world, runs[0]) as one, driving(world, runs[1]) as other:
+        for path in began:
+            wait_for(path)
+        go.touch()
+        assert sorted((one.end(), other.end())) == [0, 1]
+    stories = [world.drive(run_id) for run_id in runs]
+    (winner,) = [story for story in stories if story.node("edit").landed]
+    (loser,) = [story for story in stories if not story.node("edit").landed]
+    assert loser.node("edit").merge_status is MergeStatus.CONFLICTED
+    assert loser.node("edit").merge_reason == f"conflicts with {winner.run_id}/edit in src/a.txt"
+    assert landed_entries(world) == [f"{winner.run_id}/edit"]
+
+
+def test_held_work_lands_on_resume_also_while_another_run_holds_the_queue(
+    world: World, tmp_path: Path
+) -> None:
+    started, go = tmp_path / "started", tmp_path / "go"
+    holder = world.accept(CHECKED + waiting_node("mine", started, go))
+    lock = world.repository.path / ".git" / "index.lock"
+    with driving(world, holder) as driver:
+        wait_for(started)
+        lock.touch()
+        story = world.execute(CHECKED + some_nodes("guest", 1))
+        assert story.finished.exit_code == 1
+        assert story.node("guest0").merge_status is MergeStatus.BLOCKED
+        lock.unlink()
+        assert world.drive(story.run_id).finished.exit_code == 0
+        go.touch()
+        assert driver.end() == 0
+    world.assert_nothing_left(story.run_id)
+
+
+def test_a_halted_queue_goes_on_at_resume_also_while_another_run_holds_it(
+    world: World, tmp_path: Path
+) -> None:
+    started, go = tmp_path / "started", tmp_path / "go"
+    world.repository.commit({"src/bad.txt": "BAD\n"})
+    holder = world.accept(NO_CHECKS + waiting_node("mine", started, go))
+    with driving(world, holder) as driver:
+        wait_for(started)
+        story = world.execute(CHECKED + some_nodes("guest", 1))
+        assert story.finished.exit_code == 1
+        assert "main itself fails ok" in story.finished.reason
+        world.repository.commit({"src/bad.txt": None})
+        assert world.drive(story.run_id).finished.exit_code == 0
+        go.touch()
+        assert driver.end() == 0
+
+
+def test_cancelling_a_run_whose_work_another_run_would_land_withdraws_it_there(
+    world: World, tmp_path: Path
+) -> None:
+    started, go, checking = tmp_path / "started", tmp_path / "go", tmp_path / "checking"
+    holder = world.accept(NO_CHECKS + waiting_node("mine", started, go))
+    slow = CHECKED.replace("! grep -rq BAD src", f"touch {checking}; sleep 60")
+    guest = world.accept(slow + some_nodes("guest", 2))
+
+    def cancel() -> None:
+        wait_for(checking)
+        world.tell(guest, CommandGiven(command="cancel", by="ada"))
+
+    with driving(world, holder) as driver:
+        wait_for(started)
+        with meanwhile(cancel):
+            story = world.drive(guest)
+        assert story.finished.exit_code == 1
+        assert {node.merge_status for node in story.state.nodes.values()} == {MergeStatus.CANCELLED}
+        go.touch()
+        assert driver.end() == 0
+    assert world.repository.files("main") == ["README.md", "src/a.txt", "src/mine"]
+
+
+def test_consent_reaches_the_other_run_that_holds_the_queue(world: World, tmp_path: Path) -> None:
+    started, go = tmp_path / "started", tmp_path / "go"
+    holder = world.accept(NO_CHECKS + waiting_node("mine", started, go))
+    asks = some_nodes("guest", 1).replace("tool: shell", "tool: shell, approval: landing")
+    with driving(world, holder) as driver:
+        wait_for(started)
+        waiting = world.execute(CHECKED + asks)
+        assert waiting.finished.exit_code == 4
+        world.tell(waiting.run_id, CommandGiven(command="approve", by="ada"))
+        assert world.drive(waiting.run_id).finished.exit_code == 0
+        go.touch()
+        assert driver.end() == 0
 
 
 def test_a_second_terminal_is_refused_and_told_who_drives_the_run(world: World, tmp_path: Path) -> None:
