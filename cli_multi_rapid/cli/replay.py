@@ -8,7 +8,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_json, print_text
-from cli_multi_rapid.cli.status import terminal_width
+from cli_multi_rapid.cli.terminal import terminal_width
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.reports.replay import diff_runs, diff_text, prefix, state_at
