@@ -294,3 +294,25 @@ def test_an_empty_text_tells_nobody_anything(repository: RepositoryBuilder) -> N
     execute(repository, plan_of(writes("a")))
     assert type_in(repository.path, "inject", " ").status == 2
     assert type_in(repository.path, "inject", "a", "b", "c", "d").status == 2
+
+
+def test_consent_and_retries_reach_a_run_at_work(repository: RepositoryBuilder) -> None:
+    gate, repaired = make_gate(repository.path.parent), repository.path.parent / "repaired"
+    plan = plan_of(
+        node("slow", f"{gate.wait}; echo slow > slow.txt"),
+        writes("asks", approval="landing"),
+        node("fails", f"test -e {repaired} && echo fails > fails.txt", retries=0),
+    )
+    with living_run(repository, plan) as run:
+        run_id = latest_run(repository)
+        wait_for_event(repository, "approval.requested", stream=run_id)
+        wait_for_event(repository, "node.failed", stream=run_id)
+        repaired.touch()
+        for words in (("approve", "asks"), ("retry", "fails"), ("inject", "slow", "hurry up")):
+            told = type_in(repository.path, *words)
+            assert told.status == 0, told.err
+            assert f"told pid {run.pid}" in told.out
+        wait_for_event(repository, "merge.landed", stream=run_id)
+        gate.open()
+        assert ended(run).status == 0
+    assert set(statuses(repository).values()) == {"completed MERGED"}

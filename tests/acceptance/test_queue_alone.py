@@ -337,3 +337,26 @@ def test_after_kill_9_during_a_check_the_next_processor_lands_it_once(repository
     assert "entry waits" not in type_in(repository.path, "doctor").out
     events = type_in(repository.path, "events", "queue:main", "--type", "merge.landed", "--format", "json")
     assert len(events.document["events"]) == 1
+
+
+def test_an_entry_that_is_being_checked_can_be_cancelled(repository: RepositoryBuilder) -> None:
+    gate = make_gate(repository.path.parent)
+    configure(repository, f'version: 1\nchecks:\n  slow: {{run: "{gate.wait}"}}\n')
+    repository.commit_on("one", {"one.txt": "fine\n"})
+    type_in(repository.path, "queue", "add", "one")
+    processor = start(repository, "queue", "process")
+    wait_for_event(repository, "check.started", stream="queue:main")
+    told = type_in(repository.path, "queue", "cancel", "one", "--reason", "not yet", "--format", "json")
+    assert f"pid {processor.pid}" in told.document["told"]
+    done = ended(processor)
+    assert done.status == 1
+    assert "one -> main  CANCELLED: not yet" in done.out
+    assert "one.txt" not in repository.files("main")
+
+
+def test_two_people_who_add_the_same_branch_at_once_get_one_entry(repository: RepositoryBuilder) -> None:
+    repository.commit_on("one", {"one.txt": "fine\n"})
+    both = [start(repository, "queue", "add", "one") for _ in range(2)]
+    assert [ended(each).status for each in both] == [0, 0]
+    assert waiting(repository) == ["one"]
+    assert process(repository).status == 0
