@@ -53,3 +53,24 @@ def test_a_lane_that_a_person_works_on_stays_where_it_is_when_the_entry_is_built
     assert bench.repository.git("status", "--porcelain", at=tmp_path / "mine") == ""
     assert bench.repository.commit_of("work/shown") == bench.heads["shown"]
     assert bench.repository.commit_of("work/moved") == mine
+
+
+def test_a_node_that_is_done_again_is_not_mistaken_for_another_with_a_number_in_its_id(
+    world: World, tmp_path: Path
+) -> None:
+    repaired = tmp_path / "repaired"
+    first = world.execute(
+        f"""
+merge_policy: {{checklist: [ok]}}
+checks: {{ok: {{run: "! grep -rq BAD src"}}}}
+nodes:
+  - {{id: s, tool: shell, run: "[ -e {repaired} ] || echo BAD > src/s; echo 1 >> src/s"}}
+  - {{id: s.2, tool: shell, run: "echo 2 > src/s2", path_claims: [src/s2]}}
+"""
+    )
+    assert [first.node(name).landed for name in ("s", "s.2")] == [False, True]
+    repaired.touch()
+    world.tell(first.run_id, CommandGiven(command="retry", by="ada", node_id=NodeId("s")))
+    again = world.drive(first.run_id)
+    assert again.finished.exit_code == 0
+    assert world.repository.show("main", "src/s") == "1\n"
