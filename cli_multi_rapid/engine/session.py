@@ -167,6 +167,11 @@ class Session:
             checks=checks,
             update_checkout=shop.policies.update_checkout,
         )
+        if (branch := lanes.obstacle(self.state.run_id)) is not None:
+            raise EnvironmentFault(
+                f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",
+                hint=f"rename it (git branch -m {branch} NEW_NAME), or set worktrees.lane to another pattern",
+            )
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
         hands = Hands(
