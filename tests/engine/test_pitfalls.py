@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid import wiring
-from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.node_events import NodeSucceeded
 from cli_multi_rapid.core.node_state import MergeStatus
@@ -62,14 +62,21 @@ def test_a_target_that_does_not_exist_is_refused_with_the_command_that_helps(wor
     assert "git branch release" in refused.value.hint
 
 
-def test_a_branch_named_lane_is_in_the_way_of_lanes_and_the_node_says_so(world: World) -> None:
+def test_a_branch_named_lane_is_named_before_anything_is_paid_for_and_resume_works_without_it(
+    world: World,
+) -> None:
     world.repository.branch("lane")
-    story = world.execute(one_node("echo 1 > b.txt", "b.txt"))
-    node = story.node("n1")
-    assert story.finished.exit_code == 5
-    assert node.failure is FailureClass.ENVIRONMENT
-    assert "lane" in node.reason
-    assert "exists; cannot create" in node.reason
+    run_id = world.accept(one_node("echo 1 > b.txt", "b.txt"))
+    with pytest.raises(EnvironmentFault) as refused:
+        world.drive(run_id)
+    assert refused.value.message == (
+        "the branch lane is in the way of the lanes, which are called lane/{run}/{node}"
+    )
+    assert refused.value.hint.startswith("rename it (git branch -m lane NEW_NAME)")
+    world.repository.git("branch", "-m", "lane", "fast-lane")
+    story = world.drive(run_id)
+    assert story.finished.exit_code == 0
+    world.assert_nothing_left(run_id, kept=["fast-lane"])
 
 
 def test_with_another_lane_template_a_branch_named_lane_harms_nobody(world: World) -> None:
@@ -126,6 +133,21 @@ def test_work_lands_in_a_shallow_clone(world: World, tmp_path: Path) -> None:
     clone.git("checkout", "-q", "-B", "main", "FETCH_HEAD")
     shallow = World(repository=clone)
     assert_landed(shallow, shallow.execute(one_node("echo 1 > c.txt", "c.txt")), "c.txt", "src/b.txt")
+
+
+def test_work_lands_in_a_partial_clone_whose_files_are_fetched_when_needed(
+    world: World, tmp_path: Path
+) -> None:
+    for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+        world.repository.git("config", key, "true")
+    origin, place = f"file://{world.repository.path}", tmp_path / "clone"
+    world.repository.git("clone", "-q", "--filter=blob:none", "--no-checkout", origin, str(place))
+    clone = World(repository=type(world.repository)(path=place))
+    clone.repository.git("checkout", "-q", "main")
+    story = clone.execute(one_node("cat src/a.txt > b.txt", "b.txt"))
+    assert story.finished.exit_code == 0, story.node("n1").reason
+    assert clone.repository.show("main", "b.txt") == "a\n"
+    assert clone.repository.status() == ""
 
 
 def test_a_bare_repository_gets_the_work_too(world: World, tmp_path: Path) -> None:
