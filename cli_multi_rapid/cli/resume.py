@@ -12,10 +12,10 @@ from cli_multi_rapid.cli.options import examples, format_option, place_options, 
 from cli_multi_rapid.cli.output import Format, print_text, write
 from cli_multi_rapid.cli.run_options import RunOptions, budget_option, open_run_workshop, run_options
 from cli_multi_rapid.core.errors import EnvironmentFault
-from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
 
 if TYPE_CHECKING:
@@ -46,19 +46,29 @@ def resume(
     """Go on with a run: the latest one, unless RUN names another.
 
     Nothing that is finished runs again. What a dead process left is ended and saved first. Failed nodes stay
-    failed: `retry` does them again. A paused run goes on. The exit codes are those of `execute`.
+    failed: `retry` does them again, and a run in which nothing else is left is only told. A paused run goes
+    on. The exit codes are those of `execute`.
     """
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
         if loaded.alive:
             return _tell_living(records, loaded, budget, format_)
-        if loaded.state.status is RunStatus.SUCCESS:
-            return _tell_done(records, loaded, format_)
+        if budget is None and _nothing_can_move(loaded.state):
+            return _tell_end(records, loaded, format_)
         if budget is not None:
             give(records, loaded, CommandGiven(command="budget", by=person(), amount=budget))
         if _is_paused(loaded):
             give(records, loaded, CommandGiven(command="unpause", by=person()))
     return go_on(place, loaded.run_id, options, format_=format_, ci=ci)
+
+
+def _nothing_can_move(state: RunState) -> bool:
+    """Whether it rests for good: every node landed, or came to an end that only `retry` changes."""
+    return (
+        state.finished is not None
+        and not state.unanswered()
+        and all(node.settled for node in state.nodes.values())
+    )
 
 
 def _is_paused(run: LoadedRun) -> bool:
@@ -92,7 +102,8 @@ def _tell_living(records: "Records", run: LoadedRun, limit: MicroUsd | None, for
     return ExitCode.DONE
 
 
-def _tell_done(records: "Records", run: LoadedRun, format_: Format) -> int:
+def _tell_end(records: "Records", run: LoadedRun, format_: Format) -> int:
+    """Say again how it ended, and change nothing."""
     from cli_multi_rapid.cli.finish import build_report
     from cli_multi_rapid.cli.summary import run_summary
     from cli_multi_rapid.reports.formats import json_report
@@ -102,4 +113,4 @@ def _tell_done(records: "Records", run: LoadedRun, format_: Format) -> int:
         write(json_report(report))
     else:
         print_text(run_summary(report, records.home.report(run.run_id)))
-    return ExitCode.DONE
+    return run.state.finished.exit_code if run.state.finished else ExitCode.DONE

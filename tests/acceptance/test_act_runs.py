@@ -93,6 +93,15 @@ def test_resuming_a_run_that_is_done_changes_nothing(repository: RepositoryBuild
     assert type_in(repository.path, "events", "--format", "json").document == before
 
 
+def test_a_run_in_which_only_a_retry_can_help_is_told_and_not_touched(repository: RepositoryBuilder) -> None:
+    execute(repository, plan_of(node("a", "exit 1", retries=0), writes("b", deps=["a"])))
+    before = type_in(repository.path, "events", "--format", "json").document
+    resumed = type_in(repository.path, "resume")
+    assert resumed.status == 1
+    assert f"cli-orchestrator retry {latest_run(repository)} a" in resumed.out
+    assert type_in(repository.path, "events", "--format", "json").document == before
+
+
 def test_a_larger_budget_lets_the_rest_run(repository: RepositoryBuilder) -> None:
     assert execute(repository, PRICED).status == 3
     assert type_in(repository.path, "resume").status == 3
