@@ -172,12 +172,15 @@ class MergeQueue:
         return news
 
     def close(self) -> None:
-        """Stop running checks, give the lease back and leave no ref behind."""
+        """Stop running checks, give the lease back and leave no ref behind.
+
+        Only what is ready to land stays pinned, or `git gc` would take what a person was told to land.
+        """
         self._desk.close()
         if self.journal.lease is None:
             return
         try:
-            if self._pinned:
+            if self._pinned and not self.state.held:
                 self._tools.repository.update_refs([RefChange(ref=self._pin, old=ANY, new=None)])
         finally:
             self.journal.lease.release()
@@ -200,6 +203,7 @@ class MergeQueue:
             finish_landing(
                 self.journal, self._tools.repository, self.target, self.state.landing, recovered=True
             )
+        self._drop_vanished()
         held = any(self.state.entries[entry_id].command for entry_id in self.state.open)
         if self.state.halted is not None or held or self.state.misses:
             self._set_going("a processor took up the queue")
@@ -209,9 +213,20 @@ class MergeQueue:
         """Try again what was halted or held; what a person landed by hand meanwhile is recorded as landed."""
         tip = tip_of(self._tools.repository, self.target)
         for held in list(self.state.held):
-            if self._tools.repository.is_ancestor(held.commit, tip):
+            if self._is_there(held.commit) and self._tools.repository.is_ancestor(held.commit, tip):
                 finish_held_landing(self.journal, self._tools.repository, self.target, held)
         self.journal.record(MergeResumed(reason=reason), cause=cause)
+
+    def _drop_vanished(self) -> None:
+        """An entry whose branch was deleted and whose commit `git gc` took away can never land."""
+        for entry_id in list(self.state.open):
+            head = self.state.entries[entry_id].entry.head
+            if entry_id in self.state.open and not self._is_there(head):
+                reason = f"its commit {head} is no longer in the repository"
+                self.journal.record(MergeCancelled(entry_id=entry_id, reason=reason))
+
+    def _is_there(self, commit: Commit) -> bool:
+        return self._tools.repository.resolve(commit) is not None
 
     def _answer_commands(self) -> None:
         for event in self.state.unanswered():

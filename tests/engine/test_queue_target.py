@@ -7,6 +7,7 @@ from cli_multi_rapid.core.merge_policy import MAX_MISSES
 from cli_multi_rapid.core.node_state import MergeStatus
 from tests.fakes.landings import run_by_hand
 from tests.fakes.queues import QueueBench, check
+from tests.fakes.repositories import RepositoryBuilder
 
 
 def commit_line(bench: QueueBench, file: str) -> str:
@@ -117,6 +118,34 @@ def test_without_leave_to_touch_the_checkout_the_train_stays_ready_and_the_named
     assert outcome.checks_run == 0
     assert bench.repository.head == held.commit
     bench.assert_sound(outcome)
+
+
+def collect_garbage(repository: RepositoryBuilder) -> None:
+    """What `git gc` does after its grace period."""
+    repository.git("reflog", "expire", "--expire=now", "--all")
+    repository.git("gc", "-q", "--prune=now")
+
+
+def test_what_is_ready_to_land_outlives_a_garbage_collection(bench: QueueBench) -> None:
+    bench.add("p", update_checkout=False)
+    (held,) = bench.process().all_of(MergeHeld)
+    assert isinstance(held, MergeHeld)
+    collect_garbage(bench.repository)
+    run_by_hand(bench.repository, held.command)
+    outcome = bench.process()
+    assert outcome.merged == ["p"]
+    bench.assert_sound(outcome)
+
+
+def test_a_branch_that_was_deleted_and_collected_leaves_the_queue_and_stops_nobody(bench: QueueBench) -> None:
+    bench.add("p")
+    bench.add("q")
+    bench.repository.git("branch", "-q", "-D", "work/p")
+    collect_garbage(bench.repository)
+    outcome = bench.process()
+    assert outcome.merged == ["q"]
+    assert outcome.status("p") is MergeStatus.CANCELLED
+    assert "no longer in the repository" in outcome.entries["p"].reason
 
 
 def test_what_a_person_finished_by_hand_and_built_upon_counts_as_landed(bench: QueueBench) -> None:
