@@ -155,6 +155,27 @@ nodes:
     ] == ["first"]
 
 
+def test_work_whose_check_is_under_way_lands_though_the_run_is_paused(world: World, tmp_path: Path) -> None:
+    checking, go = tmp_path / "checking", tmp_path / "go"
+    run_id = world.accept(
+        f"""
+merge_policy: {{checklist: [slow]}}
+checks: {{slow: {{run: "touch {checking}; {shell_wait(go)}"}}}}
+nodes: [{{id: n1, tool: shell, run: "echo 1 > src/1", path_claims: [src/1]}}]
+"""
+    )
+
+    def pause() -> None:
+        wait_for(checking)
+        world.tell(run_id, say("pause"))
+        go.touch()
+
+    with meanwhile(pause):
+        story = world.drive(run_id)
+    assert story.finished.exit_code == 0
+    world.assert_nothing_left(run_id)
+
+
 # --- approval ---------------------------------------------------------------------------------------------
 
 BEFORE = (
@@ -397,4 +418,39 @@ nodes: [{{id: n1, tool: shell, run: "echo 1 > src/1", path_claims: [src/1]}}]
     story = world.drive(run_id)
     assert story.finished.exit_code == 0
     assert story.order_of(NodeStarted) == ["n1"]
+    world.assert_nothing_left(run_id)
+
+
+def test_a_run_that_is_killed_while_it_works_and_checks_leaves_nothing_running_after_resume(
+    world: World, tmp_path: Path
+) -> None:
+    working, checking, go = tmp_path / "working", tmp_path / "checking", tmp_path / "go"
+    start = world.repository.head
+    run_id = world.accept(
+        f"""
+merge_policy: {{checklist: [slow]}}
+checks: {{slow: {{run: "touch {checking}; {shell_wait(go)}"}}}}
+rollback_policy: {{max_retry_attempts: 0}}
+nodes:
+  - {{id: n1, tool: shell, run: "echo 1 > src/1", path_claims: [src/1]}}
+  - id: n2
+    tool: shell
+    run: "echo half > src/2; touch {working}; {shell_wait(go)}; echo 2 > src/2"
+    path_claims: [src/2]
+"""
+    )
+    with driving(world, run_id) as driver:
+        wait_for(working)
+        wait_for(checking)
+        driver.process.kill()
+        driver.process.wait()
+    orphans = {leftover.pid for leftover in find_marked(run_id)}
+    assert orphans
+    go.touch()
+    story = world.drive(run_id)
+    assert story.finished.exit_code == 0
+    assert not {leftover.pid for leftover in find_marked(run_id)}
+    assert story.order_of(NodeStarted) == ["n1", "n2", "n2"]
+    assert world.repository.show("main", "src/2") == "2\n"
+    world.assert_only_verified_trees(start, ["slow"])
     world.assert_nothing_left(run_id)
