@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeMissed
 from cli_multi_rapid.core.merge_policy import MAX_MISSES
 from cli_multi_rapid.core.node_state import MergeStatus
@@ -45,8 +47,12 @@ def test_a_target_that_never_rests_stops_the_queue_clearly_and_nothing_is_forced
     bench.assert_sound(outcome)
 
 
-def test_the_hooks_of_the_repository_do_not_run_when_work_lands(bench: QueueBench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("branch", ["main", "elsewhere"])
+def test_the_hooks_of_the_repository_do_not_run_when_work_lands(
+    bench: QueueBench, tmp_path: Path, branch: str
+) -> None:
     bench.add("p")
+    bench.repository.git("checkout", "-q", "-B", branch)
     ran = tmp_path / "ran"
     hooks = bench.repository.path / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
