@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor, printable
-from cli_multi_rapid.worktrees import Slot, Worktrees
+from cli_multi_rapid.worktrees import Slot, SlotState, Worktrees
 
 CHECK_SLOTS = "check-"
 """How the names of the checkers' slots begin."""
@@ -101,6 +102,17 @@ class CheckRunner:
         if changed:
             return Verdict.FAILED, f"{check.id} changed the files that it checks: {', '.join(changed[:5])}"
         return Verdict.PASSED, ""
+
+
+def drop_orphaned_checks(worktrees: Worktrees) -> None:
+    """Give back the slots of checkers whose process died: they hold nothing of value."""
+    for info in worktrees.list():
+        orphaned = info.state is SlotState.ORPHANED and info.name.startswith(CHECK_SLOTS)
+        if orphaned and info.base is not None:
+            with suppress(FileNotFoundError):  # another process does the same at this moment
+                worktrees.release(
+                    Slot(path=info.path, name=info.name, base=info.base, lane=Branch(info.name))
+                )
 
 
 def _last_words(ended: Exit) -> str:

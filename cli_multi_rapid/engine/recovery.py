@@ -11,7 +11,6 @@ from cli_multi_rapid.core.node_state import Attempt, NodeState
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_temp import remove_temp_folders
-from cli_multi_rapid.engine.check_runner import CHECK_SLOTS
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.settlement import usage_from_log
@@ -36,20 +35,10 @@ class Recovery:
     def take_over(self, journal: Journal[RunState]) -> None:
         """End the dead process's agents, save what they left, and record their attempts as interrupted."""
         kill_marked(journal.stream)
-        self._drop_check_slots()
         for node_id in list(journal.state.frontier.running):
             node = journal.state.nodes[node_id]
             remove_temp_folders(node.attempts[-1].slot)
             journal.record(*self._interrupted(journal.state, node))
-
-    def _drop_check_slots(self) -> None:
-        """A checker's slot holds nothing of value."""
-        for info in self.worktrees.list():
-            orphaned = info.state is SlotState.ORPHANED and info.name.startswith(CHECK_SLOTS)
-            if orphaned and info.base is not None:
-                self.worktrees.release(
-                    Slot(path=info.path, name=info.name, base=info.base, lane=Branch(info.name))
-                )
 
     def _interrupted(self, state: RunState, node: NodeState) -> list[Payload]:
         attempt = node.attempts[-1]

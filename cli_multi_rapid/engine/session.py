@@ -22,7 +22,7 @@ from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt import AttemptRunner
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
-from cli_multi_rapid.engine.check_runner import CheckRunner
+from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
 from cli_multi_rapid.engine.dispatcher import Dispatcher
 from cli_multi_rapid.engine.inbox import Hint, Inbox
 from cli_multi_rapid.engine.journal import Journal
@@ -94,6 +94,7 @@ def _checkers_marker(shop: Workshop, target: Branch) -> str:
 @contextmanager
 def open_queue(shop: Workshop, target: Branch, inbox: Inbox) -> Iterator[MergeQueue]:
     """The merge queue of a target, closed at the end."""
+    drop_orphaned_checks(shop.worktrees)
     queue = MergeQueue(
         queue_journal(shop, target),
         QueueTools(

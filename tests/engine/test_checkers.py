@@ -1,5 +1,6 @@
 """Checkers at work at the same moment: a slot for each, and an end counts only for its own check."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.check_desk import CheckDesk
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
+from cli_multi_rapid.engine.queue_processor import process_queue
 from cli_multi_rapid.engine.session import check_runner
 from cli_multi_rapid.process_terms import CancelToken
+from cli_multi_rapid.worktrees import SlotState
+from tests.fakes.drivers import driving
 from tests.fakes.meanwhile import shell_wait, wait_for
 from tests.fakes.queues import MAIN, check
 from tests.fakes.worlds import World
@@ -83,3 +87,23 @@ def next_ends(inbox: Inbox) -> list[CheckEnded]:
 def verdicts(end: CheckEnded) -> list[Verdict]:
     """What a checker found."""
     return [fact.verdict for fact in end.facts if isinstance(fact, CheckFinished)]
+
+
+def test_the_slot_of_a_checker_that_died_with_its_process_is_given_back_by_whoever_comes_next(
+    world: World, tmp_path: Path
+) -> None:
+    killed = tmp_path / "killed"
+    die = f"[ -e {killed} ] || {{ touch {killed}; kill -9 $PPID; sleep 60; }}"
+    run_id = world.accept(
+        f"""
+merge_policy: {{checklist: [ok]}}
+checks: {{ok: {{run: "{die}"}}}}
+nodes: [{{id: n1, tool: shell, run: "echo 1 > src/1.txt"}}]
+"""
+    )
+    with driving(world, run_id) as driver:
+        assert driver.process.wait(20.0) == -signal.SIGKILL
+    with world.workshop() as shop:
+        process_queue(shop, MAIN, lambda _event: None)
+        assert {info.state for info in shop.worktrees.list()} == {SlotState.POOLED}
+    assert "src/1.txt" in world.repository.files("main")
