@@ -162,10 +162,11 @@ def _repairs(state: QueueState) -> Iterator[QueueIntent]:
         if dead:
             yield CancelEntry(entry_id=entry_id, reason=f"{dead[0]}, which it depends on, did not land")
             continue
-        without = next((other for other in entry.after if _dead(state, other)), None)
-        if without is None and all(map(state.landed, state.entries[entry_id].needs)):
-            without = state.entries[entry_id].rebuild
-        if without is not None:
+        gone = [other for other in entry.after if _dead(state, other)]
+        without = gone[0] if gone else state.entries[entry_id].rebuild
+        # What else it was built on must be on the target first: it is rebuilt there and nowhere else.
+        rest = (need for need in state.entries[entry_id].needs if need not in gone)
+        if without is not None and all(map(state.landed, rest)):
             yield Reseal(entry_id=entry_id, without=without)
 
 

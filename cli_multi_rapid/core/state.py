@@ -173,6 +173,7 @@ class RunState:
                 reason=data.reason,
             )
         )
+        self.frontier.begin(state)
         self.frontier.refresh(state)
 
     def _node_based(self, event: Event, data: NodeBased) -> None:
@@ -276,6 +277,7 @@ class RunState:
             return
         state.entry_id = data.entry.id
         state.entries += 1
+        state.queued_as[state.success.attempt if state.success else 0] = data.entry.id
         state.behind = (*data.entry.deps, *data.entry.after)
         self.entries[data.entry.id] = state.node.id
         self._set_merge(data.entry.id, MergeStatus.QUEUED)
@@ -290,13 +292,17 @@ class RunState:
         self.frontier.refresh(state)
         return state
 
+    def _set_all(
+        self, entry_ids: tuple[EntryId, ...], status: MergeStatus, reason: str = ""
+    ) -> list[NodeState]:
+        found = [self._set_merge(entry_id, status, reason) for entry_id in entry_ids]
+        return [state for state in found if state is not None]
+
     def _merge_checking(self, event: Event, data: MergeChecking) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.CHECKING)
+        self._set_all(data.entries, MergeStatus.CHECKING)
 
     def _merge_split(self, event: Event, data: MergeSplit) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.QUEUED)
+        self._set_all(data.entries, MergeStatus.QUEUED)
 
     def _merge_halted(self, event: Event, data: MergeHalted) -> None:
         for entry_id, node_id in self.entries.items():
@@ -304,24 +310,18 @@ class RunState:
                 self._set_merge(entry_id, MergeStatus.QUEUED)
 
     def _merge_landing(self, event: Event, data: MergeLanding) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.MERGING)
+        self._set_all(data.entries, MergeStatus.MERGING)
 
     def _merge_landed(self, event: Event, data: MergeLanded) -> None:
-        for entry_id in data.entries:
-            state = self._set_merge(entry_id, MergeStatus.MERGED)
-            if state is not None:
-                state.landed_commit = data.commit
+        for state in self._set_all(data.entries, MergeStatus.MERGED):
+            state.landed_commit = data.commit
 
     def _merge_missed(self, event: Event, data: MergeMissed) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.QUEUED, data.reason)
+        self._set_all(data.entries, MergeStatus.QUEUED, data.reason)
 
     def _merge_held(self, event: Event, data: MergeHeld) -> None:
-        for entry_id in data.entries:
-            state = self._set_merge(entry_id, MergeStatus.BLOCKED, data.reason)
-            if state is not None:
-                state.held_command = data.command
+        for state in self._set_all(data.entries, MergeStatus.BLOCKED, data.reason):
+            state.held_command = data.command
 
     def _merge_resumed(self, event: Event, data: MergeResumed) -> None:
         for entry_id, node_id in self.entries.items():

@@ -77,14 +77,14 @@ class Lanes:
         if done is None or plan is None or done.commit is None or done.base is None or done.branch is None:
             raise ValueError(f"{node_id} has no sealed work")
         return MergeEntry(
-            id=EntryId(f"{state.run_id}/{node_id}{_round(node_state)}"),
+            id=_next_entry(state, node_state),
             branch=done.branch,
             head=done.commit,
             base=done.base,
             target=plan.merge_policy.target,
             priority=node_state.node.priority,
-            deps=self._entries(state, state.frontier.needed(node_id)),
-            after=self._entries(state, state.frontier.preceding(node_id)),
+            deps=_entries_below(state, node_state, needed=True),
+            after=_entries_below(state, node_state, needed=False),
             checks=self._checks,
             marker=f"refs/cli-orchestrator/landed/{state.run_id}/{node_id}",
             run_id=state.run_id,
@@ -93,11 +93,6 @@ class Lanes:
             needs_approval=needs_consent(plan, node_state),
             update_checkout=self._update_checkout,
         )
-
-    def _entries(self, state: RunState, node_ids: tuple[NodeId, ...]) -> tuple[EntryId, ...]:
-        """The entries of other nodes whose work is part of a lane, or must land before it."""
-        found = (state.nodes[node_id].entry_id for node_id in node_ids)
-        return tuple(entry_id for entry_id in found if entry_id is not None)
 
     def concerns(self, state: RunState, fact: Payload) -> bool:
         """Whether a fact of the queue belongs to this run's story."""
@@ -145,6 +140,25 @@ class Lanes:
     def _is_free(self, ref: str) -> bool:
         branch = Branch(ref.removeprefix("refs/heads/"))
         return isinstance(self._repository.checkout_of(branch), NotCheckedOut)
+
+
+def _next_entry(state: RunState, node: NodeState) -> EntryId:
+    """The name of a node's next entry in the queue."""
+    return EntryId(f"{state.run_id}/{node.node.id}{_round(node)}")
+
+
+def _entries_below(state: RunState, node: NodeState, *, needed: bool) -> tuple[EntryId, ...]:
+    """The entries of the very work that a lane was built on.
+
+    Also of work that was given up since: what holds it must not land. And of work that is given to the queue
+    in this same moment, of which the run's stream does not tell yet.
+    """
+    found = []
+    for footing in node.foundation:
+        below = state.nodes[footing.node_id]
+        if footing.needed is needed:
+            found.append(below.queued_as.get(footing.attempt) or _next_entry(state, below))
+    return tuple(found)
 
 
 def _round(node: NodeState) -> str:
