@@ -151,25 +151,50 @@ def test_behind_a_blocked_node_one_still_waits_for_whom_that_one_waited() -> Non
     assert story.ready == ["d"], "b may come after all, and c comes after it"
 
 
+def below(story: Story, name: str) -> list[tuple[str, bool]]:
+    """What an attempt of this node would be built on, and whether it depends on that."""
+    found = story.state.frontier.foundation(NodeId(name))
+    return [(str(footing.node_id), footing.needed) for footing in found]
+
+
 def test_behind_a_called_off_node_one_builds_on_the_work_of_whom_that_one_waited_for() -> None:
     story = Story(same("a"), same("b"), same("c"), bare("x")).do("a")
     frontier = story.state.frontier
-    assert frontier.preceding(NodeId("c")) == ("b", "a")
-    story.do("b")
-    assert frontier.preceding(NodeId("c")) == ("b",)
-    assert frontier.preceding(NodeId("x")) == ()
-    assert frontier.earlier(NodeId("c")) == ("b",)
-    assert frontier.later(NodeId("a")) == ("b",)
+    assert (frontier.earlier(NodeId("c")), frontier.later(NodeId("a"))) == (("b",), ("b",))
+    assert below(story, "c") == [("a", False)]
+    assert below(story, "x") == []
+    assert below(story.do("b"), "c") == [("b", False)]
 
 
 def test_who_depends_on_a_node_that_changed_nothing_builds_on_what_that_one_was_built_on() -> None:
-    story = Story(node("a"), node("look", "a"), node("z", "look")).do("a")
-    frontier = story.state.frontier
-    assert frontier.needed(NodeId("z")) == ("look", "a")
-    story.do("look", idle=True)
-    assert frontier.needed(NodeId("z")) == ("look", "a")
-    assert frontier.needed(NodeId("look")) == ("a",)
-    assert frontier.dependents(NodeId("a")) == ("look",)
+    story = Story(bare("a"), bare("look", "a"), bare("z", "look")).do("a")
+    assert below(story, "z") == [("a", True)]
+    assert below(story.do("look", idle=True), "z") == [("a", True)]
+    assert story.state.frontier.dependents(NodeId("a")) == ("look",)
+
+
+def test_one_builds_on_all_rivals_behind_somebody_who_was_not_built_on_them() -> None:
+    # `look` changes nothing, so the work of `a` does not reach `b`, which does not care; but `z` does.
+    look, b, z = same("look"), bare("b", "look"), same("z", "b")
+    story = Story(same("a"), look, b, z, implied=(("a", "look"),)).do("a").do("look", idle=True).do("b")
+    assert below(story, "b") == []
+    assert set(below(story, "z")) == {("a", False), ("b", True)}
+
+
+def test_what_has_landed_or_was_refused_is_not_built_on_because_of_claims() -> None:
+    story = (
+        Story(same("a"), same("b"), same("c"), implied=(("a", "b"), ("b", "c"))).do("a").do("b").eject("b")
+    )
+    assert below(story, "c") == [("a", False)]
+    assert below(story.land("a"), "c") == []
+
+
+def test_an_attempt_remembers_what_it_was_built_on() -> None:
+    story = Story(bare("a"), bare("b", "a")).do("a").start("b").eject("a")
+    story.tell(NodeReset(node_id=NodeId("a"), reason="again"))
+    (footing,) = story.state.nodes[NodeId("b")].foundation
+    assert (footing.node_id, footing.attempt, footing.needed) == ("a", 1, True)
+    assert story.state.nodes[NodeId("a")].queued_as == {1: "a"}
 
 
 def test_a_refused_landing_blocks_who_has_not_started_and_not_who_is_done() -> None:

@@ -61,8 +61,8 @@ class Story:
             NodeFailed(node_id=NodeId(name), failure=failure, reason="no"),
         )
 
-    def enqueue(self, name: str) -> "Story":
-        """The sealed work joins the queue."""
+    def enqueue(self, name: str, *, behind: tuple[str, ...] = ()) -> "Story":
+        """The sealed work joins the queue, `behind` what it depends on."""
         entry = MergeEntry(
             id=EntryId(name),
             branch=Branch(name),
@@ -70,14 +70,18 @@ class Story:
             base=Commit("b"),
             target=MAIN,
             node_id=NodeId(name),
+            deps=tuple(map(EntryId, behind)),
         )
         return self.tell(MergeEnqueued(entry=entry))
 
     def land(self, name: str) -> "Story":
-        """The work is on the target."""
-        return self.enqueue(name).tell(
-            MergeLanded(entries=(EntryId(name),), commit=Commit("c"), tree=tree_id())
-        )
+        """The work joins the queue and is on the target."""
+        return self.enqueue(name).land_entry(name)
+
+    def land_entry(self, name: str) -> "Story":
+        """The queued work is on the target."""
+        landed = MergeLanded(entries=(EntryId(name),), commit=Commit("c"), tree=tree_id())
+        return self.tell(landed)
 
     def eject(self, name: str) -> "Story":
         """The queue refuses the work."""
