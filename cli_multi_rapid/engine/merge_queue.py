@@ -42,7 +42,7 @@ from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.engine.bases import tip_of
-from cli_multi_rapid.engine.candidates import Candidate, build_candidate, find_partner
+from cli_multi_rapid.engine.candidates import Candidate, build_candidate, find_partner, find_vanished
 from cli_multi_rapid.engine.check_desk import CheckDesk, started
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
@@ -172,10 +172,7 @@ class MergeQueue:
         return news
 
     def close(self) -> None:
-        """Stop running checks, give the lease back and leave no ref behind.
-
-        Only what is ready to land stays pinned, or `git gc` would take what a person was told to land.
-        """
+        """Stop running checks, give the lease back; pin only what a person may land, or gc takes it."""
         self._desk.close()
         if self.journal.lease is None:
             return
@@ -203,7 +200,11 @@ class MergeQueue:
             finish_landing(
                 self.journal, self._tools.repository, self.target, self.state.landing, recovered=True
             )
-        self._drop_vanished()
+        for lost in find_vanished(
+            self._tools.repository, map(self.state.entries.__getitem__, self.state.open)
+        ):
+            reason = f"its commit {lost.head} is no longer in the repository"
+            self.journal.record(MergeCancelled(entry_id=lost.id, reason=reason))
         held = any(self.state.entries[entry_id].command for entry_id in self.state.open)
         if self.state.halted is not None or held or self.state.misses:
             self._set_going("a processor took up the queue")
@@ -211,22 +212,11 @@ class MergeQueue:
 
     def _set_going(self, reason: str, cause: EventId | None = None) -> None:
         """Try again what was halted or held; what a person landed by hand meanwhile is recorded as landed."""
-        tip = tip_of(self._tools.repository, self.target)
+        repository, tip = self._tools.repository, tip_of(self._tools.repository, self.target)
         for held in list(self.state.held):
-            if self._is_there(held.commit) and self._tools.repository.is_ancestor(held.commit, tip):
-                finish_held_landing(self.journal, self._tools.repository, self.target, held)
+            if repository.resolve(held.commit) and repository.is_ancestor(held.commit, tip):
+                finish_held_landing(self.journal, repository, self.target, held)
         self.journal.record(MergeResumed(reason=reason), cause=cause)
-
-    def _drop_vanished(self) -> None:
-        """An entry whose branch was deleted and whose commit `git gc` took away can never land."""
-        for entry_id in list(self.state.open):
-            head = self.state.entries[entry_id].entry.head
-            if entry_id in self.state.open and not self._is_there(head):
-                reason = f"its commit {head} is no longer in the repository"
-                self.journal.record(MergeCancelled(entry_id=entry_id, reason=reason))
-
-    def _is_there(self, commit: Commit) -> bool:
-        return self._tools.repository.resolve(commit) is not None
 
     def _answer_commands(self) -> None:
         for event in self.state.unanswered():
