@@ -6,7 +6,6 @@ needs them.
 """
 
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -171,7 +170,8 @@ def open_workshop(
     """All that a run needs, on the repository that `repo` lies in.
 
     `flags`: configuration given on the command line; `refine`: a last word on the policies.
-    Raises `EnvironmentFault` without git or a repository, `UserError` for wrong configuration.
+    Raises `EnvironmentFault` without git or a repository, `UserError` for wrong configuration or a home that
+    serves another repository.
     """
     from cli_multi_rapid.adapters.registry import adapters
     from cli_multi_rapid.engine.workshop import Workshop
@@ -187,6 +187,8 @@ def open_workshop(
     repository = open_repository(repo, place.state / "git")
     become_subreaper()
     with open_records(place, create=True) as records:
+        if place.root != root:  # beside the repository it goes where the repository goes, copies included
+            place.claim(repository.git_dir)
         worktrees = Worktrees(
             repository,
             place.state / "worktrees",
@@ -268,6 +270,8 @@ def policies_of(settings: "Settings") -> "Policies":
 
 def fingerprint() -> str:
     """What verdicts depend on beside command and tree: machine, interpreter and where tools are."""
+    import platform  # 6 ms that `status` need not pay
+
     return "|".join((platform.platform(), sys.version, os.environ.get("PATH", "")))
 
 

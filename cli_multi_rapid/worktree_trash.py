@@ -44,9 +44,14 @@ class Trash:
         return len(graves)
 
     def _reap(self) -> None:
-        """Delete what was thrown, at the lowest priority where a thread can have its own (Linux)."""
+        """Delete what was thrown, at the lowest priority where a thread can have its own (Linux).
+
+        What processes left that ended before they had deleted all of theirs comes first.
+        """
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        with suppress(OSError):
+            self.empty()
         while True:
             grave = self._pending.get()
             with suppress(OSError):  # `empty` tries again, and says why it cannot

@@ -150,8 +150,8 @@ def _require_request(run: LoadedRun, node: NodeState | None) -> None:
 
 @click.command(
     epilog=examples(
-        "inject 'use the new client'                       # every node of the latest run",
-        "inject n2 'the tests are in tests/api'            # one node of the latest run",
+        "inject 'use the new client'  # every node of the latest run",
+        "inject n2 'see tests/api'  # one node of the latest run",
         "inject 20261120-094612-k3f9 n2 'use the new client'",
     )
 )

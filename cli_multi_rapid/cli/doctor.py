@@ -12,6 +12,7 @@ from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.findings import Finding, Standing
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.terminal import indented
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import one_line
 
@@ -74,7 +75,9 @@ def _text(found: Sequence[Finding], document: DoctorDocument) -> str:
     topics = max(len(finding.topic) for finding in found)
     lines = []
     for finding in found:
-        lines.append(f"{_SIGNS[finding.standing]} {finding.topic:{topics}}  {one_line(finding.detail, 400)}")
+        first, *rest = [*indented(one_line(finding.detail), topics + 4), ""]
+        lines.append(f"{_SIGNS[finding.standing]} {finding.topic:{topics}}  {first.lstrip()}".rstrip())
+        lines += [line for line in rest if line]
         lines += [f"  {'':{topics}}  type: {finding.command}"] if finding.command else []
     if not document["problems"] and not document["notices"]:
         return "\n".join([*lines, "", "all is well"])

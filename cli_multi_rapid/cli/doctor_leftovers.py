@@ -78,7 +78,8 @@ def _queue(queue: LoadedQueue) -> Iterator[Finding]:
         )
     elif queue.processor is None and len(state.open) > len(held) and state.halted is None:
         count = len(state.open) - len(held)
-        yield notice("queues", f"{count} entries wait for {target} and nobody processes them", process)
+        entries = "1 entry waits" if count == 1 else f"{count} entries wait"
+        yield notice("queues", f"{entries} for {target} and nobody processes it", process)
 
 
 def _processes(records: "Records") -> Iterator[Finding]:

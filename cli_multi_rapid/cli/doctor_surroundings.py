@@ -47,9 +47,9 @@ def _git_and_repository(place: Place) -> Iterator[Finding]:
     try:
         program = find_git(git_environment(os.environ))
     except EnvironmentFault as fault:
-        yield problem("git", _words(fault))
+        yield problem("git program", _words(fault))
         return
-    yield good("git", f"{program}, {'.'.join(map(str, OLDEST_GIT))} or newer")
+    yield good("git program", f"{program}, {'.'.join(map(str, OLDEST_GIT))} or newer")
     with tempfile.TemporaryDirectory(prefix="cli-orchestrator-doctor-") as scratch:
         try:
             repository = open_repository(place.repo, Path(scratch))

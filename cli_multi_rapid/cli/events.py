@@ -37,8 +37,8 @@ Wanted = Callable[[Event], bool]
         "events",
         "events --type 'node.*' --type run.finished",
         "events 20261120-094612-k3f9 --since 40 --format json",
-        "events -f --format json   # JSON lines, one event each",
-        "events queue:main         # the merge queue of the branch main",
+        "events -f --format json  # JSON lines, one event each",
+        "events queue:main  # the merge queue of the branch main",
     )
 )
 @run_argument

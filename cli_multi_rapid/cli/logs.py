@@ -77,11 +77,11 @@ class LogList(TypedDict):
 @click.command(
     epilog=examples(
         "logs",
-        "logs n2                            # a node of the latest run",
+        "logs n2  # a node of the latest run",
         "logs 20261120-094612-k3f9 n2 --attempt 1",
-        "logs n2 -f                         # go on until the run rests",
-        "logs n2 --prompt                   # what its tool was told",
-        "logs n2 --checks                   # what the checks of its work wrote",
+        "logs n2 -f  # go on until the run rests",
+        "logs n2 --prompt  # what its tool was told",
+        "logs n2 --checks  # what the checks of its work wrote",
     )
 )
 @click.argument("words", nargs=-1, metavar="[RUN] [NODE]")

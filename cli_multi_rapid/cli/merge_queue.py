@@ -8,7 +8,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text
-from cli_multi_rapid.cli.queue_view import LoadedQueue, find_entry, load_queues
+from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queues, open_entry
 from cli_multi_rapid.cli.run_options import read_priority
 from cli_multi_rapid.reports.queue_rows import queue_rows
 from cli_multi_rapid.reports.queue_text import QueueRow, queue_document, queue_text
@@ -140,8 +140,7 @@ def why(place: Place, format_: Format, entry: str, target: str | None) -> None:
     """Tell all that is known of an entry. ID is its id, the beginning of it, or its branch."""
     from cli_multi_rapid.cli.queue_entry import entry_document, entry_text
 
-    with place.open_records() as records:
-        queue, known = find_entry(load_queues(records, target), entry)
+    with open_entry(place, entry, target) as (records, queue, known):
         document = entry_document(queue, known, now=records.clock.now())
     if format_ is Format.JSON:
         print_json(document)

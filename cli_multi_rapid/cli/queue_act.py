@@ -7,7 +7,7 @@ from cli_multi_rapid.cli.command_given import person
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.output import Format, print_json, print_text
-from cli_multi_rapid.cli.queue_view import LoadedQueue, find_entry, load_queues, queue_journal
+from cli_multi_rapid.cli.queue_view import LoadedQueue, open_entry, queue_journal
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.merge_events import MergeApproved, MergeCancelled, MergeResumed
@@ -34,8 +34,7 @@ class QueueCommandDocument(TypedDict):
 
 def cancel_entry(place: Place, name: str, target: str | None, reason: str, format_: Format) -> None:
     """Take an entry out. Raises `UserError` when it has left the queue already."""
-    with place.open_records() as records:
-        queue, known = find_entry(load_queues(records, target), name)
+    with open_entry(place, name, target) as (records, queue, known):
         _require_open(known)
         text = reason or f"withdrawn by {person()}"
         told = _do_or_tell(
@@ -53,8 +52,7 @@ def cancel_entry(place: Place, name: str, target: str | None, reason: str, forma
 
 def approve_entry(place: Place, name: str, target: str | None, format_: Format) -> None:
     """Agree to a landing. Raises `UserError` when nobody asked."""
-    with place.open_records() as records:
-        queue, known = find_entry(load_queues(records, target), name)
+    with open_entry(place, name, target) as (records, queue, known):
         _require_open(known)
         entry = known.entry
         if entry.run_id is not None and entry.node_id is not None and entry.needs_approval:
@@ -75,8 +73,7 @@ def approve_entry(place: Place, name: str, target: str | None, format_: Format) 
 
 def retry_entry(place: Place, name: str, target: str | None, format_: Format) -> int:
     """Queue a branch again that did not land, or set a halted queue or a held landing going again."""
-    with place.open_records() as records:
-        queue, known = find_entry(load_queues(records, target), name)
+    with open_entry(place, name, target) as (records, queue, known):
         if known.open:
             _require_stuck(queue, known)
             told = _do_or_tell(

@@ -1,10 +1,12 @@
 """The merge queues as their events tell them, and what the name of an entry means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli_multi_rapid import __version__
+from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, EntryId, RunId, is_queue_stream, queue_stream
@@ -47,6 +49,17 @@ def load_queues(records: "Records", target: str | None = None) -> list[LoadedQue
     return [load_queue(records, Branch(stream.partition(":")[2])) for stream in streams]
 
 
+@contextmanager
+def open_entry(
+    place: Place, name: str, target: str | None
+) -> "Iterator[tuple[Records, LoadedQueue, EntryState]]":
+    """An entry, see `find_entry`, with the records that it is in."""
+    if not place.has_records:
+        raise _no_entry(name, [])
+    with place.open_records() as records:
+        yield records, *find_entry(load_queues(records, target), name)
+
+
 def queue_journal(records: "Records", target: Branch) -> Journal[QueueState]:
     """The journal of a queue, for a word to its processor."""
     return Journal(
@@ -78,10 +91,11 @@ def find_entry(queues: Sequence[LoadedQueue], name: str) -> tuple[LoadedQueue, E
     if matches:
         ids = ", ".join(pair[1].entry.id for pair in matches[:5])
         raise UserError(f"{name} may mean {ids}", hint="type more of it")
-    raise UserError(f"no merge queue has an entry {name}", hint=_hint(name, [p[1].entry.id for p in pairs]))
+    raise _no_entry(name, [pair[1].entry.id for pair in pairs])
 
 
-def _hint(name: str, known: Sequence[EntryId]) -> str:
+def _no_entry(name: str, known: Sequence[EntryId]) -> UserError:
     from cli_multi_rapid.schema.names import did_you_mean
 
-    return did_you_mean(name, known) or "list them: cli-orchestrator queue list"
+    hint = did_you_mean(name, known) or "list them: cli-orchestrator queue list"
+    return UserError(f"no merge queue has an entry {name}", hint=hint)

@@ -8,7 +8,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_json, print_text
-from cli_multi_rapid.cli.status import terminal_width
+from cli_multi_rapid.cli.terminal import terminal_width
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.reports.replay import diff_runs, diff_text, prefix, state_at
@@ -20,7 +20,7 @@ from cli_multi_rapid.reports.times import iso
     epilog=examples(
         "replay 20261120-094612-k3f9 --to-seq 12",
         "replay --at 2026-11-20T09:46:30Z",
-        "replay --to-seq 40 --diff 12   # what changed from event 12 to event 40",
+        "replay --to-seq 40 --diff 12  # what changed in between",
     )
 )
 @run_argument

@@ -1,6 +1,5 @@
 """`resume`: take a run up again, after a crash, an interruption, a waiting time or a spent budget."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,16 +10,15 @@ from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_text, write
-from cli_multi_rapid.core.errors import EnvironmentFault, UserError
-from cli_multi_rapid.core.facts import RunStatus
+from cli_multi_rapid.cli.run_options import RunOptions, budget_option, open_run_workshop, run_options
+from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.core.money import MicroUsd, parse_usd
-from cli_multi_rapid.core.plan import Json
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
 
 if TYPE_CHECKING:
-    from cli_multi_rapid.engine.workshop import Policies
     from cli_multi_rapid.wiring import Records
 
 
@@ -28,13 +26,12 @@ if TYPE_CHECKING:
     epilog=examples(
         "resume",
         "resume 20261120-094612-k3f9",
-        "resume --budget 20     # with another limit; nodes that did not fit are tried again",
+        "resume --budget 20  # what did not fit is tried again",
     )
 )
 @run_argument
-@click.option("--budget", metavar="USD", help="From now on the run may cost so much in all")
-@click.option("--workers", type=click.IntRange(1, 256), metavar="N", help="Attempts at once")
-@click.option("--fail-fast", is_flag=True, help="When a node fails, start no others")
+@budget_option
+@run_options
 @click.option("--ci", is_flag=True, help="Plain lines, annotations and a step summary for GitHub Actions")
 @format_option
 @place_options
@@ -42,48 +39,55 @@ def resume(
     place: Place,
     format_: Format,
     run: str | None,
-    budget: str | None,
-    workers: int | None,
-    fail_fast: bool,
+    budget: MicroUsd | None,
+    options: RunOptions,
     ci: bool,
 ) -> int:
     """Go on with a run: the latest one, unless RUN names another.
 
     Nothing that is finished runs again. What a dead process left is ended and saved first. Failed nodes stay
-    failed: `retry` does them again. A paused run goes on. The exit codes are those of `execute`.
+    failed: `retry` does them again, and a run in which nothing else is left is only told. A paused run goes
+    on. The exit codes are those of `execute`.
     """
-    limit = None if budget is None else _dollars(budget)
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
         if loaded.alive:
-            return _tell_living(records, loaded, limit, format_)
-        if loaded.state.status is RunStatus.SUCCESS:
-            return _tell_done(records, loaded, format_)
-        if limit is not None:
-            give(records, loaded, CommandGiven(command="budget", by=person(), amount=limit))
-        if loaded.state.paused:
+            return _tell_living(records, loaded, budget, format_)
+        if budget is None and _nothing_can_move(loaded.state):
+            return _tell_end(records, loaded, format_)
+        if budget is not None:
+            give(records, loaded, CommandGiven(command="budget", by=person(), amount=budget))
+        if _is_paused(loaded):
             give(records, loaded, CommandGiven(command="unpause", by=person()))
-    return go_on(place, loaded.run_id, format_=format_, workers=workers, fail_fast=fail_fast, ci=ci)
+    return go_on(place, loaded.run_id, options, format_=format_, ci=ci)
+
+
+def _nothing_can_move(state: RunState) -> bool:
+    """Whether it rests for good: every node landed, or came to an end that only `retry` changes."""
+    return (
+        state.finished is not None
+        and not state.unanswered()
+        and all(node.settled for node in state.nodes.values())
+    )
+
+
+def _is_paused(run: LoadedRun) -> bool:
+    """Whether it is paused, or will be as soon as somebody hears of it."""
+    return run.state.paused or any(command.command == "pause" for _, command in run.state.unanswered())
 
 
 def go_on(
     place: Place,
     run_id: RunId,
+    options: RunOptions | None = None,
     *,
     format_: Format,
-    workers: int | None = None,
-    fail_fast: bool = False,
     ci: bool = False,
 ) -> int:
     """Drive a run in the foreground until it rests, and return its exit code."""
     from cli_multi_rapid.cli.drive import drive
-    from cli_multi_rapid.wiring import open_workshop
 
-    def refine(policies: "Policies") -> "Policies":
-        return replace(policies, fail_fast=policies.fail_fast or fail_fast)
-
-    flags: dict[str, Json] = {} if workers is None else {"workers": workers}
-    with open_workshop(place.repo, place.home, flags=flags, refine=refine) as shop:
+    with open_run_workshop(place, options or RunOptions()) as shop:
         return drive(shop, run_id, format_=format_, ci=ci)
 
 
@@ -98,7 +102,8 @@ def _tell_living(records: "Records", run: LoadedRun, limit: MicroUsd | None, for
     return ExitCode.DONE
 
 
-def _tell_done(records: "Records", run: LoadedRun, format_: Format) -> int:
+def _tell_end(records: "Records", run: LoadedRun, format_: Format) -> int:
+    """Say again how it ended, and change nothing."""
     from cli_multi_rapid.cli.finish import build_report
     from cli_multi_rapid.cli.summary import run_summary
     from cli_multi_rapid.reports.formats import json_report
@@ -108,11 +113,4 @@ def _tell_done(records: "Records", run: LoadedRun, format_: Format) -> int:
         write(json_report(report))
     else:
         print_text(run_summary(report, records.home.report(run.run_id)))
-    return ExitCode.DONE
-
-
-def _dollars(text: str) -> MicroUsd:
-    try:
-        return parse_usd(text)
-    except ValueError as error:
-        raise UserError(f"--budget: {error}", hint="write it like 12.50") from None
+    return run.state.finished.exit_code if run.state.finished else ExitCode.DONE

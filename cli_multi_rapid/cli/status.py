@@ -1,13 +1,12 @@
 """`status`: how a run stands, and what comes next."""
 
-import shutil
-
 import click
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.loaded_run import load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.terminal import terminal_width
 from cli_multi_rapid.reports.status import status_document, status_text
 
 
@@ -30,8 +29,3 @@ def status(place: Place, format_: Format, run: str | None) -> None:
         print_text(
             status_text(loaded.state, loaded.events, now=now, alive=loaded.alive, width=terminal_width())
         )
-
-
-def terminal_width() -> int:
-    """Columns of the terminal; 80 where there is none."""
-    return shutil.get_terminal_size(fallback=(80, 24)).columns

@@ -13,6 +13,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.terminal import indented
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
@@ -222,7 +223,7 @@ def _text(document: ToolList, now: datetime) -> str:
         lines.append(
             f"{tool['name']:{names}}  {tool['kind']:8}  {tool['cost']:8}  {usable:6}  {_answer(tool, now)}"
         )
-        lines += [f"{'':{names}}  {one_line(tool['missing'], 200)}"] if tool["missing"] else []
+        lines += indented(one_line(tool["missing"]), names + 2)
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
 from cli_multi_rapid.cli.options import examples, place_options, run_argument
 from cli_multi_rapid.cli.output import print_text
 from cli_multi_rapid.cli.progress import Narrator
-from cli_multi_rapid.cli.status import terminal_width
+from cli_multi_rapid.cli.terminal import terminal_width
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.reports.status import status_text
 

@@ -1,12 +1,12 @@
 """Which nodes can start, which are blocked and which are done with: kept up to date node by node."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from cli_multi_rapid.core.claims import first_conflict
 from cli_multi_rapid.core.facts import ImpliedEdge
 from cli_multi_rapid.core.ids import NodeId
-from cli_multi_rapid.core.node_state import NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import Footing, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Role
 
 
@@ -26,6 +26,8 @@ class Frontier:
         """The nodes that have come to an end, whichever, with all that comes before them."""
         self._awaited = dict.fromkeys(nodes, 0)
         """How many of the edges that lead to a node come from one that is not over."""
+        self._whole: set[NodeId] = set()
+        """The nodes whose last attempt was built on the work of every node before them."""
         self.running: dict[NodeId, None] = {}
         self.unsettled: set[NodeId] = set()
         self.unqueued: dict[NodeId, None] = {}
@@ -53,13 +55,6 @@ class Frontier:
         """The nodes that name this one in their `deps`."""
         return tuple(self._hard[node_id])
 
-    def needed(self, node_id: NodeId) -> tuple[NodeId, ...]:
-        """The nodes whose sealed work this one depends on.
-
-        Its `deps`; one that completed without a change stands for its own.
-        """
-        return self._with_work(self._nodes[node_id].node.deps, lambda before: before.node.deps)
-
     def earlier(self, node_id: NodeId) -> tuple[NodeId, ...]:
         """The nodes that come directly before this one because of their claims."""
         return self._earlier.get(node_id, ())
@@ -68,32 +63,60 @@ class Frontier:
         """The nodes that come directly after this one because of their claims."""
         return tuple(self._soft[node_id])
 
-    def preceding(self, node_id: NodeId) -> tuple[NodeId, ...]:
-        """The nodes whose sealed work this one builds on because of their claims.
+    def foundation(self, node_id: NodeId) -> tuple[Footing, ...]:
+        """The sealed work that an attempt of the node builds on if it starts now, in dispatch order.
 
-        Those that come directly before it; behind one that gave nothing to build on, those that this one's
-        claims conflict with.
+        That of its dependencies; one that completed without a change stands for its own. And what it must
+        not contradict: that of all nodes before it with whose claims its own conflict.
         """
-        claims, direct = self._nodes[node_id].node.path_claims, self._earlier.get(node_id, ())
-        found = self._with_work(
-            direct, lambda before: (*before.node.deps, *self._earlier.get(before.node.id, ()))
+        needed = self._needed(node_id)
+        builds = self._nodes[node_id].node.role is Role.WT  # the others look at the target as it is
+        names = needed | self._preceding(node_id, needed) if builds else needed
+        order = sorted(names, key=self._rank.__getitem__)
+        works = [(name, self._nodes[name].success) for name in order if self._nodes[name].sealed]
+        return tuple(
+            Footing(node_id=name, attempt=work.attempt, needed=name in needed) for name, work in works if work
         )
-        behind = found[len(direct) :]
-        return (*direct, *(n for n in behind if first_conflict(claims, self._nodes[n].node.path_claims)))
 
-    def _with_work(
-        self, first: Iterable[NodeId], before: Callable[[NodeState], Iterable[NodeId]]
-    ) -> tuple[NodeId, ...]:
-        """These nodes, and for each that gave nothing to build on those before it."""
-        found = dict.fromkeys(first)
-        stack = list(found)
+    def _needed(self, node_id: NodeId) -> set[NodeId]:
+        found: set[NodeId] = set()
+        stack = list(self._nodes[node_id].node.deps)
         while stack:
-            state = self._nodes[stack.pop()]
-            if state.head is None or state.dead:
-                new = [node_id for node_id in before(state) if node_id not in found]
-                found.update(dict.fromkeys(new))
-                stack.extend(new)
-        return tuple(found)
+            name = stack.pop()
+            if name not in found:
+                found.add(name)
+                if self._nodes[name].head is None:
+                    stack.extend(self._nodes[name].node.deps)
+        return found
+
+    def _preceding(self, node_id: NodeId, needed: set[NodeId]) -> set[NodeId]:
+        """The edges are the fewest that keep the order: what they leave out is found behind them."""
+        claims, found = self._nodes[node_id].node.path_claims, set(self.earlier(node_id))
+        seen: set[NodeId] = set()
+        stack = list(self._before(node_id))
+        while stack:
+            name = stack.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            other = self._nodes[name]
+            unlanded = other.sealed and not other.landed
+            if unlanded and name not in found and first_conflict(claims, other.node.path_claims):
+                found.add(name)
+            holds_the_rest = other.sealed and name in self._whole and (name in found or name in needed)
+            if not holds_the_rest:
+                stack.extend(self._before(name))
+        return found
+
+    def _before(self, node_id: NodeId) -> tuple[NodeId, ...]:
+        return (*self._nodes[node_id].node.deps, *self.earlier(node_id))
+
+    def begin(self, state: NodeState) -> None:
+        """An attempt of the node starts: remember what it is built on."""
+        node_id = state.node.id
+        state.foundation = self.foundation(node_id)
+        whole = all(name in self._whole and self._nodes[name].sealed for name in self._before(node_id))
+        (self._whole.add if whole else self._whole.discard)(node_id)
 
     def refresh(self, changed: NodeState) -> None:
         """Bring the indexes up to date after a node changed, and after what that blocks or frees."""

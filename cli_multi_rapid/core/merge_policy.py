@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from heapq import heappop, heappush
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
@@ -224,10 +225,11 @@ def _repairs(state: QueueState) -> Iterator[QueueIntent]:
         if dead:
             yield CancelEntry(entry_id=entry_id, reason=f"{dead[0]}, which it depends on, did not land")
             continue
-        without = next((other for other in entry.after if _dead(state, other)), None)
-        if without is None and all(map(state.landed, state.entries[entry_id].needs)):
-            without = state.entries[entry_id].rebuild
-        if without is not None:
+        gone = [other for other in entry.after if _dead(state, other)]
+        without = gone[0] if gone else state.entries[entry_id].rebuild
+        # What else it was built on must be on the target first: it is rebuilt there and nowhere else.
+        rest = (need for need in state.entries[entry_id].needs if need not in gone)
+        if without is not None and all(map(state.landed, rest)):
             yield Reseal(entry_id=entry_id, without=without)
 
 
@@ -238,26 +240,29 @@ def _dead(state: QueueState, entry_id: EntryId) -> bool:
 
 def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
     """The entries that can land now, in order: priority with aging, dependencies first, then arrival."""
-    candidates = [state.entries[entry_id] for entry_id in state.open]
-    waiting = sorted(
-        (
-            entry
-            for entry in candidates
-            if not entry.command
-            and entry.rebuild is None
-            and (entry.approved or not entry.entry.needs_approval)
-        ),
-        key=lambda entry: (_aged_priority(entry, limits, now), entry.place),
-    )
-    placed: dict[EntryId, None] = {}
-    progress = True
-    while progress:
-        progress = False
-        for entry in waiting:
-            if entry.entry.id not in placed and all(n in placed or state.landed(n) for n in entry.needs):
-                placed[entry.entry.id] = None
-                progress = True
-                break
+    awaited: dict[EntryId, int] = {}
+    followers: dict[EntryId, list[EntryState]] = {}
+    able: list[tuple[int, int, EntryId]] = []
+
+    def join(entry: EntryState) -> None:
+        heappush(able, (_aged_priority(entry, limits, now), entry.place, entry.entry.id))
+
+    for entry in (state.entries[entry_id] for entry_id in state.open):
+        if entry.command or entry.rebuild is not None or (entry.entry.needs_approval and not entry.approved):
+            continue
+        missing = {need for need in entry.needs if not state.landed(need)}
+        awaited[entry.entry.id] = len(missing)
+        for need in missing:
+            followers.setdefault(need, []).append(entry)
+        if not missing:
+            join(entry)
+    placed: list[EntryId] = []
+    while able:
+        placed.append(heappop(able)[2])
+        for entry in followers.get(placed[-1], ()):
+            awaited[entry.entry.id] -= 1
+            if not awaited[entry.entry.id]:
+                join(entry)
     return tuple(placed)
 
 

@@ -101,6 +101,16 @@ class Attempt:
     duration_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """Sealed work that an attempt was built on."""
+
+    node_id: NodeId
+    attempt: int
+    needed: bool
+    """Whether the node depends on it; else it merely comes before because of claims."""
+
+
 @dataclass(slots=True, kw_only=True)
 class NodeState:
     """All that is known of one node."""
@@ -124,6 +134,10 @@ class NodeState:
     entry_id: EntryId | None = None
     entries: int = 0
     """How many entries this node has had in the queue."""
+    queued_as: dict[int, EntryId] = field(default_factory=dict)
+    """The entry of each attempt whose work was given to the queue."""
+    foundation: tuple[Footing, ...] = ()
+    """What the last attempt was built on."""
     behind: tuple[EntryId, ...] = ()
     """The entries that must land, or leave the queue, before this node's entry."""
     head: Commit | None = None
@@ -149,6 +163,11 @@ class NodeState:
     def dead(self) -> bool:
         """Whether its dependents can no longer count on it."""
         return self.status in _DEAD or self.blocked_by is not None or self.merge_status in MERGE_DEAD
+
+    @property
+    def sealed(self) -> bool:
+        """Whether there is sealed work of it to build on."""
+        return self.head is not None and self.status is NodeStatus.COMPLETED and not self.dead
 
     @property
     def landed(self) -> bool:

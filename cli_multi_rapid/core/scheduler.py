@@ -131,7 +131,8 @@ def _next_steps(state: RunState, plan: Plan, limits: Limits, now: datetime) -> I
 def _starts(state: RunState, limits: Limits, now: datetime) -> Iterator[Intent]:
     """Fill the free workers with ready nodes, in order, as far as tools and money allow."""
     free = limits.workers - len(state.frontier.running)
-    in_use = Counter(state.nodes[node_id].attempts[-1].tool for node_id in state.frontier.running)
+    running = [state.nodes[node_id] for node_id in state.frontier.running]
+    in_use = Counter(other.attempts[-1].tool for other in running)
     ledger = replace(state.ledger)
     wake: datetime | None = None
     for node_state in state.frontier.ready() if free > 0 else ():
@@ -140,21 +141,22 @@ def _starts(state: RunState, limits: Limits, now: datetime) -> Iterator[Intent]:
         if node_state.not_before is not None and node_state.not_before > now:
             wake = min(wake or node_state.not_before, node_state.not_before)
             continue
-        intent = _start(state, node_state, limits, in_use, ledger)
+        if _claims_are_taken(node_state.node, running):
+            continue  # a node with the same claims that comes later went first, because this one was reset
+        intent = _start(node_state, limits, in_use, ledger)
         if intent is None:
             continue
         yield intent
         if isinstance(intent, StartAttempt):
             free -= 1
             in_use[intent.tool] += 1
+            running.append(node_state)
             ledger.reserved = MicroUsd(ledger.reserved + intent.reserve)
     if wake is not None:
         yield WakeAt(time=wake)
 
 
-def _start(
-    state: RunState, node_state: NodeState, limits: Limits, in_use: Counter[ToolName], ledger: Ledger
-) -> Intent | None:
+def _start(node_state: NodeState, limits: Limits, in_use: Counter[ToolName], ledger: Ledger) -> Intent | None:
     node = node_state.node
     if node.approval is Approval.BEFORE and "before" not in node_state.granted:
         return AskApproval(node_id=node.id, what="before")
@@ -162,8 +164,6 @@ def _start(
     facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
     if facts.limit is not None and in_use[choice.tool] >= facts.limit:
         return None
-    if _claims_are_taken(state, node):
-        return None  # a later node with the same claims went first, because this one was reset meanwhile
     match budget.fit(node, facts.price, ledger, limits.budget):
         case CannotFit() as refusal:
             return RefuseForBudget(
@@ -187,12 +187,11 @@ def _start(
             )
 
 
-def _claims_are_taken(state: RunState, node: Node) -> bool:
+def _claims_are_taken(node: Node, running: list[NodeState]) -> bool:
     """Whether a running node may write what this one may write; what lands nothing takes nothing."""
     if node.role is Role.IPT:
         return False
-    running = (state.nodes[node_id].node for node_id in state.frontier.running)
-    rivals = (other.path_claims for other in running if other.role is Role.WT)
+    rivals = (other.node.path_claims for other in running if other.node.role is Role.WT)
     return any(first_conflict(node.path_claims, claims) for claims in rivals)
 
 

@@ -134,8 +134,7 @@ class RunState:
             self.ledger.limit = data.plan.budget
 
     def _run_started(self, event: Event, data: RunStarted) -> None:
-        self.started = data
-        self.finished, self.finished_at, self.cancelling = None, None, None
+        self.started, self.finished, self.finished_at, self.cancelling = data, None, None, None
         self.ledger.limit = data.budget
 
     def _run_paused(self, event: Event, data: RunPaused) -> None:
@@ -174,6 +173,7 @@ class RunState:
                 reason=data.reason,
             )
         )
+        self.frontier.begin(state)
         self.frontier.refresh(state)
 
     def _node_based(self, event: Event, data: NodeBased) -> None:
@@ -277,6 +277,7 @@ class RunState:
             return
         state.entry_id = data.entry.id
         state.entries += 1
+        state.queued_as[state.success.attempt if state.success else 0] = data.entry.id
         state.behind = (*data.entry.deps, *data.entry.after)
         self.entries[data.entry.id] = state.node.id
         self._set_merge(data.entry.id, MergeStatus.QUEUED)
@@ -287,17 +288,21 @@ class RunState:
         if node_id is None or self.nodes[node_id].entry_id != entry_id:
             return None
         state = self.nodes[node_id]
-        state.merge_status, state.merge_reason = status, reason
+        state.merge_status, state.merge_reason, state.held_command = status, reason, ""
         self.frontier.refresh(state)
         return state
 
+    def _set_all(
+        self, entry_ids: tuple[EntryId, ...], status: MergeStatus, reason: str = ""
+    ) -> list[NodeState]:
+        found = [self._set_merge(entry_id, status, reason) for entry_id in entry_ids]
+        return [state for state in found if state is not None]
+
     def _merge_checking(self, event: Event, data: MergeChecking) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.CHECKING)
+        self._set_all(data.entries, MergeStatus.CHECKING)
 
     def _merge_split(self, event: Event, data: MergeSplit) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.QUEUED)
+        self._set_all(data.entries, MergeStatus.QUEUED)
 
     def _merge_halted(self, event: Event, data: MergeHalted) -> None:
         for entry_id, node_id in self.entries.items():
@@ -305,29 +310,22 @@ class RunState:
                 self._set_merge(entry_id, MergeStatus.QUEUED)
 
     def _merge_landing(self, event: Event, data: MergeLanding) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.MERGING)
+        self._set_all(data.entries, MergeStatus.MERGING)
 
     def _merge_landed(self, event: Event, data: MergeLanded) -> None:
-        for entry_id in data.entries:
-            state = self._set_merge(entry_id, MergeStatus.MERGED)
-            if state is not None:
-                state.landed_commit = data.commit
+        for state in self._set_all(data.entries, MergeStatus.MERGED):
+            state.landed_commit = data.commit
 
     def _merge_missed(self, event: Event, data: MergeMissed) -> None:
-        for entry_id in data.entries:
-            self._set_merge(entry_id, MergeStatus.QUEUED, data.reason)
+        self._set_all(data.entries, MergeStatus.QUEUED, data.reason)
 
     def _merge_held(self, event: Event, data: MergeHeld) -> None:
-        for entry_id in data.entries:
-            state = self._set_merge(entry_id, MergeStatus.BLOCKED, data.reason)
-            if state is not None:
-                state.held_command = data.command
+        for state in self._set_all(data.entries, MergeStatus.BLOCKED, data.reason):
+            state.held_command = data.command
 
     def _merge_resumed(self, event: Event, data: MergeResumed) -> None:
         for entry_id, node_id in self.entries.items():
             if self.nodes[node_id].held_command:
-                self.nodes[node_id].held_command = ""
                 self._set_merge(entry_id, MergeStatus.QUEUED)
 
     def _merge_resealed(self, event: Event, data: MergeResealed) -> None:
@@ -353,9 +351,9 @@ class RunState:
 def _check_graph(data: PlanAccepted) -> None:
     """Refuse an order or edges that do not belong to the plan. A validated and prepared plan always fits."""
     names = {node.id for node in data.plan.nodes}
-    ends = {edge.before for edge in data.implied} | {edge.after for edge in data.implied}
-    deps = {dep for node in data.plan.nodes for dep in node.deps}
-    if len(names) != len(data.plan.nodes) or sorted(data.order) != sorted(names) or ends | deps > names:
+    told = {dep for node in data.plan.nodes for dep in node.deps}
+    told.update(end for edge in data.implied for end in (edge.before, edge.after))
+    if len(names) != len(data.plan.nodes) or sorted(data.order) != sorted(names) or not told <= names:
         raise IllegalTransition(f"{data.type}: the order or the edges name other nodes than the plan has")
 
 

@@ -1,11 +1,10 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
 import shutil
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
+from cli_multi_rapid.engine.attempt_temp import make_temp_folder
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, VERIFY, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.tree_audit import TreeAudit
@@ -70,7 +70,7 @@ class _Attempt:
         self._runner = runner
         self._order = order
         self._cancel = cancel
-        self._audit = TreeAudit(order, runner.repository, runner.worktrees, runner.clock)
+        self._audit = TreeAudit(order, runner.repository, runner.worktrees, runner.clock, runner.redactor)
         self._slot: Slot | None = None
         self._based: Based | None = None
         self._reading: ToolReading | None = None
@@ -99,9 +99,8 @@ class _Attempt:
         ended = self._hydrate() or self._work(adapter)
         if isinstance(ended, Failed):
             self._save_remains(self._slot)
-        else:
-            runner.worktrees.release(self._slot)
-        return ended
+            return ended
+        return self._put_away(self._slot, ended)
 
     def _environment(self, adapter: Adapter) -> dict[str, str]:
         """Commands of the user find the user's environment, agents a scrubbed one."""
@@ -126,7 +125,7 @@ class _Attempt:
         """Run the tool and look at what it did."""
         order, slot = self._order, self._slot
         assert slot is not None  # noqa: S101  # carry_out opened it
-        temp = Path(tempfile.mkdtemp(prefix="cli-orchestrator-"))
+        temp = make_temp_folder(order.slot_name)
         try:
             brief = self._brief(adapter, slot, temp)
             try:
@@ -189,6 +188,14 @@ class _Attempt:
                 failure = reading.failure or FailureClass.TOOL_FAILED
                 reason = reading.reason or _describe(ended)
                 return Failed(failure=failure, reason=reason, evidence=_evidence(ended))
+
+    def _put_away(self, slot: Slot, sealed: Sealed) -> Sealed:
+        """Give the slot back. When that fails the work is sealed all the same, and must not be done again."""
+        try:
+            self._runner.worktrees.release(slot)
+        except (OSError, OrchestratorError) as error:
+            return replace(sealed, warnings=(*sealed.warnings, f"{slot.path} could not be put away: {error}"))
+        return sealed
 
     # --- what is left and what is told --------------------------------------------------------------------
 
@@ -283,7 +290,7 @@ class _Attempt:
             ),
             usage=usage,
             session_id=self._reading.session_id if self._reading else None,
-            warnings=ended.warnings,
+            warnings=tuple(map(self._runner.redactor.redact, ended.warnings)),
             duration_s=round(duration_s, 3),
         )
 

@@ -1,12 +1,13 @@
 """Builds candidates in memory: the target's tip plus entries in order, as one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.merge_policy import Tip
+from cli_multi_rapid.core.queue_state import EntryState
 from cli_multi_rapid.git import Conflicted, Repository
 
 
@@ -85,3 +86,8 @@ def find_partner(repository: Repository, clash: Clash, landed: Sequence[MergeEnt
         if isinstance(repository.merge(other.head, clash.entry.head), Conflicted):
             return other.id
     return fallback
+
+
+def find_vanished(repository: Repository, entries: Iterable[EntryState]) -> list[MergeEntry]:
+    """The entries that can never land: their branch was deleted and `git gc` took their commit away."""
+    return [known.entry for known in entries if repository.resolve(known.entry.head) is None]

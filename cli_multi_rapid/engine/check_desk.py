@@ -25,7 +25,11 @@ class CheckDesk:
         self._logs = logs
         self._fingerprint = fingerprint
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
-        self._in_flight: dict[str, CancelToken] = {}
+        self._serial = 0
+        self._in_flight: dict[str, int] = {}
+        """The start that counts, for each key."""
+        self._tokens: dict[int, CancelToken] = {}
+        """Of every start whose end has not been heard of, also of those called off."""
 
     @property
     def busy(self) -> bool:
@@ -55,28 +59,33 @@ class CheckDesk:
 
     def start(self, job: CheckJob) -> None:
         """Give a check to a checker; its end comes to the inbox."""
-        token = self._in_flight[job.key] = CancelToken()
-        self._pool.submit(_carry_out, self._runner, job, token, self._inbox.put)
+        self._serial += 1
+        token = self._tokens[self._serial] = CancelToken()
+        self._in_flight[job.key] = self._serial
+        self._pool.submit(_carry_out, self._runner, job, token, self._serial, self._inbox.put)
 
     def accept(self, ended: CheckEnded) -> bool:
         """Take note of an end; whether anybody still wants to know."""
-        token = self._in_flight.pop(ended.key, None)
-        if token is not None:
+        if token := self._tokens.pop(ended.serial, None):
             token.close()
-        return token is not None
+        if self._in_flight.get(ended.key) != ended.serial:
+            return False
+        del self._in_flight[ended.key]
+        return True
 
     def keep_only(self, wanted: Collection[str]) -> None:
         """Stop checkers whose verdict nobody waits for any more."""
         for key in [key for key in self._in_flight if key not in wanted]:
-            self._in_flight.pop(key).cancel("its candidate is out of the race")
+            self._tokens[self._in_flight.pop(key)].cancel("its candidate is out of the race")
 
     def close(self) -> None:
         """Stop every checker and wait for its end."""
-        for token in self._in_flight.values():
+        for token in self._tokens.values():
             token.cancel("the merge queue is closing")
         self._pool.shutdown(wait=True)
-        for token in self._in_flight.values():
+        for token in self._tokens.values():
             token.close()
+        self._tokens.clear()
         self._in_flight.clear()
 
 
@@ -86,7 +95,7 @@ def started(job: CheckJob) -> CheckStarted:
 
 
 def _carry_out(
-    runner: CheckRunner, job: CheckJob, token: CancelToken, put: Callable[[CheckEnded], None]
+    runner: CheckRunner, job: CheckJob, token: CancelToken, serial: int, put: Callable[[CheckEnded], None]
 ) -> None:
     """In a checker's thread: whatever happens, somebody hears of it."""
     try:
@@ -95,7 +104,7 @@ def _carry_out(
         finished = _broken(job, error.message)
     except Exception as error:  # noqa: BLE001  # the queue must hear of a bug in a checker too, or it waits for ever
         finished = _broken(job, f"internal error: {type(error).__name__}: {error}")
-    put(CheckEnded(key=job.key, facts=(finished,)))
+    put(CheckEnded(key=job.key, serial=serial, facts=(finished,)))
 
 
 def _broken(job: CheckJob, reason: str) -> CheckFinished:

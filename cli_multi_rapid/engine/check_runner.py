@@ -1,19 +1,20 @@
 """Carries out one check on the exact tree of a candidate, in a pooled worktree."""
 
 import os
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor, printable
-from cli_multi_rapid.worktrees import Slot, Worktrees
+from cli_multi_rapid.worktrees import Slot, SlotState, Worktrees
 
 CHECK_SLOTS = "check-"
 """How the names of the checkers' slots begin."""
@@ -42,21 +43,18 @@ class CheckRunner:
     redactor: Redactor
     marker: str
     """The beginning of the marker that every checker's process carries."""
-    _serial: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, job: CheckJob, cancel: CancelToken) -> CheckFinished:
         """The verdict on the tree. Raises only for faults of the machine, never for what a check does."""
-        with self._lock:
-            self._serial += 1
-            serial = self._serial
-        slot = self.worktrees.open(f"{CHECK_SLOTS}{os.getpid()}-{serial}", job.commit)
+        # Unique beyond this runner: the verifier has one of its own beside the queue's, in the same process.
+        token = uuid4().hex[:12]
+        slot = self.worktrees.open(f"{CHECK_SLOTS}{os.getpid()}-{token}", job.commit)
         try:
             ended = supervise(
                 job.check.argv or ("sh", "-c", job.check.run or ""),
                 cwd=slot.path,
                 env={**self.environment, **job.check.env},
-                marker=f"{self.marker}/{job.check.id}/{serial}",
+                marker=f"{self.marker}/{job.check.id}/{token}",
                 log=job.log,
                 redactor=self.redactor,
                 supervision=Supervision(timeout_s=job.check.timeout_s),
@@ -104,6 +102,17 @@ class CheckRunner:
         if changed:
             return Verdict.FAILED, f"{check.id} changed the files that it checks: {', '.join(changed[:5])}"
         return Verdict.PASSED, ""
+
+
+def drop_orphaned_checks(worktrees: Worktrees) -> None:
+    """Give back the slots of checkers whose process died: they hold nothing of value."""
+    for info in worktrees.list():
+        orphaned = info.state is SlotState.ORPHANED and info.name.startswith(CHECK_SLOTS)
+        if orphaned and info.base is not None:
+            with suppress(FileNotFoundError):  # another process does the same at this moment
+                worktrees.release(
+                    Slot(path=info.path, name=info.name, base=info.base, lane=Branch(info.name))
+                )
 
 
 def _last_words(ended: Exit) -> str:

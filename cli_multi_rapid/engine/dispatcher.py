@@ -1,8 +1,11 @@
 """The pool of workers: each carries out one attempt at a time and reports to the inbox."""
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
+from cli_multi_rapid.core.facts import FailureClass, Payload
 from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.node_events import NodeAttemptFailed
 from cli_multi_rapid.engine.attempt import AttemptRunner
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.inbox import AttemptEnded, Inbox
@@ -52,5 +55,19 @@ class Dispatcher:
         self._tokens.clear()
 
     def _work(self, order: AttemptOrder, token: CancelToken) -> None:
-        facts = self._runner.run(order, token)
+        try:
+            facts: tuple[Payload, ...] = self._runner.run(order, token)
+        except Exception as error:  # noqa: BLE001  # the loop would wait for this attempt for ever
+            facts = (_broken(order, error),)
         self._inbox.put(AttemptEnded(node_id=order.node.id, attempt=order.attempt, facts=facts))
+
+
+def _broken(order: AttemptOrder, error: Exception) -> NodeAttemptFailed:
+    """A bug in a worker, which never raises otherwise, as the end of its attempt."""
+    return NodeAttemptFailed(
+        node_id=order.node.id,
+        attempt=order.attempt,
+        failure=FailureClass.ENVIRONMENT,
+        reason=f"internal error: {type(error).__name__}",
+        evidence="".join(traceback.format_tb(error.__traceback__)),
+    )

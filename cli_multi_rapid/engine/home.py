@@ -1,9 +1,10 @@
 """Where a repository's `state/` and `artifacts/` are, and what lies in them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.ids import NodeId, RunId
 
 _IGNORE = "# Written by cli-orchestrator: nothing in here belongs to the repository.\n*\n"
@@ -64,3 +65,19 @@ class Home:
                     f"{folder} cannot be written: {error.strerror}",
                     hint="free the disk, change its permissions, or choose another place with --home DIR",
                 ) from error
+
+    def claim(self, git_dir: Path) -> None:
+        """Say which repository this home serves: its runs and queues name branches and commits alone.
+
+        Raises `UserError` when it serves another one that is still there.
+        """
+        record = self.state / "repository"
+        known = record.read_bytes() if record.exists() else b""
+        owner = Path(os.fsdecode(known))
+        if known and owner != git_dir and owner.exists() and not owner.samefile(git_dir):
+            raise UserError(
+                f"{self.root} holds the runs of another repository: {owner}",
+                hint="give each repository a place of its own: --home DIR, or unset CLI_ORCHESTRATOR_HOME",
+            )
+        if known != os.fsencode(git_dir):
+            record.write_bytes(os.fsencode(git_dir))

@@ -21,6 +21,8 @@ class CheckEnded:
     """A checker is done: the facts to record in the queue's stream."""
 
     key: str
+    serial: int
+    """Which start of a check ended: one that was called off may end after its successor began."""
     facts: tuple[Payload, ...]
 
 

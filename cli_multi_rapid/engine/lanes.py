@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cli_multi_rapid.core.facts import Payload
-from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, RunId
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -59,11 +59,16 @@ class Lanes:
         self._update_checkout = update_checkout
         self._tidied: set[NodeId] = set()
 
+    def obstacle(self, run_id: RunId) -> Branch | None:
+        """A branch whose name is a folder of the lanes' names: git allows no lane beside it."""
+        folder = self._folder(run_id)
+        names = [Branch("/".join(folder[:depth])) for depth in range(1, len(folder) + 1)]
+        return next((name for name in names if self._repository.branch_tip(name) is not None), None)
+
     def lane_of(self, state: RunState, node_id: NodeId) -> Branch:
         """The branch of a node's work; a node that was reset after it had been queued gets another one."""
         lane = self._template.format(run=state.run_id, node=node_id)
-        times = state.nodes[node_id].entries
-        return Branch(f"{lane}.{times + 1}" if times else lane)
+        return Branch(lane + _round(state.nodes[node_id]))
 
     def entry_of(self, state: RunState, node_id: NodeId) -> MergeEntry:
         """The merge entry of a node whose work is sealed."""
@@ -71,16 +76,15 @@ class Lanes:
         done, plan = node_state.success, state.plan
         if done is None or plan is None or done.commit is None or done.base is None or done.branch is None:
             raise ValueError(f"{node_id} has no sealed work")
-        suffix = f".{node_state.entries + 1}" if node_state.entries else ""
         return MergeEntry(
-            id=EntryId(f"{state.run_id}/{node_id}{suffix}"),
+            id=_next_entry(state, node_state),
             branch=done.branch,
             head=done.commit,
             base=done.base,
             target=plan.merge_policy.target,
             priority=node_state.node.priority,
-            deps=self._entries(state, state.frontier.needed(node_id)),
-            after=self._entries(state, state.frontier.preceding(node_id)),
+            deps=_entries_below(state, node_state, needed=True),
+            after=_entries_below(state, node_state, needed=False),
             checks=self._checks,
             marker=f"refs/cli-orchestrator/landed/{state.run_id}/{node_id}",
             run_id=state.run_id,
@@ -89,11 +93,6 @@ class Lanes:
             needs_approval=needs_consent(plan, node_state),
             update_checkout=self._update_checkout,
         )
-
-    def _entries(self, state: RunState, node_ids: tuple[NodeId, ...]) -> tuple[EntryId, ...]:
-        """The entries of other nodes whose work is part of a lane, or must land before it."""
-        found = (state.nodes[node_id].entry_id for node_id in node_ids)
-        return tuple(entry_id for entry_id in found if entry_id is not None)
 
     def concerns(self, state: RunState, fact: Payload) -> bool:
         """Whether a fact of the queue belongs to this run's story."""
@@ -126,7 +125,11 @@ class Lanes:
 
     def _prefix(self, state: RunState) -> str:
         """The part of the lanes' name before the node."""
-        return self._template.format(run=state.run_id, node="\0").split("\0")[0].rpartition("/")[0]
+        return "/".join(self._folder(state.run_id))
+
+    def _folder(self, run_id: RunId) -> list[str]:
+        """The folders of the lanes' names that all nodes of a run share."""
+        return self._template.format(run=run_id, node="\0").split("\0")[0].split("/")[:-1]
 
     def _made_by(self, node: NodeState) -> Iterator[tuple[str, frozenset[Commit | None]]]:
         """The branches of a node's attempts, each with the commits that we made it point at."""
@@ -137,3 +140,27 @@ class Lanes:
     def _is_free(self, ref: str) -> bool:
         branch = Branch(ref.removeprefix("refs/heads/"))
         return isinstance(self._repository.checkout_of(branch), NotCheckedOut)
+
+
+def _next_entry(state: RunState, node: NodeState) -> EntryId:
+    """The name of a node's next entry in the queue."""
+    return EntryId(f"{state.run_id}/{node.node.id}{_round(node)}")
+
+
+def _entries_below(state: RunState, node: NodeState, *, needed: bool) -> tuple[EntryId, ...]:
+    """The entries of the very work that a lane was built on.
+
+    Also of work that was given up since: what holds it must not land. And of work that is given to the queue
+    in this same moment, of which the run's stream does not tell yet.
+    """
+    found = []
+    for footing in node.foundation:
+        below = state.nodes[footing.node_id]
+        if footing.needed is needed:
+            found.append(below.queued_as.get(footing.attempt) or _next_entry(state, below))
+    return tuple(found)
+
+
+def _round(node: NodeState) -> str:
+    """What tells the names of a node's later entries from the first; `@` is in no node's id."""
+    return f"@{node.entries + 1}" if node.entries else ""

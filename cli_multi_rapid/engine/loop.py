@@ -102,6 +102,8 @@ class RunLoop:
         self._wake = None
         acted = False
         for intent in intents:
+            if isinstance(intent, FinishRun) and self._hands.queue.owes_answers:
+                break  # what the queue does then may concern this run
             if isinstance(intent, FinishRun):
                 return self._finish(intent.status, intent.exit_code, intent.reason)
             acted = self._act(intent) or acted
@@ -139,7 +141,8 @@ class RunLoop:
 
     def _mirror(self) -> None:
         """Tell in the run's own stream what the queue did with its work."""
-        news = self._hands.queue.take_news()
+        since = self.state.started.queue_seq if self.state.started else 0
+        news = [event for event in self._hands.queue.take_news() if event.seq > since]
         for event in news:
             if event.id not in self.state.mirrored and self._hands.lanes.concerns(self.state, event.data):
                 self._journal.record(event.data, cause=event.id)

@@ -43,13 +43,13 @@ from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.engine.bases import tip_of
-from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner
+from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner, find_vanished
 from cli_multi_rapid.engine.check_desk import CheckDesk, started
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
-from cli_multi_rapid.git import ANY, Merged, RefChange, Repository
+from cli_multi_rapid.git import ANY, Merged, NotCheckedOut, RefChange, Repository
 from cli_multi_rapid.ports import Clock, Leases
 from cli_multi_rapid.process_tree import kill_marked
 
@@ -131,7 +131,20 @@ class MergeQueue:
             return True
         return self._ask("approve", entry_id, "", by=by)
 
-    def _ask(self, command: str, entry_id: EntryId, text: str, by: str = "the run") -> bool:
+    def go_on(self) -> None:
+        """Have what is halted or held tried again: a living holder of the lease is asked to.
+
+        Whoever takes up the queue does so without being asked.
+        """
+        if self.journal.lease is None and self._tools.leases.holder(self.journal.stream) is not None:
+            self._ask("retry", None, "")
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether the holder of the lease has not yet done what it was asked for."""
+        return bool(self.state.unanswered())
+
+    def _ask(self, command: str, entry_id: EntryId | None, text: str, by: str = "the run") -> bool:
         asked = (event.data for event in self.state.unanswered())
         if any(isinstance(c, CommandGiven) and (c.command, c.entry_id) == (command, entry_id) for c in asked):
             return False
@@ -161,12 +174,12 @@ class MergeQueue:
         return news
 
     def close(self) -> None:
-        """Stop running checks, give the lease back and leave no ref behind."""
+        """Stop running checks, give the lease back; pin only what a person may land, or gc takes it."""
         self._desk.close()
         if self.journal.lease is None:
             return
         try:
-            if self._pinned:
+            if self._pinned and not self.state.held:
                 self._unpin()
         finally:
             self.journal.lease.release()
@@ -189,6 +202,11 @@ class MergeQueue:
             finish_landing(
                 self.journal, self._tools.repository, self.target, self.state.landing, recovered=True
             )
+        for lost in find_vanished(
+            self._tools.repository, map(self.state.entries.__getitem__, self.state.open)
+        ):
+            reason = f"its commit {lost.head} is no longer in the repository"
+            self.journal.record(MergeCancelled(entry_id=lost.id, reason=reason))
         held = any(self.state.entries[entry_id].command for entry_id in self.state.open)
         if self.state.halted is not None or held or self.state.misses:
             self._set_going("a processor took up the queue")
@@ -196,10 +214,10 @@ class MergeQueue:
 
     def _set_going(self, reason: str, cause: EventId | None = None) -> None:
         """Try again what was halted or held; what a person landed by hand meanwhile is recorded as landed."""
-        tip = tip_of(self._tools.repository, self.target)
+        repository, tip = self._tools.repository, tip_of(self._tools.repository, self.target)
         for held in list(self.state.held):
-            if self._tools.repository.is_ancestor(held.commit, tip):
-                finish_held_landing(self.journal, self._tools.repository, self.target, held)
+            if repository.resolve(held.commit) and repository.is_ancestor(held.commit, tip):
+                finish_held_landing(self.journal, repository, self.target, held)
         self.journal.record(MergeResumed(reason=reason), cause=cause)
 
     def _answer_commands(self) -> None:
@@ -393,5 +411,8 @@ class MergeQueue:
             return
         message = f"{entry.label or entry.id}\n\nRebuilt without {other.branch}, which did not land.\n"
         head = repository.commit(outcome.tree, (tip.commit,), message, when=now)
-        repository.update_refs([RefChange(ref=f"refs/heads/{entry.branch}", old=ANY, new=head)])
         self.journal.record(MergeResealed(entry_id=entry_id, head=head, base=tip.commit, without=without))
+        # The branch is only a label of the entry: one that a person moved or checked out is left alone.
+        if isinstance(repository.checkout_of(entry.branch), NotCheckedOut):
+            moved = RefChange(ref=f"refs/heads/{entry.branch}", old=entry.head, new=head)
+            repository.update_refs([moved])

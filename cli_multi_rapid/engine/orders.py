@@ -2,7 +2,7 @@
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import StartAttempt
-from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
@@ -55,13 +55,11 @@ def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
 
     What has landed is in the target already. What was refused is not to be built on.
     """
-    before = (*state.frontier.needed(node_id), *state.frontier.preceding(node_id))
     heads = []
-    for name in before:
-        other = state.nodes[name]
-        usable = other.status is NodeStatus.COMPLETED and other.merge_status not in MERGE_DEAD
-        if usable and other.head is not None and other.merge_status is not MergeStatus.MERGED:
-            heads.append(SealedHead(node_id=name, head=other.head))
+    for footing in state.frontier.foundation(node_id):
+        below = state.nodes[footing.node_id]
+        if below.head is not None and below.merge_status is not MergeStatus.MERGED:
+            heads.append(SealedHead(node_id=footing.node_id, head=below.head))
     return tuple(heads)
 
 

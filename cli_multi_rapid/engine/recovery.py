@@ -10,7 +10,7 @@ from cli_multi_rapid.core.node_events import NodeAttemptFailed, WorktreeKept
 from cli_multi_rapid.core.node_state import Attempt, NodeState
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.engine.check_runner import CHECK_SLOTS
+from cli_multi_rapid.engine.attempt_temp import remove_temp_folders
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.settlement import usage_from_log
@@ -35,18 +35,10 @@ class Recovery:
     def take_over(self, journal: Journal[RunState]) -> None:
         """End the dead process's agents, save what they left, and record their attempts as interrupted."""
         kill_marked(journal.stream)
-        self._drop_check_slots()
         for node_id in list(journal.state.frontier.running):
-            journal.record(*self._interrupted(journal.state, journal.state.nodes[node_id]))
-
-    def _drop_check_slots(self) -> None:
-        """A checker's slot holds nothing of value."""
-        for info in self.worktrees.list():
-            orphaned = info.state is SlotState.ORPHANED and info.name.startswith(CHECK_SLOTS)
-            if orphaned and info.base is not None:
-                self.worktrees.release(
-                    Slot(path=info.path, name=info.name, base=info.base, lane=Branch(info.name))
-                )
+            node = journal.state.nodes[node_id]
+            remove_temp_folders(node.attempts[-1].slot)
+            journal.record(*self._interrupted(journal.state, node))
 
     def _interrupted(self, state: RunState, node: NodeState) -> list[Payload]:
         attempt = node.attempts[-1]
@@ -96,7 +88,8 @@ class Recovery:
         """The branch and commit that hold what the attempt had done, and its slot when that must stay."""
         lane = self.lanes.lane_of(state, node_id)
         remains = Branch(f"{lane}.attempt-{attempt.number}")
-        sealed = self.repository.branch_tip(lane)
+        saved = self.repository.branch_tip(remains)
+        sealed = None if saved else self.repository.branch_tip(lane)
         if sealed is not None:
             # It was sealed but not yet recorded: the lane's name is needed for the next attempt.
             self.repository.update_refs(
@@ -105,6 +98,8 @@ class Recovery:
                     RefChange(ref=f"refs/heads/{lane}", old=sealed, new=None),
                 ]
             )
+        # `saved`: the dead process, or one that took over before us, came as far as the branch.
+        sealed = saved or sealed
         slot = self._orphan(attempt.slot, lane)
         if slot is None:
             return (remains, sealed, None) if sealed else (None, None, None)

@@ -22,7 +22,8 @@ from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt import AttemptRunner
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
-from cli_multi_rapid.engine.check_runner import CheckRunner
+from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
+from cli_multi_rapid.engine.day_spending import DaySpending
 from cli_multi_rapid.engine.dispatcher import Dispatcher
 from cli_multi_rapid.engine.inbox import Hint, Inbox
 from cli_multi_rapid.engine.journal import Journal
@@ -94,6 +95,7 @@ def _checkers_marker(shop: Workshop, target: Branch) -> str:
 @contextmanager
 def open_queue(shop: Workshop, target: Branch, inbox: Inbox) -> Iterator[MergeQueue]:
     """The merge queue of a target, closed at the end."""
+    drop_orphaned_checks(shop.worktrees)
     queue = MergeQueue(
         queue_journal(shop, target),
         QueueTools(
@@ -121,6 +123,7 @@ class Session:
         self._journal = run_journal(shop, run_id)
         self._journal.observers.extend(observers or [])
         self._inbox = Inbox()
+        self._day = DaySpending(lambda: shop.spent_today(run_id), shop.clock)
         if shop.log.last_seq(run_id) == 0:
             raise UserError(f"there is no run {run_id}", hint="list them: cli-orchestrator runs")
         lease = shop.leases.acquire(run_id)
@@ -143,7 +146,7 @@ class Session:
         if plan is None:
             raise UserError(f"run {self.state.run_id} has no plan")
         self._journal.correlation_id = plan.correlation_id or CorrelationId(self.state.run_id)
-        unsubscribe = self._shop.bus.subscribe(lambda stream: self._inbox.put(Hint(stream=stream)))
+        unsubscribe = self._shop.bus.subscribe(self._hear)
         try:
             with (
                 signals_to(self._inbox),
@@ -154,6 +157,11 @@ class Session:
             unsubscribe()
             if self._journal.lease is not None:
                 self._journal.lease.release()
+
+    def _hear(self, stream: RunId) -> None:
+        if stream != self.state.run_id:
+            self._day.heard()
+        self._inbox.put(Hint(stream=stream))
 
     def _drive(self, plan: Plan, queue: MergeQueue) -> RunFinished:
         shop = self._shop
@@ -167,6 +175,11 @@ class Session:
             checks=checks,
             update_checkout=shop.policies.update_checkout,
         )
+        if (branch := lanes.obstacle(self.state.run_id)) is not None:
+            raise EnvironmentFault(
+                f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",
+                hint=f"rename it (git branch -m {branch} NEW_NAME), or set worktrees.lane to another pattern",
+            )
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
         hands = Hands(
@@ -213,6 +226,8 @@ class Session:
                 clock=shop.clock,
             ).take_over(self._journal)
             self._repeat_answers(queue)
+        if queue.state.halted is not None or any(node.held_command for node in state.nodes.values()):
+            queue.go_on()
 
     def _options(self, before: RunStarted | None) -> JsonObject:
         """What was asked for on the command line, now or when the run was started first."""
@@ -257,16 +272,19 @@ class Session:
         )
 
     def _limits(self, queue: MergeQueue) -> Callable[[], Limits]:
-        """The limits at any time: only whether the queue works can change during a run."""
+        """The limits at any time: what others spend and whether the queue works can change during a run."""
         policies, started = self._shop.policies, self.state.started
         options = started.options if started else {}
-        spent = self._shop.spent_today(self.state.run_id) if policies.budget.day_limit is not None else ZERO
         limits = Limits(
             workers=policies.workers,
-            budget=replace(
-                policies.budget, day_spent=spent, allow_unpriced=options.get("allow_unpriced") is True
-            ),
+            budget=replace(policies.budget, allow_unpriced=options.get("allow_unpriced") is True),
             tools=self._shop.tools,
             fail_fast=options.get("fail_fast") is True,
         )
-        return lambda: replace(limits, queue_halted=queue.state.halted)
+
+        def at_present() -> Limits:
+            spent = self._day.now() if limits.budget.day_limit is not None else ZERO
+            budget = replace(limits.budget, day_spent=spent)
+            return replace(limits, budget=budget, queue_halted=queue.state.halted)
+
+        return at_present

@@ -1,6 +1,7 @@
 """The look at the tree: what an attempt really changed, held against what it may and what it must."""
 
 import os
+import re
 
 from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
 from cli_multi_rapid.core.facts import FailureClass
@@ -10,16 +11,26 @@ from cli_multi_rapid.engine.attempt_terms import AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.commit_message import commit_message
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, ToolReading
+from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.worktrees import NothingChanged, SealRefused, Slot, Snapshot, SnapshotRefused, Worktrees
+
+_MOST_PATHS = 50
+"""How many paths an event names as evidence."""
 
 
 class TreeAudit:
     """Judges and commits the slot of one attempt."""
 
     def __init__(
-        self, order: AttemptOrder, repository: Repository, worktrees: Worktrees, clock: Clock
+        self,
+        order: AttemptOrder,
+        repository: Repository,
+        worktrees: Worktrees,
+        clock: Clock,
+        redactor: Redactor,
     ) -> None:
         self._order = order
+        self._redactor = redactor
         self._repository = repository
         self._worktrees = worktrees
         self._clock = clock
@@ -29,21 +40,23 @@ class TreeAudit:
     ) -> Sealed | Failed:
         """Commit what changed, after holding it against claims and outputs."""
         order = self._order
-        if order.node.role is Role.IPT:
-            return Sealed(summary=reading.summary, snapshot=None)
         taken = self._snapshot(slot, ignore)
+        if order.node.role is Role.IPT:
+            return Sealed(summary=reading.summary, snapshot=None, warnings=_not_landed(taken))
         if isinstance(taken, SnapshotRefused):
             reason = f"the slot holds what cannot be committed: {taken.reason}"
-            return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence="\n".join(taken.paths))
+            return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence=_listed(taken.paths))
         if isinstance(taken, NothingChanged):
             if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
                 return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
             if expects_change:
                 return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
             return Sealed(summary=reading.summary, snapshot=None)
-        return self._audit(slot, taken, reading)
+        return self._audit(slot, taken, reading, ignore)
 
-    def _audit(self, slot: Slot, taken: Snapshot, reading: ToolReading) -> Sealed | Failed:
+    def _audit(
+        self, slot: Slot, taken: Snapshot, reading: ToolReading, ignore: tuple[str, ...]
+    ) -> Sealed | Failed:
         """Hold the difference against the claims and the declared outputs, then make it the lane."""
         order = self._order
         warnings: tuple[str, ...] = ()
@@ -55,9 +68,13 @@ class TreeAudit:
                 return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
             warnings = (reason,)
             if order.claims_rule == "strip":
-                stripped = self._snapshot(slot, tuple(_literally(path) for path in strangers))
+                stripped = self._snapshot(slot, (*ignore, *map(_literally, strangers)))
                 if not isinstance(stripped, Snapshot):
                     return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}, and nothing else")
+                if self._outside_claims(stripped):
+                    return Failed(
+                        failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; it cannot be left out"
+                    )
                 taken = stripped
         if absent := self._absent_outputs(slot, taken.commit):
             return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
@@ -70,7 +87,9 @@ class TreeAudit:
         order = self._order
         return self._worktrees.snapshot(
             slot,
-            commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt),
+            self._redactor.redact(
+                commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt)
+            ),
             when=self._clock.now(),
             declared=tuple(path for path in order.node.outputs if _is_plain(path)),
             litter=litter,
@@ -102,13 +121,27 @@ class TreeAudit:
         return sealed if isinstance(sealed, SealRefused) else (taken, branch)
 
 
+def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:
+    """What an `ipt` node wrote is said to be gone: it works on the merged target and lands nothing."""
+    if not isinstance(taken, Snapshot):
+        return ()
+    names = [change.path for change in taken.changes]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (f"an ipt node lands nothing; what it wrote was dropped: {', '.join(names[:5])}{more}",)
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    more = [f"and {len(paths) - _MOST_PATHS} more"] if len(paths) > _MOST_PATHS else []
+    return "\n".join([*paths[:_MOST_PATHS], *more])
+
+
 def _is_plain(path: str) -> bool:
     return not path.endswith("/") and not any(character in path for character in "*?[")
 
 
 def _literally(path: str) -> str:
     """A glob that matches this very path."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
+    return re.sub(r"[*?\[\\]", r"\\\g<0>", path)
 
 
 def _absent(paths: list[str]) -> str:

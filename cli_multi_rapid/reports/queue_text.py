@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from cli_multi_rapid.core.ids import Branch, EntryId, NodeId, RunId
 from cli_multi_rapid.core.node_state import MergeStatus
@@ -11,6 +11,8 @@ from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso, span
 from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
+
+_WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ def queue_text(rows: Sequence[QueueRow], *, now: datetime, halted: str | None = 
 
 
 def _listing(rows: Sequence[QueueRow], now: datetime) -> list[str]:
-    names = max(len(row.branch) for row in rows)
+    names = min(32, max(len(row.branch) for row in rows))
     return [line for row in rows for line in _row_lines(row, names, now)]
 
 
@@ -116,6 +118,7 @@ def _row_lines(row: QueueRow, names: int, now: datetime) -> list[str]:
     waits = f"waits for {', '.join(row.waits_for)}" if row.waits_for else ""
     words = "; ".join(word for word in (waits, one_line(row.reason, 120)) if word)
     branch, target = one_line(row.branch), one_line(row.target)
-    standing = f"{row.status:10} p{row.priority} {age:>12}{ago}"
-    first = f"{place:>4} {sign} {branch:{names}} -> {target}  {standing}  {words}"
-    return [first.rstrip(), f"       type: {row.next_command}"] if row.next_command else [first.rstrip()]
+    first = f"{place:>4} {sign} {branch:{names}} -> {target}  {row.status:10} p{row.priority} {age:>12}{ago}"
+    fits = len(first) + len(words) + 2 <= _WIDTH
+    lines = [f"{first}  {words}".rstrip()] if fits else [first, f"       {words}"]
+    return [*lines, f"       type: {row.next_command}"] if row.next_command else lines

@@ -3,7 +3,6 @@
 A terminal obeys escape sequences, XML knows no control characters, and a table knows no line breaks.
 """
 
-import html
 import re
 from typing import Final
 
@@ -35,6 +34,8 @@ def one_line(text: str, width: int | None = None) -> str:
 
 def markup(text: str) -> str:
     """The text for XML and HTML, between tags and inside quoted attributes."""
+    import html  # noqa: PLC0415  # 3 ms for its table of entities that `status` need not pay
+
     return html.escape(printable(text), quote=True)
 
 

@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import time
-from hashlib import sha256
 from pathlib import Path
 
 from cli_multi_rapid.ports import Clock
@@ -142,4 +141,6 @@ def safe_name(name: str) -> str:
     text = quoted.decode("ascii")
     if len(text) <= _LONGEST_NAME:
         return text
+    from hashlib import sha256  # noqa: PLC0415  # 2 ms for names that are hardly ever so long
+
     return f"{text[: _LONGEST_NAME - 33]}-{sha256(quoted).hexdigest()[:32]}"

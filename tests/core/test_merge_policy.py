@@ -1,4 +1,4 @@
-"""The merge queue's promises, kept in many small worlds: see `tests/fakes/queue_world.py` for the rules."""
+"""What the merge queue does next, case by case; `test_queue_worlds.py` has whole lives of queues."""
 
 from dataclasses import replace
 from random import Random
@@ -22,87 +22,10 @@ from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import Prefix, TreeRecord
 from tests.fakes.queue_world import MAIN, TESTS, QueueWorld, tree_of
-from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, random_world, statuses
+from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, statuses
 from tests.fakes.weather import Weather
 
 seeds = st.integers(0, 2**32)
-
-
-# --- any world ----------------------------------------------------------------------------------------------
-
-
-@given(seeds)
-@settings(max_examples=300)
-def test_a_queue_keeps_its_promises_while_checks_flake_and_break(seed: int) -> None:
-    queue = random_world(seed, honest=False)
-    queue.finish()
-    queue.check_end()
-
-
-@given(seeds)
-@settings(max_examples=300)
-def test_with_honest_checks_no_innocent_is_ejected_and_nothing_red_lands(seed: int) -> None:
-    queue = random_world(seed, honest=True)
-    queue.finish()
-    queue.check_end()
-    if queue.state.halted is None and all(e.entry.checks for e in queue.state.entries.values()):
-        tips = [queue.weather.is_red(queue.contents[commit]) for commit in queue.history]
-        assert not any(tips[1:]) or tips[0]
-
-
-@given(seeds)
-@settings(max_examples=60)
-def test_a_halted_queue_goes_on_when_the_cause_is_gone(seed: int) -> None:
-    queue = random_world(seed, honest=False)
-    queue.finish()
-    queue.weather = Weather()
-    queue.resume()
-    for entry_id in list(queue.state.open):
-        queue.approve(entry_id, "ada")
-    queue.finish()
-    queue.check_end()
-    assert not queue.state.open
-    assert queue.state.halted is None
-
-
-@given(seeds, st.sets(st.integers(0, 11)), st.sampled_from([1, 3, 64]))
-@settings(max_examples=60)
-def test_exactly_the_culprits_are_ejected_and_all_others_land(seed: int, bad: set[int], batch: int) -> None:
-    culprits = {f"e{number}" for number in bad}
-    queue = queue_world(seed, culprits=" ".join(culprits), limits=QueueLimits(batch=batch))
-    everybody = {str(add(queue, f"e{number}")) for number in range(12)}
-    queue.finish()
-    assert names(queue, MergeStatus.FAILED) == culprits
-    assert names(queue, MergeStatus.MERGED) == everybody - culprits
-    assert queue.contents[queue.tip] == {"base"} | (everybody - culprits)
-
-
-@given(seeds)
-@settings(max_examples=60)
-def test_what_needs_a_culprit_is_called_off_and_what_merely_came_after_it_lands_without(seed: int) -> None:
-    queue = queue_world(seed, culprits="bad")
-    add(queue, "bad")
-    add(queue, "needs", deps="bad")
-    add(queue, "needs-too", deps="needs")
-    add(queue, "after", after="bad")
-    add(queue, "after-that", after="after")
-    queue.finish()
-    assert names(queue, MergeStatus.FAILED) == {"bad"}
-    assert names(queue, MergeStatus.CANCELLED) == {"needs", "needs-too"}
-    assert queue.contents[queue.tip] == {"base", "after", "after-that"}
-    assert queue.state.entries[EntryId("needs-too")].reason == "needs, which it depends on, did not land"
-
-
-@given(seeds)
-@settings(max_examples=30)
-def test_of_two_that_are_only_red_together_the_first_in_line_lands(seed: int) -> None:
-    queue = queue_world(seed)
-    queue.weather.quarrels = (frozenset({"late", "early"}),)
-    for name, priority in (("late", 2), ("bystander", 2), ("early", 0)):
-        add(queue, name, priority=priority)
-    queue.finish()
-    assert names(queue, MergeStatus.MERGED) == {"early", "bystander"}
-    assert names(queue, MergeStatus.FAILED) == {"late"}
 
 
 # --- the number of check runs -------------------------------------------------------------------------------

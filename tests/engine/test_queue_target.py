@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeMissed
 from cli_multi_rapid.core.merge_policy import MAX_MISSES
 from cli_multi_rapid.core.node_state import MergeStatus
 from tests.fakes.landings import run_by_hand
 from tests.fakes.queues import QueueBench, check
+from tests.fakes.repositories import RepositoryBuilder
 
 
 def commit_line(bench: QueueBench, file: str) -> str:
@@ -44,8 +47,12 @@ def test_a_target_that_never_rests_stops_the_queue_clearly_and_nothing_is_forced
     bench.assert_sound(outcome)
 
 
-def test_the_hooks_of_the_repository_do_not_run_when_work_lands(bench: QueueBench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("branch", ["main", "elsewhere"])
+def test_the_hooks_of_the_repository_do_not_run_when_work_lands(
+    bench: QueueBench, tmp_path: Path, branch: str
+) -> None:
     bench.add("p")
+    bench.repository.git("checkout", "-q", "-B", branch)
     ran = tmp_path / "ran"
     hooks = bench.repository.path / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
@@ -117,6 +124,34 @@ def test_without_leave_to_touch_the_checkout_the_train_stays_ready_and_the_named
     assert outcome.checks_run == 0
     assert bench.repository.head == held.commit
     bench.assert_sound(outcome)
+
+
+def collect_garbage(repository: RepositoryBuilder) -> None:
+    """What `git gc` does after its grace period."""
+    repository.git("reflog", "expire", "--expire=now", "--all")
+    repository.git("gc", "-q", "--prune=now")
+
+
+def test_what_is_ready_to_land_outlives_a_garbage_collection(bench: QueueBench) -> None:
+    bench.add("p", update_checkout=False)
+    (held,) = bench.process().all_of(MergeHeld)
+    assert isinstance(held, MergeHeld)
+    collect_garbage(bench.repository)
+    run_by_hand(bench.repository, held.command)
+    outcome = bench.process()
+    assert outcome.merged == ["p"]
+    bench.assert_sound(outcome)
+
+
+def test_a_branch_that_was_deleted_and_collected_leaves_the_queue_and_stops_nobody(bench: QueueBench) -> None:
+    bench.add("p")
+    bench.add("q")
+    bench.repository.git("branch", "-q", "-D", "work/p")
+    collect_garbage(bench.repository)
+    outcome = bench.process()
+    assert outcome.merged == ["q"]
+    assert outcome.status("p") is MergeStatus.CANCELLED
+    assert "no longer in the repository" in outcome.entries["p"].reason
 
 
 def test_what_a_person_finished_by_hand_and_built_upon_counts_as_landed(bench: QueueBench) -> None:

@@ -111,3 +111,38 @@ nodes:
     assert again.state.started.options["fail_fast"] is True
     assert not again.node("later").attempts
     assert first.finished.exit_code == again.finished.exit_code == 1
+
+
+def test_the_half_work_of_an_attempt_is_named_though_nobody_recorded_its_failure(world: World) -> None:
+    run_id = world.accept(
+        """
+merge_policy: {checklist: []}
+rollback_policy: {max_retry_attempts: 0}
+nodes: [{id: bad, tool: shell, run: "echo half > src/b; exit 1", path_claims: [src/b]}]
+"""
+    )
+    crash(world, 3, "before")  # the run began, the attempt began, and its end was about to be recorded
+    left = world.repository.git("for-each-ref", "--format=%(refname:short)", "refs/heads/lane").split()
+    story = world.drive(run_id)
+    first, second = story.node("bad").attempts
+    assert [first.branch] == left
+    assert first.commit == world.repository.commit_of(left[0])
+    world.assert_nothing_left(run_id, kept=[str(first.branch), str(second.branch)])
+
+
+def test_resume_removes_the_temporary_folder_of_a_killed_attempt(world: World, tmp_path: Path) -> None:
+    where, killed = tmp_path / "where", tmp_path / "killed"
+    run_id = world.accept(
+        f"""
+merge_policy: {{checklist: []}}
+nodes:
+  - id: n1
+    tool: shell
+    run: "[ -e {killed} ] || {{ echo $TMPDIR > {where}; touch {killed}; kill -9 $PPID; sleep 60; }}"
+"""
+    )
+    assert crash(world, 99, "after") == -signal.SIGKILL
+    folder = Path(where.read_text(encoding="utf-8").strip())
+    assert folder.is_dir()
+    assert world.drive(run_id).finished.exit_code == 0
+    assert not folder.exists()

@@ -3,7 +3,7 @@
 import pytest
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
-from cli_multi_rapid.core.merge_events import CheckFinished, MergeConflicted, MergeLanded
+from cli_multi_rapid.core.merge_events import CheckFinished, MergeConflicted, MergeHalted, MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from tests.fakes.worlds import World
@@ -129,6 +129,24 @@ nodes:
     success = warned.node("out").success
     assert success is not None
     assert "other.txt" in success.warnings[0]
+
+
+def test_claims_strip_leaves_out_names_with_any_letters_and_what_the_tools_leave_behind(world: World) -> None:
+    write = r"""mkdir -p src/__pycache__ 'q[1]' && echo 1 > 'ev\il' && echo 2 > 'q[1]/*x?' && echo 3 > '\z'"""
+    story = world.execute(
+        NO_CHECKS
+        + f"""
+nodes:
+  - id: out
+    tool: shell
+    run: >-
+      {write} && echo in > src/q.txt && echo c > src/__pycache__/q.pyc
+    path_claims: ["src/*"]
+""",
+        claims_rule="strip",
+    )
+    assert story.finished.exit_code == 0
+    assert world.repository.files("main") == ["README.md", "src/a.txt", "src/q.txt"]
 
 
 def test_a_failing_check_ejects_only_the_guilty_node_and_the_dependents_of_it(world: World) -> None:
@@ -268,6 +286,15 @@ def test_a_red_target_halts_the_queue_instead_of_blaming_the_work(world: World) 
     world.repository.commit({"src/bad.txt": "good\n"})
     again = world.drive(story.run_id)
     assert again.finished.exit_code == 0
+
+
+def test_a_run_does_not_tell_what_halted_the_queue_before_it_began(world: World) -> None:
+    world.repository.commit({"src/bad.txt": "BAD\n"})
+    node = "nodes: [{id: n1, tool: shell, run: 'echo 1 > src/1.txt', path_claims: [src/1.txt]}]"
+    assert world.execute(ONE_CHECK + node).all_of(MergeHalted)
+    later = world.execute(NO_CHECKS + node.replace("1.txt", "2.txt"))
+    assert later.finished.exit_code == 0
+    assert not later.all_of(MergeHalted)
 
 
 def test_work_that_waits_for_a_red_target_does_not_hold_up_work_that_does_not_need_that_check(

@@ -14,6 +14,7 @@ from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.worktree_trash import Trash, delete
 from cli_multi_rapid.worktrees import SlotState, Strategy, Worktrees
 from tests.engine.test_worktrees import LANE, START, Room, contents, work
+from tests.fakes.meanwhile import wait_until
 from tests.fakes.repositories import RepositoryBuilder, make_repository
 
 
@@ -267,6 +268,16 @@ def test_the_trash_deletes_what_resists_and_follows_no_link(tmp_path: Path) -> N
     assert list((tmp_path / "trash").iterdir()) == []
     assert (outside / "f").read_text() == "stays\n"
     delete(tmp_path / "not there")
+
+
+def test_what_an_earlier_process_did_not_manage_to_delete_goes_with_the_next_thing_thrown(
+    tmp_path: Path,
+) -> None:
+    left = tmp_path / "trash" / "grave"
+    (left / "deep").mkdir(parents=True)
+    (tmp_path / "more").mkdir()
+    Trash(tmp_path / "trash").throw(tmp_path / "more")
+    wait_until(lambda: list((tmp_path / "trash").iterdir()) == [], "an empty trash")
 
 
 def test_the_trash_of_an_earlier_process_is_emptied(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ from cli_multi_rapid.core.merge_policy import (
     required_checks,
     verdict_key,
 )
-from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
+from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from tests.fakes.sample_plans import START
@@ -369,7 +369,7 @@ class QueueWorld:
             if isinstance(event.data, MergeEnqueued):
                 entry = event.data.entry
                 own = self.contents[entry.head] - self.contents[entry.base]
-                if self.state.entries[entry.id].status in MERGE_DEAD:
+                if self.state.entries[entry.id].status is not MergeStatus.MERGED:
                     assert not own & self.contents[self.tip], f"the work of {entry.id} landed"
 
     def check_end(self) -> None:

@@ -77,10 +77,19 @@ class Gate:
         """The shell words that wait."""
         return f"cat '{self.path}' > /dev/null"
 
+    @property
+    def announce(self) -> str:
+        """The shell words that say that the program is here."""
+        return f"echo here > '{self.path}'"
+
     def open(self) -> None:
         """Let the one that waits go on; waits for it to come."""
         with self.path.open("wb"):
             pass
+
+    def await_arrival(self) -> None:
+        """Until a program announces itself."""
+        self.path.read_bytes()
 
 
 def make_gate(folder: Path, name: str = "gate") -> Gate:

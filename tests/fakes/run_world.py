@@ -41,7 +41,7 @@ from cli_multi_rapid.core.node_events import (
     NodeStarted,
     NodeSucceeded,
 )
-from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import MergeStatus, NodeState
 from cli_multi_rapid.core.plan import Plan, Role
 from cli_multi_rapid.core.run_events import (
     ApprovalRequested,
@@ -291,13 +291,11 @@ class RunWorld:
 
     def _base_of(self, node_id: NodeId) -> Commit:
         """The target with the sealed work that comes before: `engine/orders.py` and `engine/bases.py`."""
-        frontier = self.state.frontier
         changes = self.queue.contents[self.queue.tip]
-        for name in (*frontier.needed(node_id), *frontier.preceding(node_id)):
-            other = self.state.nodes[name]
-            usable = other.status is NodeStatus.COMPLETED and other.merge_status not in MERGE_DEAD
-            if usable and other.head is not None and other.merge_status is not MergeStatus.MERGED:
-                changes |= self.queue.contents[other.head]
+        for footing in self.state.frontier.foundation(node_id):
+            below = self.state.nodes[footing.node_id]
+            if below.head is not None and below.merge_status is not MergeStatus.MERGED:
+                changes |= self.queue.contents[below.head]
         return self.queue.commit(changes)
 
     def _end_attempt(self, node_id: NodeId, *, stopped: bool = False) -> None:

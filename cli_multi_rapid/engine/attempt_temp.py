@@ -1,0 +1,25 @@
+"""The private temporary folder of an attempt: beside those of other programs, where paths are short.
+
+Sockets that tools put into `$TMPDIR` may have about a hundred characters, so it does not lie in `state/`. Its
+name tells whose it is, so that a process that takes over after a `kill -9` finds it.
+"""
+
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+
+def make_temp_folder(slot_name: str) -> Path:
+    """A new, empty folder that only the user can enter."""
+    return Path(tempfile.mkdtemp(prefix=_prefix(slot_name)))
+
+
+def remove_temp_folders(slot_name: str) -> None:
+    """Remove what a dead process left of an attempt; what belongs to another user stays."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(slot_name)}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prefix(slot_name: str) -> str:
+    return f"cli-orchestrator-{sha256(slot_name.encode()).hexdigest()[:12]}-"

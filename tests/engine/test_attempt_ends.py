@@ -1,0 +1,99 @@
+"""How an attempt ends when something about it is odd: nothing hangs, nothing is lost or told in silence."""
+
+from pathlib import Path
+from typing import cast
+
+from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.ids import Branch, NodeId, RunId, ToolName
+from cli_multi_rapid.core.money import ZERO
+from cli_multi_rapid.core.node_events import NodeAttemptFailed
+from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.engine.attempt import AttemptRunner
+from cli_multi_rapid.engine.attempt_terms import AttemptOrder
+from cli_multi_rapid.engine.dispatcher import Dispatcher
+from cli_multi_rapid.engine.inbox import AttemptEnded, Inbox
+from tests.fakes.worlds import World
+
+NO_CHECKS = "merge_policy: {checklist: []}\nrollback_policy: {max_retry_attempts: 0}\n"
+SECRET = "ghp_" + "a1B2" * 8
+
+
+def test_what_an_ipt_node_writes_is_dropped_but_not_in_silence(world: World) -> None:
+    story = world.execute(
+        NO_CHECKS + "nodes: [{id: n1, role: ipt, tool: shell, run: 'echo 1 > src/new; rm README.md'}]"
+    )
+    success = story.node("n1").success
+    assert success is not None
+    (warning,) = success.warnings
+    assert "README.md" in warning
+    assert "src/new" in warning
+    assert world.repository.files("main") == ["README.md", "src/a.txt"]
+
+
+def test_a_secret_in_the_prompt_does_not_get_into_the_history(world: World) -> None:
+    node = f"{{id: n1, label: 'with {SECRET}', goal: 'use {SECRET}', tool: shell, run: 'echo 1 > src/1'}}"
+    story = world.execute(f"{NO_CHECKS}nodes: [{node}]")
+    assert story.node("n1").landed
+    history = world.repository.git("log", "--format=%B", "main")
+    assert "use [redacted]" in history
+    assert SECRET not in history
+
+
+def test_sealed_work_lands_though_its_slot_cannot_be_put_away(world: World) -> None:
+    run = "echo 1 > src/1.txt; rm -rf ../.pool; touch ../.pool"
+    story = world.execute(NO_CHECKS + f"nodes: [{{id: n1, tool: shell, run: '{run}'}}]")
+    assert story.finished.exit_code == 0
+    assert "src/1.txt" in world.repository.files("main")
+    success = story.node("n1").success
+    assert success is not None
+    assert "could not be put away" in success.warnings[0]
+
+
+def test_the_evidence_of_a_thousand_unsafe_files_stays_small(world: World) -> None:
+    run = "for i in $(seq 1000); do ln -s /etc/passwd src/l$i; done"
+    story = world.execute(NO_CHECKS + f"nodes: [{{id: n1, tool: shell, run: '{run}'}}]")
+    attempt = story.node("n1").attempts[-1]
+    assert attempt.failure is FailureClass.UNSAFE_TREE
+    assert attempt.evidence.endswith("and 950 more")
+
+
+class BrokenRunner:
+    """A runner with a bug."""
+
+    def run(self, *_: object) -> None:
+        """Never gets to its facts."""
+        raise ZeroDivisionError
+
+
+def test_a_bug_in_a_worker_ends_its_attempt_instead_of_letting_the_run_wait_for_ever(tmp_path: Path) -> None:
+    inbox = Inbox()
+    dispatcher = Dispatcher(cast("AttemptRunner", BrokenRunner()), inbox, 1)
+    dispatcher.start(order_of(Node(id=NodeId("n1"), label="n1", tool=ToolName("shell")), tmp_path))
+    (ended,) = inbox.wait(20.0)
+    assert isinstance(ended, AttemptEnded)
+    (fact,) = ended.facts
+    assert isinstance(fact, NodeAttemptFailed)
+    assert fact.reason == "internal error: ZeroDivisionError"
+    dispatcher.done(ended.node_id)
+    dispatcher.close()
+
+
+def order_of(node: Node, tmp_path: Path) -> AttemptOrder:
+    """An order for the first attempt of a node."""
+    return AttemptOrder(
+        run_id=RunId("r1"),
+        node=node,
+        attempt=1,
+        tool=node.tool,
+        target=Branch("main"),
+        lane=Branch("lane/r1/n1"),
+        heads=(),
+        prompt="",
+        log=tmp_path / "log",
+        slot_name="slot",
+        cap=None,
+        reserved=ZERO,
+        session_id=None,
+        keep_on_failure=True,
+        claims_rule="fail",
+    )
