@@ -112,6 +112,7 @@ def _strays(records: "Records") -> Iterator[_Stray]:
 
 
 def _worktrees_and_refs(place: Place) -> Iterator[Finding]:
+    from cli_multi_rapid.engine.candidate_pins import CANDIDATE_REFS, target_of
     from cli_multi_rapid.wiring import open_workshop
     from cli_multi_rapid.worktrees import SlotState
 
@@ -122,8 +123,8 @@ def _worktrees_and_refs(place: Place) -> Iterator[Finding]:
             ]
             candidates = {
                 ref: commit
-                for ref, commit in shop.repository.refs("refs/cli-orchestrator/candidate/").items()
-                if shop.leases.holder(f"queue:{ref.removeprefix('refs/cli-orchestrator/candidate/')}") is None
+                for ref, commit in shop.repository.refs(CANDIDATE_REFS).items()
+                if shop.leases.holder(f"queue:{target_of(ref)}") is None
             }
     except OrchestratorError:
         return  # the surroundings have told it already

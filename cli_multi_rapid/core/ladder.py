@@ -1,9 +1,9 @@
 """The prefix ladder: which beginnings of the line to check at once.
 
-One rule for speculation, batching and bisection. With g the chance that one entry is good, the first k of the
-line pass together with the chance P(k) = g^k. When the first h are known to fail, it is
-(g^k - g^h) / (1 - g^h) for k < h. A failure may also be a flake: phi is the chance of that, given the failure;
-then every prefix of h passes, h itself too. With f the flake rate:
+One rule for speculation, batching and bisection. With g the chance that one entry is good, the first k of
+the line pass together with the chance P(k) = g^k. When the first h are known to fail, it is
+(g^k - g^h) / (1 - g^h) for k < h. A failure may also be a flake: phi is the chance of that, given the
+failure; then every prefix of h passes, h itself too. With f the flake rate:
 
     P(k | h failed) = ((1 - phi) * (g^k - g^h) / (1 - g^h) + phi) * (1 - f)      and  P(h) = phi * (1 - f)
     phi = f * g^h / (f * g^h + 1 - g^h)
@@ -58,9 +58,9 @@ def choose_lengths(
 ) -> list[int]:
     """The prefix lengths for the free checkers, the most useful first.
 
-    `waiting`: how many entries are in line. `running`: the lengths under check. `failing`: the shortest length
-    known to fail; taking it again means to suspect a flake. `min_gain`: what a check must add to the expected
-    number of landings to be worth a checker.
+    `waiting`: how many entries are in line. `running`: the lengths under check. `failing`: the shortest
+    length known to fail; taking it again means to suspect a flake. `min_gain`: what a check must add to the
+    expected number of landings to be worth a checker.
     """
     longest = waiting if failing is None else min(waiting, failing)
     chances = [odds.passes(length, failing) for length in range(longest + 1)]
@@ -69,7 +69,7 @@ def choose_lengths(
     for _ in range(free):
         gains = ((_gain(length, taken, chances), length) for length in range(1, longest + 1))
         gain, length = max(gains, default=(0.0, 0))
-        if gain < min_gain:
+        if gain <= 0.0 or gain < min_gain:
             break
         chosen.append(length)
         taken = sorted([*taken, length])

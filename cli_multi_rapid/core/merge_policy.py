@@ -155,9 +155,10 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
     judged = [(trial, judge(state, trial, limits)) for trial in current]
     order = _landable(state, line(state, limits, now), tip, limits)
     consequence = _consequence(state, judged, order, tip, limits)
-    if consequence is not None:
-        return [consequence]
     running: list[QueueIntent] = [found for _, found in judged if isinstance(found, RunChecks)]
+    if consequence is not None:
+        # While the tip is asked whether it is to blame, the others are checked on.
+        return [consequence, *running] if isinstance(consequence, RunChecks) else [consequence]
     fresh = _new_candidates(state, [trial for trial, _ in judged], order, limits)
     if running or fresh:
         return [*running, *fresh]
@@ -171,7 +172,7 @@ def _consequence(
     tip: Tip,
     limits: QueueLimits,
 ) -> QueueIntent | None:
-    """What the finished candidates lead to: the longest that passes lands, the shortest that fails narrows."""
+    """What the finished candidates lead to: the longest that passes lands, else the shortest red counts."""
     for _, found in reversed(judged):
         if isinstance(found, Land):
             return found
@@ -200,7 +201,7 @@ def _new_candidates(
     running = [len(trial.entries) for trial in current if order[: len(trial.entries)] == trial.entries]
     failing = len(state.failing) if state.failing and order[: len(state.failing)] == state.failing else None
     odds = odds_of(state.settled)
-    if state.retested:
+    if failing is not None and state.retested:
         odds = replace(odds, flake=0.0)
     lengths = choose_lengths(min(len(order), limits.batch), running, failing, free, odds, limits.min_gain)
     if not lengths and not current:
@@ -209,9 +210,7 @@ def _new_candidates(
 
 
 def _halt_if_stuck(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
-    """Halt when nothing is under way and all that waits needs a check that the tip fails."""
-    if state.trials:
-        return []
+    """Nothing is under way: halt when all that waits needs a check that the tip fails."""
     reds = (_red_check(state, entry_id, tip, limits) for entry_id in line(state, limits, now))
     red = next((red for red in reds if red is not None), None)
     return [_halt(state, red)] if red is not None else []
@@ -329,13 +328,21 @@ def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: 
 
 
 def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -> Prefix:
-    """The entries whose checks the tip itself is not known to fail, with all that they were built on."""
+    """The entries whose checks the tip itself is not known to fail, with all that they were built on.
+
+    One that does not merge behind others is left out as long as all of those are ahead of it.
+    """
     waiting: set[EntryId] = set()
+    ahead: dict[EntryId, None] = {}
     for entry_id in order:
-        stuck = entry_id in state.aside or any(n in waiting for n in state.entries[entry_id].needs)
-        if stuck or _red_check(state, entry_id, tip, limits) is not None:
+        stuck = any(need in waiting for need in state.entries[entry_id].needs)
+        behind = state.aside.get(entry_id, ())
+        clashes = bool(behind) and all(other in ahead for other in behind)
+        if stuck or clashes or _red_check(state, entry_id, tip, limits) is not None:
             waiting.add(entry_id)
-    return tuple(entry_id for entry_id in order if entry_id not in waiting)
+        else:
+            ahead[entry_id] = None
+    return tuple(ahead)
 
 
 def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimits) -> CheckFinished | None:

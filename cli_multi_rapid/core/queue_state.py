@@ -256,9 +256,10 @@ class QueueState:
     # --- candidates, checks, landings ---------------------------------------------------------------------
 
     def _checking(self, event: Event, data: MergeChecking) -> None:
-        for state in self._open_entries(data.entries):
-            state.status = MergeStatus.CHECKING
+        members = self._open_entries(data.entries)
         self._drop_trials(lambda trial: trial.tip != data.tip)
+        for state in members:
+            state.status = MergeStatus.CHECKING
         self.trials[data.entries] = Trial(
             entries=data.entries,
             tip=data.tip,
@@ -341,7 +342,7 @@ class QueueState:
         self._drop_trials(lambda _: True)
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
-        self.halted, self.misses = None, 0
+        self.halted, self.misses, self.failing = None, 0, ()
         self.held.clear()
         for record in self.records.values():
             record.forgive()

@@ -5,20 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.ids import Branch, Commit, EntryId, EventId, Tree
+from cli_multi_rapid.core.ids import Branch, EntryId, EventId, Tree
 from cli_multi_rapid.core.merge_events import (
-    CheckFinished,
     MergeApproved,
     MergeCancelled,
-    MergeChecking,
-    MergeConflicted,
-    MergeDeferred,
     MergeEnqueued,
     MergeEntry,
     MergeFailed,
     MergeHalted,
-    MergeResealed,
     MergeResumed,
     MergeSplit,
 )
@@ -38,22 +32,21 @@ from cli_multi_rapid.core.merge_policy import (
     required_checks,
     verdict_key,
 )
-from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.engine.bases import tip_of
-from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner, find_vanished
+from cli_multi_rapid.engine.candidate_desk import CandidateDesk
+from cli_multi_rapid.engine.candidates import find_vanished
 from cli_multi_rapid.engine.check_desk import CheckDesk, started
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
-from cli_multi_rapid.git import ANY, Merged, NotCheckedOut, RefChange, Repository
+from cli_multi_rapid.engine.reseal import reseal
+from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, Leases
 from cli_multi_rapid.process_tree import kill_marked
-
-_CANDIDATE_REFS = "refs/cli-orchestrator/candidate/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +73,7 @@ class MergeQueue:
         self._tools = tools
         self._limits = limits
         self._tip: Tip | None = None
-        self._pinned = False
-        self._workbench = Workbench(tools.repository)
+        self._candidates = CandidateDesk(journal, tools.repository, limits.fingerprint)
         self._desk = CheckDesk(
             tools.runner,
             tools.inbox,
@@ -158,9 +150,10 @@ class MergeQueue:
             return
         self._answer_commands()
         while self.state.open and self.state.halted is None:
-            intents = decide(self.state, self._read_tip(), self._limits, self._tools.clock.now())
-            if not [intent for intent in intents if self._perform(intent)]:
-                return
+            before = self.state.seq
+            self._act(decide(self.state, self._read_tip(), self._limits, self._tools.clock.now()))
+            if self.state.seq == before:
+                return  # nothing new is known, so the next decision would be the same
 
     def deliver(self, ended: CheckEnded) -> None:
         """Record what a checker found, unless nobody wants to know any more."""
@@ -179,8 +172,8 @@ class MergeQueue:
         if self.journal.lease is None:
             return
         try:
-            if self._pinned and not self.state.held:
-                self._unpin()
+            if self.state.seq > 0:
+                self._candidates.pin_what_counts(under_check=False)
         finally:
             self.journal.lease.release()
             self.journal.lease = None
@@ -196,7 +189,6 @@ class MergeQueue:
         if self.journal.lease is None:
             return False
         self.journal.catch_up()
-        self._pinned = self.state.seq > 0  # a dead process may have left its candidate's ref
         kill_marked(self._tools.runner.marker)
         if self.state.landing is not None:
             finish_landing(
@@ -242,16 +234,26 @@ class MergeQueue:
 
     # --- acting on intents --------------------------------------------------------------------------------
 
+    def _act(self, intents: Sequence[QueueIntent]) -> None:
+        """Do what was decided, until something turns out otherwise: then the rest must be decided anew."""
+        for intent in intents:
+            as_planned = self._perform(intent)
+            self._drop_stale_checks()
+            if not as_planned:
+                return
+
     def _perform(self, intent: QueueIntent) -> bool:
-        """Act; whether the state moved on."""
+        """Act on one intent. False when it came out otherwise than the intents after it assume."""
+        now = self._tools.clock.now()
         match intent:
             case BuildCandidate():
-                self._build(intent)
+                return self._candidates.build(intent, self._read_tip(), now)
             case RunChecks():
-                return self._start_checks(intent)
+                self._start_checks(intent)
             case Land():
                 self._tip = None
-                land(self.journal, self._tools.repository, self.target, intent, self._tools.clock.now())
+                land(self.journal, self._tools.repository, self.target, intent, now)
+                self._candidates.pin_what_counts()
             case Split():
                 self.journal.record(
                     MergeSplit(
@@ -263,10 +265,9 @@ class MergeQueue:
             case CancelEntry():
                 self.journal.record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
             case Reseal():
-                self._reseal(intent.entry_id, intent.without)
+                reseal(self.journal, self._tools.repository, intent, self._read_tip().commit, now)
             case Halt():
                 self.journal.record(MergeHalted(reason=intent.reason, hint=intent.hint))
-        self._drop_stale_checks()
         return True
 
     def _read_tip(self) -> Tip:
@@ -277,80 +278,6 @@ class MergeQueue:
                 self._tip = Tip(commit=commit, tree=self._tools.repository.tree_of(commit))
         return self._tip
 
-    def _build(self, intent: BuildCandidate) -> None:
-        """Merge the entries in memory and announce the candidate, or say which one does not merge."""
-        tip = self._read_tip()
-        entries = [self.state.entries[entry_id].entry for entry_id in intent.entries]
-        candidate = self._workbench.build(tip, entries, self._tools.clock.now())
-        if candidate.clash is not None:
-            self._put_aside(candidate, candidate.clash)
-        if not candidate.entries or candidate.entries in self.state.trials:
-            return
-        self._pinned = True
-        pin = RefChange(ref=f"{self._pins}{len(candidate.entries)}", old=ANY, new=candidate.commit)
-        self._tools.repository.update_refs([pin])
-        self.journal.record(
-            MergeChecking(
-                entries=candidate.entries,
-                tip=tip.commit,
-                commit=candidate.commit,
-                tree=candidate.tree,
-                retest=intent.retest and candidate.entries == intent.entries,
-            ),
-            *self._reused_verdicts(candidate),
-        )
-
-    @property
-    def _pins(self) -> str:
-        """The folder of the refs that keep the candidates' objects alive."""
-        return f"{_CANDIDATE_REFS}{self.target}/"
-
-    def _unpin(self) -> None:
-        pins = self._tools.repository.refs(self._pins)
-        self._tools.repository.update_refs([RefChange(ref=ref, old=ANY, new=None) for ref in pins])
-
-    def _put_aside(self, candidate: Candidate, clash: Clash) -> None:
-        """What does not merge behind others waits for their end; what does not merge with the target is out."""
-        if candidate.entries:
-            self.journal.record(
-                MergeDeferred(entry_id=clash.entry.id, behind=candidate.entries, files=clash.files)
-            )
-            return
-        landed = [
-            state.entry
-            for state in self.state.entries.values()
-            if state.status is MergeStatus.MERGED and state.entry.id not in clash.entry.deps
-        ]
-        partner = find_partner(self._tools.repository, clash, landed, self.target)
-        files = ", ".join(clash.files[:5])
-        self.journal.record(
-            MergeConflicted(
-                entry_id=clash.entry.id,
-                files=clash.files,
-                partner=partner,
-                reason=f"conflicts with {partner} in {files}",
-            )
-        )
-
-    def _reused_verdicts(self, candidate: Candidate) -> list[CheckFinished]:
-        """Say which verdicts are known for this very tree already: nothing is run for them."""
-        reused = []
-        for check in self._checks_of(candidate.entries):
-            record = self.state.records.get(self._key(check, candidate.tree))
-            if record is not None and record.last.verdict is Verdict.PASSED:
-                reused.append(
-                    CheckFinished(
-                        check=check.id,
-                        tree=candidate.tree,
-                        key=record.last.key,
-                        verdict=Verdict.PASSED,
-                        reused=True,
-                        log=record.last.log,
-                        entries=candidate.entries,
-                    )
-                )
-        return reused
-
     def _checks_of(self, entry_ids: Sequence[EntryId]) -> tuple[CheckSpec, ...]:
         return required_checks(self.state, entry_ids)
 
@@ -359,13 +286,11 @@ class MergeQueue:
 
     # --- checks -------------------------------------------------------------------------------------------
 
-    def _start_checks(self, intent: RunChecks) -> bool:
-        """Record and start the checks that are not under way; whether there were any."""
-        jobs = self._desk.jobs_for(intent, self.state)
-        for job in jobs:
+    def _start_checks(self, intent: RunChecks) -> None:
+        """Record and start the checks that are not under way."""
+        for job in self._desk.jobs_for(intent, self.state):
             self.journal.record(started(job))
             self._desk.start(job)
-        return bool(jobs)
 
     def _drop_stale_checks(self) -> None:
         """Stop checkers whose candidate is out of the race."""
@@ -377,7 +302,7 @@ class MergeQueue:
         }
         self._desk.keep_only(wanted)
 
-    # --- entries that leave or change ---------------------------------------------------------------------
+    # --- entries that leave -------------------------------------------------------------------------------
 
     def _eject(self, intent: Eject) -> None:
         outcome = intent.outcome
@@ -390,29 +315,3 @@ class MergeQueue:
                 evidence=outcome.evidence,
             )
         )
-
-    def _reseal(self, entry_id: EntryId, without: EntryId) -> None:
-        """Rebuild an entry on the target without the work of an earlier one that did not land."""
-        repository, now = self._tools.repository, self._tools.clock.now()
-        entry, other = self.state.entries[entry_id].entry, self.state.entries[without].entry
-        tip = self._read_tip()
-        base: Commit = entry.base
-        outcome = repository.replay(base, entry.head, tip.commit)
-        if not isinstance(outcome, Merged):
-            files = ", ".join(outcome.files[:5])
-            self.journal.record(
-                MergeConflicted(
-                    entry_id=entry_id,
-                    files=outcome.files,
-                    partner=without,
-                    reason=f"was built on {without}, which did not land, and conflicts without it in {files}",
-                )
-            )
-            return
-        message = f"{entry.label or entry.id}\n\nRebuilt without {other.branch}, which did not land.\n"
-        head = repository.commit(outcome.tree, (tip.commit,), message, when=now)
-        self.journal.record(MergeResealed(entry_id=entry_id, head=head, base=tip.commit, without=without))
-        # The branch is only a label of the entry: one that a person moved or checked out is left alone.
-        if isinstance(repository.checkout_of(entry.branch), NotCheckedOut):
-            moved = RefChange(ref=f"refs/heads/{entry.branch}", old=entry.head, new=head)
-            repository.update_refs([moved])

@@ -13,14 +13,13 @@ from cli_multi_rapid.core.merge_events import CheckFinished, MergeEntry
 from cli_multi_rapid.core.merge_policy import (
     MAX_MISSES,
     QueueLimits,
-    choose_prefix,
     line,
     may_rerun,
     verdict_key,
 )
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_state import Prefix, TreeRecord
+from cli_multi_rapid.core.queue_state import TreeRecord
 from tests.fakes.queue_world import MAIN, TESTS, QueueWorld, tree_of
 from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, statuses
 from tests.fakes.weather import Weather
@@ -35,13 +34,24 @@ def runs(queue: QueueWorld) -> int:
     return sum(map(len, queue.results.values()))
 
 
-def test_a_green_burst_lands_as_one_train_with_one_run_of_each_check() -> None:
+def test_a_green_burst_lands_in_a_few_trains_with_one_run_of_each_check_for_each() -> None:
     queue = queue_world()
     for number in range(60):
         add(queue, f"e{number}", checks=(TESTS, LINT))
     queue.finish()
-    assert len(queue.history) == 2
-    assert runs(queue) == 2
+    assert len(queue.landed_order) == 60
+    assert len(queue.history) <= 5
+    assert runs(queue) <= 2 * 5
+    assert all(len(found) == 1 for found in queue.results.values())
+
+
+def test_what_is_expected_to_pass_lands_as_one_train_with_one_run_of_each_check() -> None:
+    queue = queue_world()
+    for number in range(12):
+        add(queue, f"e{number}", checks=(TESTS, LINT))
+    queue.limits = QueueLimits(workers=1)
+    queue.finish()
+    assert (len(queue.history), runs(queue)) == (2, 2)
 
 
 def test_one_culprit_among_64_is_found_by_halving() -> None:
@@ -253,28 +263,6 @@ def test_a_held_entry_is_tried_again_when_the_queue_is_set_going() -> None:
 
 # --- small parts --------------------------------------------------------------------------------------------
 
-ids = st.lists(st.integers(0, 9).map(lambda n: EntryId(f"e{n}")), unique=True).map(tuple)
-
-
-@given(ids, st.integers(0, 10), st.integers(1, 5))
-def test_a_failing_prefix_is_halved_and_anything_else_is_tried_whole(
-    order: Prefix, failing: int, batch: int
-) -> None:
-    limits = QueueLimits(batch=batch)
-    known = order[:failing]
-    chosen = choose_prefix(order, known, limits)
-    assert chosen == order[: len(chosen)]
-    assert bool(chosen) is bool(order)
-    if known:
-        assert len(chosen) == max(1, len(known) // 2)
-    else:
-        assert len(chosen) == min(batch, len(order))
-
-
-def test_a_failing_prefix_that_is_no_longer_first_in_line_says_nothing() -> None:
-    a, b, c = EntryId("a"), EntryId("b"), EntryId("c")
-    assert choose_prefix((c, a, b), (a, b), QueueLimits()) == (c, a, b)
-
 
 def outcome(verdict: Verdict, *, reused: bool = False) -> CheckFinished:
     tree = tree_of(frozenset())
@@ -293,7 +281,7 @@ def test_a_check_is_run_again_a_bounded_number_of_times(
         Verdict.ERROR: found.count(E) + found.count(T) <= broken,
         Verdict.TIMED_OUT: found.count(E) + found.count(T) <= broken,
     }[found[-1]]
-    assert may_rerun(record, limits, alone=alone) is expected
+    assert may_rerun(record, limits, again=alone) is expected
 
 
 @given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=3))

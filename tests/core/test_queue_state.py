@@ -112,7 +112,7 @@ def stand(*facts: Payload) -> list[MergeStatus]:
     [
         ((), [S.QUEUED, S.QUEUED, S.QUEUED]),
         ((checking(A, B),), [S.CHECKING, S.CHECKING, S.QUEUED]),
-        ((checking(A, B), checking(B, C)), [S.QUEUED, S.CHECKING, S.CHECKING]),
+        ((checking(A, B), checking(B, C)), [S.CHECKING, S.CHECKING, S.CHECKING]),
         ((checking(A, B), split(A, B)), [S.QUEUED, S.QUEUED, S.QUEUED]),
         ((checking(A, B), cancelled(A)), [S.CANCELLED, S.QUEUED, S.QUEUED]),
         ((checking(A, B), MergeHalted(reason="red")), [S.QUEUED, S.QUEUED, S.QUEUED]),
@@ -227,9 +227,9 @@ def test_misses_count_until_something_lands_or_somebody_sets_the_queue_going() -
 
 def test_a_candidate_with_an_old_head_is_dropped() -> None:
     made = told(checking(A, B), resealed(B, A))
-    assert made.state.trial is None
+    assert not made.state.trials
     assert made.state.entries[B].entry.head == "f" * 40
-    assert told(checking(A), resealed(B, C)).state.trial is not None
+    assert told(checking(A), resealed(B, C)).state.trials
 
 
 def test_who_was_built_on_a_rebuilt_entry_is_to_be_rebuilt_too() -> None:
@@ -303,9 +303,13 @@ def test_after_every_event_the_open_entries_are_those_that_have_not_ended(seed: 
         ends = final
         assert list(state.open) == [n for n in state.entries if n not in final]
         assert all(state.landed(n) == (e.status is S.MERGED) for n, e in state.entries.items())
-        assert state.trial is None or set(state.trial.entries) <= set(state.open)
+        tried = {n for trial in state.trials.values() for n in trial.entries}
+        assert all(entries == trial.entries for entries, trial in state.trials.items())
+        assert len({trial.tip for trial in state.trials.values()}) <= 1
+        assert tried <= set(state.open)
         checked = {n for n, e in state.entries.items() if e.status is S.CHECKING}
-        assert checked <= set(state.trial.entries if state.trial else ())
+        assert checked <= tried
+        assert set(state.aside) <= set(state.open)
     assert not state.landed(EntryId("nobody"))
 
 

@@ -48,11 +48,13 @@ def test_a_halted_queue_goes_on_when_the_cause_is_gone(seed: int) -> None:
     assert queue.state.halted is None
 
 
-@given(seeds, st.sets(st.integers(0, 11)), st.sampled_from([1, 3, 64]))
+@given(seeds, st.sets(st.integers(0, 11)), st.sampled_from([1, 3, 64]), st.sampled_from([1, 2, 5]))
 @settings(max_examples=60)
-def test_exactly_the_culprits_are_ejected_and_all_others_land(seed: int, bad: set[int], batch: int) -> None:
+def test_exactly_the_culprits_are_ejected_and_all_others_land(
+    seed: int, bad: set[int], batch: int, workers: int
+) -> None:
     culprits = {f"e{number}" for number in bad}
-    queue = queue_world(seed, culprits=" ".join(culprits), limits=QueueLimits(batch=batch))
+    queue = queue_world(seed, culprits=" ".join(culprits), limits=QueueLimits(batch=batch, workers=workers))
     everybody = {str(add(queue, f"e{number}")) for number in range(12)}
     queue.finish()
     assert names(queue, MergeStatus.FAILED) == culprits

@@ -21,6 +21,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeCancelled,
     MergeChecking,
     MergeConflicted,
+    MergeDeferred,
     MergeEnqueued,
     MergeEntry,
     MergeFailed,
@@ -161,8 +162,15 @@ class QueueWorld:
         for _ in range(_MOST_STEPS):
             if not self.state.open or self.state.halted is not None:
                 return
+            before = self.state.seq
             intents = decide(self.state, self._read_tip(), self.limits, self.now)
-            if not [intent for intent in intents if self._perform(intent)]:
+            for intent in intents:
+                as_planned = self._perform(intent)
+                self._drop_stale()
+                assert self.state.seq > before or isinstance(intent, RunChecks), f"{intent} did nothing"
+                if not as_planned:
+                    break
+            if self.state.seq == before:
                 assert self.flying or not intents, f"nothing follows from {intents}"
                 return
         raise AssertionError("the queue goes round in circles")
@@ -198,7 +206,7 @@ class QueueWorld:
         )
 
     def _read_tip(self) -> Tip:
-        if self.cached is None or self.state.trial is None:
+        if self.cached is None or not self.state.trials:
             if self.random.random() < self.weather.moves:
                 self.move(f"foreign{len(self.history)}")
             self.cached = Tip(commit=self.tip, tree=tree_of(self.contents[self.tip]))
@@ -207,9 +215,9 @@ class QueueWorld:
     def _perform(self, intent: QueueIntent) -> bool:
         match intent:
             case BuildCandidate():
-                self._build(intent)
+                return self._build(intent)
             case RunChecks():
-                return self._start(intent)
+                self._start(intent)
             case Land():
                 self._land(intent)
             case Split():
@@ -225,42 +233,56 @@ class QueueWorld:
             case Halt():
                 self._check_halt(intent)
                 self.record(MergeHalted(reason=intent.reason, hint=intent.hint))
-        self._drop_stale()
         return True
 
-    def _build(self, intent: BuildCandidate) -> None:
+    def _build(self, intent: BuildCandidate) -> bool:
+        """Announce the candidate, or what does not merge; whether all of it merged."""
         tip = self._read_tip()
         changes, members = self.contents[tip.commit], list[EntryId]()
         for entry_id in intent.entries:
             entry = self.state.entries[entry_id].entry
             merged = self.merge(changes, self.contents[entry.base], self.contents[entry.head])
-            if merged is None and not members:
-                self.record(MergeConflicted(entry_id=entry_id, files=("f",), partner="main", reason="clash"))
-                return
             if merged is None:
+                self._put_aside(entry_id, tuple(members))
                 break
             changes = merged
             members.append(entry_id)
-        made = self.commit(changes)
-        self.record(MergeChecking(entries=tuple(members), tip=tip.commit, commit=made, tree=tree_of(changes)))
+        whole = tuple(members) == intent.entries
+        known = self.state.trials.get(tuple(members))
+        if members and (known is None or known.tip != tip.commit):
+            self.record(
+                MergeChecking(
+                    entries=tuple(members),
+                    tip=tip.commit,
+                    commit=self.commit(changes),
+                    tree=tree_of(changes),
+                    retest=intent.retest and whole,
+                )
+            )
+        assert len(self.state.trials) <= self.limits.workers
+        return whole
 
-    def _start(self, intent: RunChecks) -> bool:
-        started = False
+    def _put_aside(self, entry_id: EntryId, behind: tuple[EntryId, ...]) -> None:
+        if behind:
+            self.record(MergeDeferred(entry_id=entry_id, behind=behind, files=("f",)))
+        else:
+            self.record(MergeConflicted(entry_id=entry_id, files=("f",), partner="main", reason="clash"))
+
+    def _start(self, intent: RunChecks) -> None:
         for check in intent.checks:
             key = verdict_key(check, intent.tree, self.limits.fingerprint)
             if key not in self.flying:
                 self.flying[key] = (check, intent)
                 self.record(CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries))
-                started = True
-        return started
 
     def _drop_stale(self) -> None:
-        trial = self.state.trial
-        wanted: set[str] = set()
-        if trial is not None:
-            trees = [trial.tree] + ([self.cached.tree] if self.cached else [])
-            checks = required_checks(self.state, trial.entries)
-            wanted = {verdict_key(c, tree, self.limits.fingerprint) for c in checks for tree in trees}
+        tip = [self.cached.tree] if self.cached else []
+        wanted = {
+            verdict_key(check, tree, self.limits.fingerprint)
+            for trial in self.state.trials.values()
+            for check in required_checks(self.state, trial.entries)
+            for tree in (trial.tree, *tip)
+        }
         for key in [key for key in self.flying if key not in wanted]:
             del self.flying[key]
 
@@ -268,11 +290,13 @@ class QueueWorld:
         trial = intent.trial
         self.cached = None
         self._check_landing(intent)
+        fresh = trial.built_on == trial.tip
+        commit = trial.commit if fresh else self.commit(self.contents[trial.tree])
         self.record(
             MergeLanding(
                 entries=trial.entries,
                 expected=trial.tip,
-                commit=trial.commit,
+                commit=commit,
                 tree=trial.tree,
                 markers=tuple(trial.entries),
                 verdicts=intent.verdicts,
@@ -284,12 +308,12 @@ class QueueWorld:
         if self.tip != trial.tip:
             self.record(MergeMissed(entries=trial.entries, reason="the target moved"))
         elif self.random.random() < self.weather.held:
-            self.record(MergeHeld(entries=trial.entries, commit=trial.commit, reason="no", command="git"))
+            self.record(MergeHeld(entries=trial.entries, commit=commit, reason="no", command="git"))
         else:
-            self.tip = trial.commit
-            self.history.append(trial.commit)
+            self.tip = commit
+            self.history.append(commit)
             self.landed_order.extend(trial.entries)
-            self.record(MergeLanded(entries=trial.entries, commit=trial.commit, tree=trial.tree))
+            self.record(MergeLanded(entries=trial.entries, commit=commit, tree=trial.tree))
 
     def _reseal(self, intent: Reseal) -> None:
         entry = self.state.entries[intent.entry_id].entry
@@ -332,9 +356,9 @@ class QueueWorld:
 
     def _check_ejection(self, intent: Eject) -> None:
         """I5: the only member of a tree that failed as often as is allowed, on a tip that passes."""
-        trial, tip = self.state.trial, self._read_tip()
-        assert trial is not None
-        assert trial.entries == (intent.entry_id,)
+        tip = self._read_tip()
+        trial = self.state.trials[(intent.entry_id,)]
+        assert trial.tip == tip.commit
         check = next(c for c in required_checks(self.state, trial.entries) if c.id == intent.outcome.check)
         found = Counter(self.results[verdict_key(check, trial.tree, self.limits.fingerprint)])
         failed, broken = found[Verdict.FAILED], found[Verdict.ERROR] + found[Verdict.TIMED_OUT]
@@ -345,8 +369,7 @@ class QueueWorld:
             assert not self.weather.is_red(self.contents[tip.commit])
 
     def _check_split(self, intent: Split) -> None:
-        assert self.state.trial is not None
-        assert intent.entries == self.state.trial.entries
+        assert intent.entries in self.state.trials
         assert intent.outcome.verdict is not Verdict.PASSED
         if len(intent.entries) == 1:  # it steps aside for others: the target itself fails that check
             check = next(

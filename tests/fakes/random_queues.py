@@ -92,7 +92,12 @@ def random_world(seed: int, *, honest: bool) -> QueueWorld:
     if random.random() < 0.1:
         weather.culprits |= {"base"}
     limits = QueueLimits(
-        batch=chance([1, 2, 64]), retry_flaky=chance([0, 1, 2]), retry_broken=chance([0, 1]), aging_s=60
+        workers=chance([1, 2, 2, 4, 8]),
+        batch=chance([1, 2, 64]),
+        retry_flaky=chance([0, 1, 2]),
+        retry_broken=chance([0, 1]),
+        min_gain=chance([0.0, 0.1, 0.1, 5.0]),
+        aging_s=60,
     )
     queue = QueueWorld(weather=weather, random=random, limits=limits)
     while words or queue.flying or random.random() < 0.5:
