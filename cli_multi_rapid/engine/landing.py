@@ -1,9 +1,11 @@
 """Moves the target to a verified candidate, with the evidence in the log before and after."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import Branch
-from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeLanding, MergeMissed
+from cli_multi_rapid.core.merge_events import MergeEntry, MergeHeld, MergeLanded, MergeLanding, MergeMissed
 from cli_multi_rapid.core.merge_policy import Land
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.journal import Journal
@@ -64,16 +66,43 @@ def finish_landing(
                 MergeMissed(entries=landing.entries, reason=f"{target} moved to {moved.actual} meanwhile")
             )
         case LandingRefused() as refused:
-            journal.record(
-                MergeHeld(
-                    entries=landing.entries,
-                    commit=landing.commit,
-                    reason=refused.reason,
-                    command=refused.command,
-                )
-            )
+            journal.record(*_held(journal.state, repository, landing, refused))
         case AlreadyLanded() as already:
             _record_already_landed(journal, repository, landing, already)
+
+
+def _held(
+    state: QueueState, repository: Repository, landing: MergeLanding, refused: LandingRefused
+) -> list[Payload]:
+    """Hold a landing that the person's checkout does not admit; members that touch nothing there go on."""
+    if not refused.files:
+        held = MergeHeld(
+            entries=landing.entries, commit=landing.commit, reason=refused.reason, command=refused.command
+        )
+        return [held]
+    touching = tuple(
+        entry_id
+        for entry_id in landing.entries
+        if _touches(repository, state.entries[entry_id].entry, refused.files)
+    )
+    in_the_way = touching or landing.entries
+    run_id = state.entries[in_the_way[0]].entry.run_id
+    names = ", ".join(refused.files[:5])
+    held = MergeHeld(
+        entries=in_the_way,
+        commit=landing.commit,
+        reason=f"your own version of {names} is in the way: commit it, stash it or move it away",
+        command=f"cli-orchestrator resume {run_id}" if run_id else "cli-orchestrator queue process",
+    )
+    others = tuple(entry_id for entry_id in landing.entries if entry_id not in in_the_way)
+    parted = MergeMissed(entries=others, reason="parted from work that a file in the checkout holds up")
+    return [held, parted] if others else [held]
+
+
+def _touches(repository: Repository, entry: MergeEntry, files: Sequence[str]) -> bool:
+    """Whether an entry's own difference concerns one of these files, or a folder of that name."""
+    names = {name for change in repository.changes(entry.base, entry.head) for name in change.names}
+    return any(name == file or name.startswith(f"{file.rstrip('/')}/") for name in names for file in files)
 
 
 def finish_held_landing(
