@@ -14,9 +14,9 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.engine.attempt_temp import make_temp_folder
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, VERIFY, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
+from cli_multi_rapid.engine.temp_folders import make_temp_folder
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
