@@ -42,7 +42,7 @@ class Window:
         self._reader.start()
 
     def _read(self) -> None:
-            with suppress(OSError):
+        with suppress(OSError):
             while self._stop[0] not in (ready := select.select([self.master, self._stop[0]], [], [])[0]):
                 self.said += os.read(ready[0], 65536)
 
@@ -57,9 +57,7 @@ class Window:
 
 
 @contextmanager
-def window(
-    repository: RepositoryBuilder, words: Sequence[object], *, controlling: bool
-) -> Iterator[Window]:
+def window(repository: RepositoryBuilder, words: Sequence[object], *, controlling: bool) -> Iterator[Window]:
     """The command line in a terminal of its own, which it is controlled by or merely writes to."""
     master, slave = pty.openpty()
     program = subprocess.Popen(
