@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.merge_events import MergeEntry, MergeHeld, MergeLanded, MergeLanding, MergeMissed
@@ -47,6 +48,7 @@ def finish_landing(
     Safe to call again after a crash at any point: the refs tell what happened.
     """
     entries = [journal.state.entries[entry_id].entry for entry_id in landing.entries]
+    assert_as_verified(repository, landing, entries)
     request = LandingRequest(
         target=target,
         expected=landing.expected,
@@ -69,6 +71,21 @@ def finish_landing(
             journal.record(*_held(journal.state, repository, landing, refused))
         case AlreadyLanded() as already:
             _record_already_landed(journal, repository, landing, already)
+
+
+def assert_as_verified(repository: Repository, landing: MergeLanding, entries: Sequence[MergeEntry]) -> None:
+    """The last look before the refs move: the commit has the verified tree and joins the tip with every head.
+
+    Raises `InternalError` when it does not: then nothing moves.
+    """
+    facts = repository.commit_facts(landing.commit)
+    joined = dict.fromkeys((landing.expected, *(entry.head for entry in entries)))
+    if facts.tree != landing.tree:
+        raise InternalError(f"{landing.commit} has tree {facts.tree}, but {landing.tree} was verified")
+    if tuple(dict.fromkeys(facts.parents)) != tuple(joined):
+        raise InternalError(
+            f"{landing.commit} does not join {landing.expected} with the heads of its entries"
+        )
 
 
 def _held(
