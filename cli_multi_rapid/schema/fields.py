@@ -131,6 +131,11 @@ class Fields:
         value = self.value(key)
         return None if value is None else self.reading.text(value, self.name_of(key))
 
+    def shell_line(self, key: str) -> Text | None:
+        """A line for a shell."""
+        value = self.value(key)
+        return None if value is None else self.reading.shell_line(value, self.name_of(key))
+
     def string(self, key: str, default: str = "") -> str:
         """A text without its place."""
         text = self.text(key)

@@ -190,6 +190,7 @@ def test_the_words_of_a_start_that_contradict_each_other_are_refused(repository:
         (["a.yaml", "b.yaml"], "one FILE"),
         (["plan.yaml", "--budget", "much"], "not an amount"),
         (["plan.yaml", "--param", "word"], "name=value"),
+        (["--request", "x", "--param", "a=b"], "--param belongs to a plan"),
         (["plan.yaml", "--priority", "soon"], "high, medium, low"),
         (["plan.yaml"], "plan.yaml"),
     ):
@@ -205,3 +206,21 @@ def test_outside_of_a_repository_the_surroundings_are_wrong(tmp_path: Path) -> N
 
     empty = make_empty_repository(tmp_path / "empty")
     assert type_in(empty.path, "execute", tmp_path / "plan.yaml", "--dry-run").status == 2
+
+
+def test_values_for_params_that_do_not_fit_the_plan_stop_it_before_the_start(
+    repository: RepositoryBuilder,
+) -> None:
+    plan = ONE.replace("run: echo hello > hello.txt", "run: 'echo ${params.word} > hello.txt'").replace(
+        "plan_id: one", "params: {word: x}"
+    )
+
+    mistyped = execute(repository, plan, "--param", "wrod=y")
+    shell = execute(repository, plan, "--param", "word=$(touch ../pwned)")
+    assert not (repository.path / "state").exists()
+    type_in(repository.path, "init")
+    streams = type_in(repository.path, "execute", "--param", "word=y")
+
+    assert (mistyped.status, "did you mean `word`?" in mistyped.err) == (2, True)
+    assert (shell.status, "plan.yaml:3:" in shell.err, "use argv: " in shell.err) == (2, True, True)
+    assert (streams.status, "a streams file has no params" in streams.err) == (2, True)
