@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -279,7 +279,7 @@ def test_ten_thousand_nodes_are_blocked_and_freed_quickly_and_without_recursion(
 ) -> None:
     depth = sys.getrecursionlimit()
     sys.setrecursionlimit(250)
-    began = perf_counter()
+    began = process_time()
     try:
         story = make()
         for _ in range(3):
@@ -291,11 +291,11 @@ def test_ten_thousand_nodes_are_blocked_and_freed_quickly_and_without_recursion(
             assert not any(n.blocked_by for n in story.state.nodes.values())
     finally:
         sys.setrecursionlimit(depth)
-    assert perf_counter() - began < 10
+    assert process_time() - began < 10
 
 
 def test_ten_thousand_nodes_are_worked_off_quickly() -> None:
-    began = perf_counter()
+    began = process_time()
     story = fan()
     for number in range(MANY):
         story.do(f"n{number}")
@@ -304,4 +304,4 @@ def test_ten_thousand_nodes_are_worked_off_quickly() -> None:
     for number in range(MANY):
         story.do(f"n{number}")
     assert story.ready == ["end"]
-    assert perf_counter() - began < 20
+    assert process_time() - began < 20
