@@ -87,7 +87,7 @@ class Recovery:
     ) -> tuple[Branch | None, Commit | None, str | None]:
         """The branch and commit that hold what the attempt had done, and its slot when that must stay."""
         lane = self.lanes.lane_of(state, node_id)
-        remains = Branch(f"{lane}.attempt-{attempt.number}")
+        remains = Branch(f"{lane}@attempt-{attempt.number}")
         saved = self.repository.branch_tip(remains)
         sealed = None if saved else self.repository.branch_tip(lane)
         if sealed is not None:
