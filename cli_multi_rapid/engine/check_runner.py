@@ -1,6 +1,7 @@
 """Carries out one check on the exact tree of a candidate, in a pooled worktree."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ CHECK_SLOTS = "check-"
 """How the names of the checkers' slots begin."""
 
 _EVIDENCE_CHARACTERS = 4000
+_FINDING = re.compile(r"(FAILED|ERROR|error:|>> Issue|[A-Z]{1,5}[0-9]{2,5} |[^\s:]+\.[a-z]+:[0-9]+)")
+"""How findings begin in the output of pytest, compilers, bandit, ruff and most linters."""
 _ADVICE = "[*]"
 """How ruff's last line begins, which says what could be fixed and not what is wrong."""
 
@@ -100,7 +103,7 @@ class CheckRunner:
 
     def _judge_exit(self, check: CheckSpec, ended: Exit, slot: Slot) -> tuple[Verdict, str]:
         if ended.code != 0:
-            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{_last_words(ended)}"
+            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{_finding(ended)}"
         if ended.duration_s < check.min_time_s:
             quick = f"{ended.duration_s:.1f} s, less than min_time_s {check.min_time_s:g}"
             return Verdict.FAILED, f"{check.id} passed suspiciously quickly: {quick}"
@@ -122,9 +125,10 @@ def drop_orphaned_checks(worktrees: Worktrees) -> None:
                 )
 
 
-def _last_words(ended: Exit) -> str:
-    """The last line of the check that says something: most tools end with their verdict."""
-    text = ended.output_tail.decode("utf-8", "replace") or ended.output_head.decode("utf-8", "replace")
-    lines = [line.strip(" .=\t") for line in printable(text).splitlines()]
+def _finding(ended: Exit) -> str:
+    """The first line of the output that looks like a finding, else the last one that says something."""
+    text = printable((ended.output_head + b"\n" + ended.output_tail).decode("utf-8", "replace"))
+    lines = [line.strip(" .=\t") for line in text.splitlines()]
     telling = [line for line in lines if line and not line.startswith(_ADVICE)]
-    return f": {telling[-1][:200]}" if telling else ""
+    found = next(filter(_FINDING.match, telling), telling[-1] if telling else "")
+    return f": {found[:200]}" if found else ""
