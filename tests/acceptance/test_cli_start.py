@@ -1,6 +1,7 @@
 """What `execute` looks at before it starts: the dry run, what is refused, what the command line decides."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ checks: {style: {argv: ["true"]}}
 nodes:
   - {id: first, tool: shell, run: echo 1 > a.txt, path_claims: ["*.txt"], est_cost: 2}
   - {id: second, tool: shell, run: echo 2 > b.txt, path_claims: [b.txt]}
+  - {id: beside, tool: shell, run: "true", path_claims: [c.md]}
 merge_policy: {checklist: [style]}
 """
     path = repository.path.parent / "plan.yaml"
@@ -41,12 +43,17 @@ merge_policy: {checklist: [style]}
     document = type_in(repository.path, "execute", path, "--dry-run", "--format", "json").document
 
     assert shown.status == 0
-    assert shown.out.index("1. first") < shown.out.index("2. second")
+    assert re.findall(r"^  (..) (first|second|beside)", shown.out, re.MULTILINE) == [
+        ("1.", "first"),
+        ("  ", "beside"),
+        ("2.", "second"),
+    ]
+    assert "how long it takes is not known" in shown.out
     assert "after first: " in shown.out
     assert "style: true" in shown.out
     assert "$2.00" in shown.out
     assert schema_violations(document, "preview") == []
-    assert document["order"] == ["first", "second"]
+    assert document["order"] == ["first", "second", "beside"]
     assert [edge["before"] for edge in document["implied_edges"]] == ["first"]
     assert document["checks"] == [{"check": "style", "argv": ["true"], "run": None, "program_found": True}]
     assert document["target"] == "main"
@@ -118,6 +125,7 @@ def test_what_does_not_fit_the_budget_never_starts(repository: RepositoryBuilder
     assert ended.status == 3
     assert "1 of 2 nodes fit" in ended.err
     assert "dear: needs $5.00" in ended.err
+    assert ended.err.count("1 of 2 nodes fit") == 1
     assert "dear started" not in ended.err
     assert repository.files() == ["README.md", "cheap.txt"]
     assert the_report(repository)["status"] == "BUDGET_STOPPED"
@@ -224,3 +232,31 @@ def test_values_for_params_that_do_not_fit_the_plan_stop_it_before_the_start(
     assert (mistyped.status, "did you mean `word`?" in mistyped.err) == (2, True)
     assert (shell.status, "plan.yaml:3:" in shell.err, "use argv: " in shell.err) == (2, True, True)
     assert (streams.status, "a streams file has no params" in streams.err) == (2, True)
+
+
+def test_a_dry_run_says_which_part_of_the_time_is_assumed(repository: RepositoryBuilder) -> None:
+    plan = ONE.replace("{id: n1,", "{id: n1, est_duration_s: 120,")
+    more = "  - {id: n2, tool: shell, run: x, path_claims: [x]}\nmerge_policy"
+
+    known = execute(repository, plan, "--dry-run").out
+    partly = execute(repository, plan.replace("merge_policy", more), "--dry-run").out
+
+    assert re.search(r"^at least 2.* with 4 workers$", known, re.MULTILINE)
+    assert "(the time of 1 node is assumed: no est_duration_s)" in partly
+
+
+def test_misspelled_settings_of_the_environment_are_told(
+    repository: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLI_ORCHESTRATOR_WORKRES", "8")
+
+    run, shown, doctor = (
+        execute(repository, ONE, "--dry-run"),
+        type_in(repository.path, "config", "show"),
+        type_in(repository.path, "doctor"),
+    )
+
+    for said in (run.err, shown.err, " ".join(doctor.out.split())):
+        assert "`CLI_ORCHESTRATOR_WORKRES` is no setting" in said
+        assert "did you mean `CLI_ORCHESTRATOR_WORKERS`?" in said
+    assert (run.status, shown.status) == (0, 0)
