@@ -1,6 +1,7 @@
 """A `verify` node leaves a verification report that scripts can read, about what really landed."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def verified(tmp_path: Path) -> tuple[RepositoryBuilder, dict[str, Any], dict[st
     repository = make_repository(tmp_path / "repo", dict(FILES))
     ended = execute(repository, PLAN)
     assert ended.status == 0, ended.err
-    report: dict[str, Any] = the_report(repository)
+    report: Mapping[str, Any] = the_report(repository)
     path = repository.path / "artifacts" / "verification" / f"{report['run_id']}.json"
     assert str(path.relative_to(repository.path)) in report["artifacts_generated"]
     return repository, json.loads(path.read_text()), report["quality_metrics"]
