@@ -210,6 +210,14 @@ def test_one_builds_on_all_rivals_behind_somebody_who_was_not_built_on_them() ->
     assert set(below(story, "z")) == {("a", False), ("b", True)}
 
 
+def test_one_builds_on_all_rivals_behind_somebody_whose_work_one_does_not_need() -> None:
+    # `b` is no rival of `z`, so its work does not come with `look`, and neither does that of `a` inside it.
+    a, z = same("a"), same("z")
+    nodes = (a, bare("b", "a"), same("look", "b"), z)
+    story = Story(*nodes, implied=(("look", "z"),)).do("a").do("b").do("look", idle=True)
+    assert below(story, "z") == [("a", False)]
+
+
 def test_what_has_landed_or_was_refused_is_not_built_on_because_of_claims() -> None:
     story = (
         Story(same("a"), same("b"), same("c"), implied=(("a", "b"), ("b", "c"))).do("a").do("b").eject("b")
