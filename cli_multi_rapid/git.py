@@ -39,9 +39,11 @@ from cli_multi_rapid.git_config import (
 from cli_multi_rapid.git_discovery import Found, find_git, find_repository
 from cli_multi_rapid.git_history import (
     ChangeKind,
+    CommitFacts,
     FileChange,
     LogEntry,
     changes,
+    commit_facts,
     is_ancestor,
     list_files,
     log_first_parent,
@@ -231,6 +233,10 @@ class Repository:
     def learn_tree(self, commit: Commit, tree: Tree) -> None:
         """Take note of a commit that was made elsewhere in this process, so that git need not be asked."""
         self._trees[commit] = tree
+
+    def commit_facts(self, commit: Commit) -> CommitFacts:
+        """The tree and the parents of a commit, read from its object. `EnvironmentFault` without one."""
+        return commit_facts(self.plumbing, commit)
 
     def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool:
         """Whether `descendant` contains `ancestor`; a commit contains itself."""

@@ -37,9 +37,14 @@ def find_git(environment: Mapping[str, str]) -> str:
     return program
 
 
+def git_version(program: str, environment: Mapping[str, str]) -> str:
+    """The version of a git that `find_git` found, like `2.47.3`."""
+    return _check_version(program, tuple(sorted(environment.items())))
+
+
 @cache
-def _check_version(program: str, environment: tuple[tuple[str, str], ...]) -> None:
-    """Once per process; with the whole environment, which a version manager's stand-in for git may need."""
+def _check_version(program: str, environment: tuple[tuple[str, str], ...]) -> str:
+    """The version, once per process; with the whole environment, which a stand-in for git may need."""
     done = run([program, "version"], env=dict(environment))
     found = re.search(r"(\d+)\.(\d+)\S*", done.text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
@@ -48,6 +53,7 @@ def _check_version(program: str, environment: tuple[tuple[str, str], ...]) -> No
             f"git {oldest} or newer is needed, here is: {done.text or done.error_text}",
             hint=f"install git {oldest} or newer, or put it first on the PATH",
         )
+    return found[0]
 
 
 def find_repository(program: str, path: Path, environment: Mapping[str, str]) -> Found:

@@ -97,6 +97,24 @@ def tree_of(git: Git, commit: Commit) -> Tree:
     return Tree(answer.removeprefix("tree "))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitFacts:
+    """What a commit object itself says."""
+
+    tree: Tree
+    parents: tuple[Commit, ...]
+
+
+def commit_facts(git: Git, commit: Commit) -> CommitFacts:
+    """Read the commit object, not what we believe of it. Raises `EnvironmentFault` when there is none."""
+    head = git.tell("cat-file", "commit", commit).stdout.partition(b"\n\n")[0].decode("ascii", "replace")
+    lines = [line.partition(" ") for line in head.split("\n")]
+    return CommitFacts(
+        tree=next(Tree(value) for key, _, value in lines if key == "tree"),
+        parents=tuple(Commit(value) for key, _, value in lines if key == "parent"),
+    )
+
+
 def is_ancestor(git: Git, ancestor: Commit, descendant: Commit) -> bool:
     """Whether `descendant` contains `ancestor`; a commit contains itself."""
     if ancestor == descendant:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cli_multi_rapid.core.plan import Json
     from cli_multi_rapid.core.routing import ToolFacts
     from cli_multi_rapid.engine.workshop import Policies, Workshop
+    from cli_multi_rapid.schema.problems import Problem
     from cli_multi_rapid.schema.settings import Settings
     from cli_multi_rapid.schema.tools import ToolConfig
 
@@ -114,9 +115,15 @@ def open_records(home: Home, *, create: bool = False) -> Iterator[Records]:
         log.close()
 
 
-def load_settings(root: Path, flags: Mapping[str, "Json"] | None = None) -> "Settings":
+def load_settings(
+    root: Path,
+    flags: Mapping[str, "Json"] | None = None,
+    *,
+    warn: Callable[["Problem"], None] | None = None,
+) -> "Settings":
     """Built-in values, then the user's file, the repository's, the environment and the command line.
 
+    `warn` is told what is wrong and does not stop anybody, such as a misspelled variable.
     Raises `InvalidInput` with every problem of every layer.
     """
     from cli_multi_rapid.schema.document import document_of, load_document
@@ -133,6 +140,9 @@ def load_settings(root: Path, flags: Mapping[str, "Json"] | None = None) -> "Set
         layers.append(document_of(flags, "command line"))
     settings = parse_settings([layer for layer in layers if layer is not None], problems)
     problems.raise_errors()
+    if warn is not None:
+        for problem in problems:
+            warn(problem)
     return settings or Settings()
 
 
@@ -281,8 +291,8 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
     from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import Price
     from cli_multi_rapid.core.routing import ToolFacts
-    from cli_multi_rapid.engine.attempt_terms import VERIFY
     from cli_multi_rapid.ports import CostClass
+    from cli_multi_rapid.schema.work import VERIFY
 
     described = {tool.name: tool for tool in tools}
     facts: dict[ToolName, ToolFacts] = {VERIFY: ToolFacts(price=Price(free=True))}

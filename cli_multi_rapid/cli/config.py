@@ -9,7 +9,7 @@ import click
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import examples, format_option, place_options
-from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.output import Format, print_json, print_text, tell
 from cli_multi_rapid.core.money import MicroUsd, to_usd
 from cli_multi_rapid.core.plan import CheckSpec, Json
 from cli_multi_rapid.schema.problems import SCHEMA_VERSION
@@ -39,7 +39,7 @@ def config() -> None:
     """Show every setting and where it comes from."""
 
 
-@config.command(epilog=examples("config show", "CLI_ORCHESTRATOR_WORKERS=8 cli-orchestrator config show"))
+@config.command(epilog=examples("config show", "config show --format json", "config show --repo ../other"))
 @place_options
 @format_option
 def show(*, place: Place, format_: Format) -> int:
@@ -50,7 +50,7 @@ def show(*, place: Place, format_: Format) -> int:
     """
     from cli_multi_rapid.wiring import CONFIG_FILE, TOOLS_FILE, load_settings, user_config
 
-    settings = load_settings(place.root)
+    settings = load_settings(place.root, warn=lambda problem: tell(problem.to_text()))
     lines = list(setting_lines(settings))
     files = [str(path) for path in (user_config(), place.root / CONFIG_FILE, place.root / TOOLS_FILE)]
     if format_ is Format.JSON:

@@ -63,7 +63,11 @@ def coordination() -> None:
 @format_option
 @place_options
 def report(place: Place, format_: Format, name: str) -> None:
-    """Sum up every run with a correlation id. ID is that id, or one of the runs."""
+    """Sum up every run with a correlation id. ID is that id, or one of the runs.
+
+    A plan or a streams file says `correlation_id: release-42` at its top; a run whose plan names none has its
+    own id. `runs --format json` lists them as `coordination_id`.
+    """
     with place.open_records() as records:
         runs = _runs_of(records, name)
         now = records.clock.now()

@@ -81,4 +81,9 @@ def _text(found: Sequence[Finding], document: DoctorDocument) -> str:
         lines += [f"  {'':{topics}}  type: {finding.command}"] if finding.command else []
     if not document["problems"] and not document["notices"]:
         return "\n".join([*lines, "", "all is well"])
-    return "\n".join([*lines, "", f"{document['problems']} problems, {document['notices']} notices"])
+    counts = (_count(document["problems"], "problem"), _count(document["notices"], "notice"))
+    return "\n".join([*lines, "", ", ".join(counts)])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -16,6 +16,7 @@ from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, Use
 
 if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository
+    from cli_multi_rapid.schema.problems import Problem
 
 _OLDEST_SQLITE: Final = (3, 35)
 """The first with `RETURNING`."""
@@ -42,14 +43,18 @@ def _sqlite() -> Finding:
 def _git_and_repository(place: Place) -> Iterator[Finding]:
     from cli_multi_rapid.git import open_repository
     from cli_multi_rapid.git_command import git_environment
-    from cli_multi_rapid.git_discovery import OLDEST_GIT, find_git
+    from cli_multi_rapid.git_discovery import OLDEST_GIT, find_git, git_version
 
     try:
-        program = find_git(git_environment(os.environ))
+        environment = git_environment(os.environ)
+        program = find_git(environment)
     except EnvironmentFault as fault:
         yield problem("git program", _words(fault))
         return
-    yield good("git program", f"{program}, {'.'.join(map(str, OLDEST_GIT))} or newer")
+    yield good(
+        "git program",
+        f"{git_version(program, environment)} at {program} ({'.'.join(map(str, OLDEST_GIT))} or newer)",
+    )
     with tempfile.TemporaryDirectory(prefix="cli-orchestrator-doctor-") as scratch:
         try:
             repository = open_repository(place.repo, Path(scratch))
@@ -118,12 +123,17 @@ def _disk(place: Place) -> Finding:
 def _configuration(place: Place) -> Iterator[Finding]:
     from cli_multi_rapid.wiring import CONFIG_FILE, TOOLS_FILE, load_settings, load_tools
 
-    for load, file in ((load_settings, CONFIG_FILE), (load_tools, TOOLS_FILE)):
-        try:
-            load(place.root)
-        except UserError as error:
-            yield problem("configuration", _words(error), f"cli-orchestrator validate {file}")
-            return
+    warnings: list[Problem] = []
+    file = CONFIG_FILE
+    try:
+        load_settings(place.root, warn=warnings.append)
+        file = TOOLS_FILE
+        load_tools(place.root)
+    except UserError as error:
+        yield problem("configuration", _words(error), f"cli-orchestrator validate {file}")
+        return
+    for warning in warnings:
+        yield notice("configuration", f"{warning.message} ({warning.suggestion})")
     yield good("configuration", f"{CONFIG_FILE} and {TOOLS_FILE} are in order, where they are there")
     yield from _tools(place)
 

@@ -1,7 +1,6 @@
 """The one map from errors to exit codes and messages; nothing else decides how a failure looks."""
 
 import errno
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -161,12 +160,12 @@ def _bug(error: BaseException, argv: Sequence[str]) -> Failure:
 
 
 def _tell_text(failure: Failure) -> None:
-    from cli_multi_rapid.redaction import printable
+    from cli_multi_rapid.cli.output import tell
 
     lines = [f"error: {failure.message}"]
     if failure.hint:
         lines.append(f"hint: {failure.hint}")
-    click.echo(printable("\n".join(lines)), err=True)
+    tell("\n".join(lines))
 
 
 def _tell_json(failure: Failure) -> None:
@@ -187,5 +186,4 @@ def _leave_quietly() -> int:
     from cli_multi_rapid.cli.output import discard_stdout
 
     discard_stdout()
-    sys.stderr.flush()
     return ExitCode.DONE

@@ -204,7 +204,8 @@ def _run(
                 confidence=found.confidence if found else None,
             )
         )
-        tell(f"run {run_id}: {expected.to_text()}")
+        # What does not fit was said before the start.
+        tell(f"run {run_id}: {expected.to_text()}" if expected.fits else f"run {run_id}")
         if notice:
             tell(notice)
         return drive(shop, run_id, format_=format_, ci=consent.ci)

@@ -15,6 +15,8 @@ from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.ports import Clock, EventLog
 from cli_multi_rapid.reports.document import RunReport
 from cli_multi_rapid.reports.run_report import run_report
+from cli_multi_rapid.reports.verification import verification_report
+from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.store.plain_files import write_plain_files
 
 
@@ -29,7 +31,7 @@ class Written:
 
 
 def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> Written:
-    """Write `artifacts/reports/<run>_report.json`, `state/cost_ledger.jsonl` and `state/merge_queue.json`.
+    """Write the run's report, its verification if there was one, the cost ledger and the merge queue's file.
 
     Everything comes from the events, so it can be done at any time and any number of times. `log` is one that
     holds the run. Raises `EnvironmentFault` when the files cannot be written.
@@ -38,6 +40,9 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
     state = RunState(run_id)
     for event in events:
         state.apply(event)
+    if is_verified(state):
+        verdict = verification_report(state, events, now=clock.now(), verification_id=f"ver-{run_id}")
+        replace_file(home.verification(run_id), json.dumps(verdict, indent=2) + "\n")
     path = home.report(run_id)
     report = build_report(home, state, events, now=clock.now(), alive=False)
     # As `reports.formats.json_report` does it, without loading the other formats.
@@ -45,6 +50,12 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
     replace_file(path, text)
     write_plain_files(log, home.state)
     return Written(report=report, text=text, path=path)
+
+
+def is_verified(state: RunState) -> bool:
+    """Whether a node that verifies the landed work has come to an end."""
+    verifiers = (node for node in state.nodes.values() if node.node.tool == VERIFY)
+    return any(node.attempts and node.attempts[-1].ended_at for node in verifiers)
 
 
 def build_report(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.cli.context import Place
-from cli_multi_rapid.cli.output import shown_path
+from cli_multi_rapid.cli.output import shown_path, tell
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, ToolName
 from cli_multi_rapid.core.money import MicroUsd, Price
@@ -89,10 +89,11 @@ class Intake:
 
 
 def read_configuration(place: Place, flags: Mapping[str, Json] | None = None) -> Configured:
-    """The layered settings and the tools. Raises `InvalidInput` with every problem."""
+    """The layered settings and the tools; tells warnings. Raises `InvalidInput` with every problem."""
     from cli_multi_rapid.wiring import load_settings, load_tools
 
-    return Configured(settings=load_settings(place.root, flags), tools=load_tools(place.root))
+    settings = load_settings(place.root, flags, warn=lambda problem: tell(problem.to_text()))
+    return Configured(settings=settings, tools=load_tools(place.root))
 
 
 def take_in(wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str]) -> Intake:

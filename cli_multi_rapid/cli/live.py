@@ -1,9 +1,9 @@
 """The live view of a run on a terminal: notable lines scroll by, what is under way stays below them."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
+from cli_multi_rapid.cli.output import Progress
 from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
@@ -82,7 +83,7 @@ class LiveView:
 @contextmanager
 def live_view() -> Iterator[LiveView]:
     """A view on stderr, gone at the end; what scrolled by stays."""
-    console = Console(file=sys.stderr, highlight=False)
+    console = Console(file=cast("TextIO", Progress()), highlight=False)
     view = LiveView(console)
     with Live(
         view,

@@ -137,7 +137,10 @@ def process(place: Place, format_: Format, target: str | None, watch: bool) -> i
 @format_option
 @place_options
 def why(place: Place, format_: Format, entry: str, target: str | None) -> None:
-    """Tell all that is known of an entry. ID is its id, the beginning of it, or its branch."""
+    """Tell all that is known of an entry. ID is its id, the beginning of it, or its branch.
+
+    A node of the latest run is good as well.
+    """
     from cli_multi_rapid.cli.queue_entry import entry_document, entry_text
 
     with open_entry(place, entry, target) as (records, queue, known):
@@ -154,7 +157,10 @@ def why(place: Place, format_: Format, entry: str, target: str | None) -> None:
 @format_option
 @place_options
 def retry(place: Place, format_: Format, entry: str, target: str | None) -> int:
-    """Queue a branch again that did not land, at its present head; or set a halted queue going again."""
+    """Queue a branch again that did not land, at its present head; or set a halted queue going again.
+
+    ID is as for `queue why`.
+    """
     from cli_multi_rapid.cli.queue_act import retry_entry
 
     return retry_entry(place, entry, target, format_)

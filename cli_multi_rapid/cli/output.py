@@ -1,7 +1,9 @@
 """How results reach their reader: documents and text on stdout, all the rest on stderr."""
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,6 +51,34 @@ def tell(text: str) -> None:
     _write(sys.stderr, printable(text) + "\n")
 
 
+class Progress:
+    """stderr for a view that is redrawn: when its terminal is closed, what is shown goes nowhere.
+
+    A run must not end because nobody looks on any more. Raises `OSError` for any other fault.
+    """
+
+    @property
+    def encoding(self) -> str:
+        """Of the stream behind it."""
+        return sys.stderr.encoding or "ascii"
+
+    def write(self, text: str) -> int:
+        """Write at once; never a part of what the next call writes."""
+        _write(sys.stderr, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        """Whether it can be redrawn."""
+        return _is_terminal(sys.stderr)
+
+    def fileno(self) -> int:
+        """Of the stream behind it, for its size."""
+        return sys.stderr.fileno()
+
+
 def shown_path(path: Path) -> str:
     """A path as a person would type it from here."""
     here = Path.cwd()
@@ -85,18 +115,27 @@ def _write(stream: TextIO | None, text: str) -> bool:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        is_gone = _is_gone(stream, error)
+        # Else the interpreter tries once more at its end, and fails with a status of its own.
         _discard(stream)
+        if not is_gone:
+            raise
         return False
-    except OSError:
-        _discard(
-            stream
-        )  # else the interpreter tries once more at its end, and fails with a status of its own
-        raise
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
         return _write(stream, text.encode(encoding, "backslashreplace").decode(encoding))
     return True
+
+
+def _is_gone(stream: TextIO, error: OSError) -> bool:
+    """Whether the reader went away: a closed pipe, or a closed terminal, which says EIO (as bad disks do)."""
+    if error.errno != errno.EIO:
+        return isinstance(error, BrokenPipeError)
+    try:
+        return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _discard(stream: TextIO) -> None:

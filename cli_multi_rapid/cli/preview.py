@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from cli_multi_rapid.cli.preflight import missing_program
+from cli_multi_rapid.core.dag import layers
 from cli_multi_rapid.core.facts import ImpliedEdge
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import format_usd, to_usd
@@ -192,9 +193,12 @@ def preview_text(preview: Preview) -> str:
     document = preview_document(preview)
     target = f", to land on {document['target']}" if document["target"] else ""
     head = f"{document['plan_id']}: {one_line(document['name'])} ({len(document['nodes'])} nodes{target})"
-    lines = [head, *_assessment_lines(document["assessment"]), "order:"]
-    for place, node in enumerate(document["nodes"], 1):
-        lines += _node_lines(place, node, document["implied_edges"])
+    lines = [head, *_assessment_lines(document["assessment"]), "order (nodes of one step run side by side):"]
+    by_id = {node["node_id"]: node for node in document["nodes"]}
+    for place, names in enumerate(_steps(preview), 1):
+        for number, name in enumerate(names):
+            sign = f"{place}." if number == 0 else ""
+            lines += _node_lines(sign, by_id[name], document["implied_edges"])
     lines += _check_lines(document["checks"])
     return "\n".join([*lines, *_estimate_lines(preview)])
 
@@ -209,10 +213,19 @@ def _assessment_lines(found: AssessmentPreview | None) -> list[str]:
     ]
 
 
-def _node_lines(place: int, node: NodePreview, edges: Sequence[EdgePreview]) -> list[str]:
+def _steps(preview: Preview) -> list[list[NodeId]]:
+    """The nodes by how many others must be done before them, each step in the order of starts."""
+    deps: dict[NodeId, list[NodeId]] = {node.id: list(node.deps) for node in preview.plan.nodes}
+    for edge in preview.implied:
+        deps[edge.after].append(edge.before)
+    rank = {name: place for place, name in enumerate(preview.order)}
+    return [sorted(names, key=rank.__getitem__) for names in layers(deps)]
+
+
+def _node_lines(place: str, node: NodePreview, edges: Sequence[EdgePreview]) -> list[str]:
     cost = f" ${node['est_cost_usd']:.2f}" if node["est_cost_usd"] else ""
     role = ", ipt" if node["role"] == "ipt" else ""
-    lines = [f"  {place}. {node['node_id']}  {one_line(node['label'], 60)} [{node['tool']}{role}]{cost}"]
+    lines = [f"  {place:<2} {node['node_id']}  {one_line(node['label'], 60)} [{node['tool']}{role}]{cost}"]
     if node["deps"]:
         lines.append(f"       after {', '.join(node['deps'])}")
     lines += [
@@ -243,7 +256,14 @@ def _check_line(check: CheckPreview) -> str:
 def _estimate_lines(preview: Preview) -> list[str]:
     estimate = preview.estimate
     least = span(estimate.duration_s(preview.workers))
-    lines = [f"estimate: {estimate.to_text()}", f"at least {least} with {preview.workers} workers"]
+    time = f"at least {least} with {preview.workers} workers"
+    assumed = sum(1 for node in estimate.nodes if node.duration_assumed)
+    if assumed == len(estimate.nodes):
+        time = "how long it takes is not known: no node has an est_duration_s"
+    elif assumed:
+        nodes = "1 node is" if assumed == 1 else f"{assumed} nodes are"
+        time += f" (the time of {nodes} assumed: no est_duration_s)"
+    lines = [f"estimate: {estimate.to_text()}", time]
     if not estimate.fits:
         lines.append(f"would run: {', '.join(estimate.fitting) or 'nothing'}")
         lines.append(f"would stay behind: {', '.join(out.node_id for out in estimate.left_out)}")

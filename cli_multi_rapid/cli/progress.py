@@ -100,7 +100,7 @@ def _held(data: merge.MergeHeld, told: Narrator) -> str:
 
 
 def _halted(data: merge.MergeHalted, _: Narrator) -> str:
-    return f"the merge queue halted{_because(data.reason)}{f'. {data.hint}' if data.hint else ''}"
+    return f"the merge queue halted{_because(data.reason.rstrip('.'))}{f'. {data.hint}' if data.hint else ''}"
 
 
 def _approval(data: run.ApprovalRequested, _: Narrator) -> str:

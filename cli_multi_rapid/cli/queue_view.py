@@ -57,7 +57,23 @@ def open_entry(
     if not place.has_records:
         raise _no_entry(name, [])
     with place.open_records() as records:
-        yield records, *find_entry(load_queues(records, target), name)
+        queues = load_queues(records, target)
+        yield records, *find_entry(queues, _entry_of_node(records, queues, name) or name)
+
+
+def _entry_of_node(records: "Records", queues: Sequence[LoadedQueue], name: str) -> EntryId | None:
+    """The latest entry of the latest run's node of this name; None when an entry itself is called so."""
+    runs = records.runs()
+    known = [entry.entry for queue in queues for entry in queue.state.entries.values()]
+    if not runs or any(name in (entry.id, entry.branch) for entry in known):
+        return None
+    ours = [
+        entry
+        for queue in queues
+        for entry in queue.state.entries.values()
+        if (entry.entry.run_id, entry.entry.node_id) == (runs[0], name)
+    ]
+    return max(ours, key=lambda entry: entry.enqueued_at).entry.id if ours else None
 
 
 def queue_journal(records: "Records", target: Branch) -> Journal[QueueState]:

@@ -12,6 +12,7 @@ from cli_multi_rapid.cli.options import examples, format_option, place_options, 
 from cli_multi_rapid.cli.output import Format, print_text, write
 from cli_multi_rapid.cli.run_options import RunOptions, budget_option, open_run_workshop, run_options
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.run_events import CommandGiven
@@ -46,14 +47,14 @@ def resume(
     """Go on with a run: the latest one, unless RUN names another.
 
     Nothing that is finished runs again. What a dead process left is ended and saved first. Failed nodes stay
-    failed: `retry` does them again, and a run in which nothing else is left is only told. A paused run goes
-    on. The exit codes are those of `execute`.
+    failed: `retry` does them again, and a run in which nothing else is left, or that was cancelled, is only
+    told. A paused run goes on. The exit codes are those of `execute`.
     """
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
         if loaded.alive:
             return _tell_living(records, loaded, budget, format_)
-        if budget is None and _nothing_can_move(loaded.state):
+        if _was_called_off(loaded.state) or (budget is None and _nothing_can_move(loaded.state)):
             return _tell_end(records, loaded, format_)
         if budget is not None:
             give(records, loaded, CommandGiven(command="budget", by=person(), amount=budget))
@@ -68,6 +69,17 @@ def _nothing_can_move(state: RunState) -> bool:
         state.finished is not None
         and not state.unanswered()
         and all(node.settled for node in state.nodes.values())
+    )
+
+
+def _was_called_off(state: RunState) -> bool:
+    """Whether a person cancelled it and nobody has asked for anything since. An interruption is no wish."""
+    end = state.finished
+    return (
+        end is not None
+        and end.status is RunStatus.CANCELLED
+        and end.exit_code != ExitCode.INTERRUPTED
+        and not state.unanswered()
     )
 
 

@@ -39,6 +39,9 @@ def runs(place: Place, format_: Format, limit: int, statuses: tuple[RunStatus, .
     if format_ is Format.JSON:
         print_json(document)
         return
+    if statuses and not shown:
+        print_text(f"no run is {' or '.join(statuses)}; list them all: cli-orchestrator runs")
+        return
     text = run_list_text(document["runs"], now=SystemClock().now())
     for run in shown:
         if run.state.finished is None and not run.alive:

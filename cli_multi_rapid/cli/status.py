@@ -12,9 +12,10 @@ from cli_multi_rapid.reports.status import status_document, status_text
 
 @click.command(epilog=examples("status", "status 20261120-094612-k3f9", "status --format json"))
 @run_argument
+@click.option("--all", "everything", is_flag=True, help="Every node and every next step, however many")
 @format_option
 @place_options
-def status(place: Place, format_: Format, run: str | None) -> None:
+def status(place: Place, format_: Format, run: str | None, *, everything: bool) -> None:
     """Say how a run stands and what comes next.
 
     RUN is the id of a run or the beginning of it; without one the latest run is meant. To look is no
@@ -24,8 +25,18 @@ def status(place: Place, format_: Format, run: str | None) -> None:
         loaded = load_run(records, records.find_run(run))
         now = records.clock.now()
     if format_ is Format.JSON:
-        print_json(status_document(loaded.state, loaded.events, now=now, alive=loaded.alive))
-    else:
-        print_text(
-            status_text(loaded.state, loaded.events, now=now, alive=loaded.alive, width=terminal_width())
+        document = status_document(
+            loaded.state, loaded.events, now=now, alive=loaded.alive, everything=everything
         )
+        print_json(document)
+        return
+    print_text(
+        status_text(
+            loaded.state,
+            loaded.events,
+            now=now,
+            alive=loaded.alive,
+            width=terminal_width(),
+            everything=everything,
+        )
+    )

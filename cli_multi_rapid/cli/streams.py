@@ -9,6 +9,7 @@ import click
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text, tell
+from cli_multi_rapid.cli.wishes import serialize_option
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import one_line
@@ -57,11 +58,12 @@ def streams() -> None:
 
 @streams.command("list", epilog=examples("streams list", "streams list my/multi_stream.yaml --format json"))
 @click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@serialize_option
 @format_option
 @place_options
-def list_streams(place: Place, format_: Format, file: Path | None) -> None:
+def list_streams(place: Place, format_: Format, file: Path | None, *, serialize_overlaps: bool) -> None:
     """List the streams in the order of their groups. FILE is workflows/multi_stream.yaml by default."""
-    document = _read(place, file)
+    document = _read(place, file, serialize_overlaps=serialize_overlaps)
     if format_ is Format.JSON:
         print_json(document)
     else:
@@ -70,14 +72,15 @@ def list_streams(place: Place, format_: Format, file: Path | None) -> None:
 
 @streams.command("show", epilog=examples("streams show", "streams show docs", "streams show docs other.yaml"))
 @click.argument("words", nargs=-1, metavar="[STREAM] [FILE]")
+@serialize_option
 @format_option
 @place_options
-def show_streams(place: Place, format_: Format, words: tuple[str, ...]) -> None:
+def show_streams(place: Place, format_: Format, words: tuple[str, ...], *, serialize_overlaps: bool) -> None:
     """Show what each stream owns, waits for and does; or one stream."""
     if len(words) > 2:
         raise click.UsageError("name one stream and one file at most: streams show [STREAM] [FILE]")
     name, file = _stream_and_file(words)
-    document = _read(place, file)
+    document = _read(place, file, serialize_overlaps=serialize_overlaps)
     if name is not None:
         document["streams"] = [_chosen(document["streams"], name)]
     if format_ is Format.JSON:
@@ -106,7 +109,7 @@ def _chosen(streams: Sequence[StreamDocument], name: str) -> StreamDocument:
     return streams[names.index(name)]
 
 
-def _read(place: Place, file: Path | None) -> StreamList:
+def _read(place: Place, file: Path | None, *, serialize_overlaps: bool) -> StreamList:
     """Read a file with its phases. Raises `InvalidInput` with all problems; tells warnings on stderr."""
     from cli_multi_rapid.schema.problems import InvalidInput, Problems, Severity
     from cli_multi_rapid.schema.streams import load_streams
@@ -117,7 +120,9 @@ def _read(place: Place, file: Path | None) -> StreamList:
             f"there is no {path}", hint="make one: cli-orchestrator init; or name the file you mean"
         )
     problems = Problems()
-    loaded = load_streams(path, problems, undefined_phases=Severity.WARNING)
+    loaded = load_streams(
+        path, problems, undefined_phases=Severity.WARNING, serialize_overlaps=serialize_overlaps
+    )
     if loaded is None:
         raise InvalidInput(problems)
     if len(problems):

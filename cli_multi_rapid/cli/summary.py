@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli_multi_rapid.cli.output import shown_path
-from cli_multi_rapid.reports.document import NodeReport, RunReport
+from cli_multi_rapid.core.ids import RunId
+from cli_multi_rapid.reports.document import ASSUMED_WORDS, NodeReport, RunReport
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.status import next_lines
 from cli_multi_rapid.reports.times import span
@@ -22,7 +23,11 @@ def run_summary(report: RunReport, path: Path) -> str:
     bad = [node for node in report["nodes"] if not _is_done(node)]
     lines += _some([_good_line(node) for node in good], "done")
     lines += _some([_bad_line(node) for node in bad], "not done")
-    lines += [_cost_line(report), *next_lines(report["next"]), f"report: {shown_path(path)}"]
+    lines += [
+        _cost_line(report),
+        *next_lines(report["next"], RunId(report["run_id"])),
+        f"report: {shown_path(path)}",
+    ]
     return "\n".join(lines)
 
 
@@ -56,4 +61,6 @@ def _cost_line(report: RunReport) -> str:
     cost = report["cost_summary"]
     budget = cost["budget_usd"]
     limit = "no budget" if budget is None else f"of a budget of ${budget:.2f}"
-    return f"cost: ${cost['total_used_usd']:.2f}, {limit}"
+    assumed = cost["assumed_usd"]
+    note = f"; ${assumed:.2f} of it {ASSUMED_WORDS}" if assumed else ""
+    return f"cost: ${cost['total_used_usd']:.2f}, {limit}{note}"

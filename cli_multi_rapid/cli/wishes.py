@@ -85,6 +85,8 @@ def wish_options(function: Decorated) -> Decorated:
         serialize_overlaps: bool,
         **kwargs: Any,
     ) -> Any:
+        if param and request is not None:
+            raise click.UsageError("--param belongs to a plan: a request has no params")
         wish = Wish(
             file=None if request is not None else _only_file(words),
             request=request,

@@ -54,6 +54,12 @@ def cap_of(node: Node, rules: BudgetRules) -> MicroUsd:
     return MicroUsd(max(node.est_cost or ZERO, rules.node_limit))
 
 
+def cap_within(node: Node, ledger: Ledger, rules: BudgetRules) -> MicroUsd:
+    """The most that an attempt which starts now may cost: its own cap, and what the run has left for it."""
+    left = ledger.available
+    return cap_of(node, rules) if left is None else MicroUsd(min(cap_of(node, rules), left))
+
+
 def reservation(node: Node, price: Price, rules: BudgetRules) -> Fits:
     """What is set aside for an attempt, and where the figure comes from."""
     if node.est_cost is not None:

@@ -34,9 +34,12 @@ class Frontier:
         """The nodes whose sealed work has not been given to the merge queue."""
         self.undecided: dict[NodeId, None] = {}
         """The nodes whose last attempt failed and whose next step is not recorded."""
+        self._deps: dict[NodeId, dict[NodeId, None]] = {}
+        """What a node depends on: its `deps`, and what those of them stand for that changed nothing."""
         for state in nodes.values():
             state.open_edges, state.blocked_by = set(), None
-            for dep in state.node.deps:
+            self._deps[state.node.id] = dict.fromkeys(state.node.deps)
+            for dep in self._deps[state.node.id]:
                 self._hard[dep].append(state.node.id)
                 self._awaited[state.node.id] += 1
         self._earlier: dict[NodeId, tuple[NodeId, ...]] = {}
@@ -52,7 +55,7 @@ class Frontier:
         return [self._nodes[self._order[rank]] for rank in self._ready]
 
     def dependents(self, node_id: NodeId) -> tuple[NodeId, ...]:
-        """The nodes that name this one in their `deps`."""
+        """The nodes that depend on this one, also through those that changed nothing."""
         return tuple(self._hard[node_id])
 
     def earlier(self, node_id: NodeId) -> tuple[NodeId, ...]:
@@ -69,7 +72,7 @@ class Frontier:
         That of its dependencies; one that completed without a change stands for its own. And what it must
         not contradict: that of all nodes before it with whose claims its own conflict.
         """
-        needed = self._needed(node_id)
+        needed = set(self._deps[node_id])
         builds = self._nodes[node_id].node.role is Role.WT  # the others look at the target as it is
         names = needed | self._preceding(node_id, needed) if builds else needed
         order = sorted(names, key=self._rank.__getitem__)
@@ -77,17 +80,6 @@ class Frontier:
         return tuple(
             Footing(node_id=name, attempt=work.attempt, needed=name in needed) for name, work in works if work
         )
-
-    def _needed(self, node_id: NodeId) -> set[NodeId]:
-        found: set[NodeId] = set()
-        stack = list(self._nodes[node_id].node.deps)
-        while stack:
-            name = stack.pop()
-            if name not in found:
-                found.add(name)
-                if self._nodes[name].head is None:
-                    stack.extend(self._nodes[name].node.deps)
-        return found
 
     def _preceding(self, node_id: NodeId, needed: set[NodeId]) -> set[NodeId]:
         """The edges are the fewest that keep the order: what they leave out is found behind them."""
@@ -124,6 +116,8 @@ class Frontier:
         stack = [changed]
         while stack:
             state = stack.pop()
+            if state.idle:
+                self._pass_on(state)
             self._index(state)
             turned = self._turn(state)
             for hard, followers in ((True, self._hard), (False, self._soft)):
@@ -134,6 +128,17 @@ class Frontier:
                         stack.append(after)
                     else:
                         self._index_ready(after)
+
+    def _pass_on(self, state: NodeState) -> None:
+        """Who depends on a node that changed nothing depends on what that node depends on."""
+        for dep in self._deps[state.node.id]:
+            before = self._nodes[dep]
+            for follower in () if before.landed else self._hard[state.node.id]:
+                if dep not in self._deps[follower]:
+                    self._deps[follower][dep] = None
+                    self._hard[dep].append(follower)
+                    self._awaited[follower] += dep not in self._over
+                    self._update_edge(before, self._nodes[follower], hard=True)
 
     def _turns(self, state: NodeState) -> bool:
         """Whether a node is over by now, or no longer, and the index does not say so."""
@@ -156,7 +161,7 @@ class Frontier:
             return state.blocked_by
         if state.blocked_by is None and state.status is NodeStatus.COMPLETED:
             return None
-        return next((dep for dep in state.node.deps if self._nodes[dep].dead), None)
+        return next((dep for dep in self._deps[state.node.id] if self._nodes[dep].dead), None)
 
     def _index(self, state: NodeState) -> None:
         node_id = state.node.id

@@ -170,6 +170,11 @@ class NodeState:
         return self.head is not None and self.status is NodeStatus.COMPLETED and not self.dead
 
     @property
+    def idle(self) -> bool:
+        """Whether it completed without a change: it stands for what it depends on."""
+        return self.head is None and self.status is NodeStatus.COMPLETED
+
+    @property
     def landed(self) -> bool:
         """Whether nothing of it is left to land."""
         if self.status is not NodeStatus.COMPLETED:

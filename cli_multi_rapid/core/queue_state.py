@@ -220,6 +220,7 @@ class QueueState:
             state.rebuild = (other and other.dropped) or state.rebuild
         self.entries[data.entry.id] = state
         self.open[data.entry.id] = None
+        self.halted = None  # what is new may well land; if not, the queue halts again
 
     def _approved(self, event: Event, data: MergeApproved) -> None:
         self._get(data.entry_id).approved = True
@@ -332,7 +333,7 @@ class QueueState:
     def _held(self, event: Event, data: MergeHeld) -> None:
         for state in self._open_entries(data.entries):
             state.status, state.reason, state.command = MergeStatus.BLOCKED, data.reason, data.command
-        if self.landing is not None:
+        if self.landing is not None and self.landing.entries == data.entries:
             self.held.append(self.landing)
         self.landing = None
         self._drop_trials(lambda trial: bool(set(data.entries) & set(trial.entries)))

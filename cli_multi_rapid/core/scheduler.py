@@ -183,7 +183,7 @@ def _start(node_state: NodeState, limits: Limits, in_use: Counter[ToolName], led
                 reason=choice.reason,
                 reserve=fits.amount,
                 reserve_source=fits.source,
-                cap=None if facts.price.free else budget.cap_of(node, limits.budget),
+                cap=None if facts.price.free else budget.cap_within(node, ledger, limits.budget),
             )
 
 

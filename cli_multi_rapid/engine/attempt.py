@@ -14,16 +14,17 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.engine.attempt_temp import make_temp_folder
-from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, VERIFY, AttemptOrder, Failed, Sealed
+from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
+from cli_multi_rapid.engine.temp_folders import make_temp_folder
 from cli_multi_rapid.engine.tree_audit import TreeAudit
-from cli_multi_rapid.git import Repository
+from cli_multi_rapid.git import ChangeKind, Repository
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
+from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000
@@ -54,6 +55,15 @@ class AttemptRunner:
             reason = f"internal error: {type(error).__name__}: {error}"
             ended = Failed(failure=FailureClass.ENVIRONMENT, reason=reason, evidence=traceback.format_exc())
         return tuple(work.facts_of(ended, time.monotonic() - began))
+
+
+_LETTERS = {
+    ChangeKind.ADDED: "A",
+    ChangeKind.MODIFIED: "M",
+    ChangeKind.DELETED: "D",
+    ChangeKind.RENAMED: "R",
+    ChangeKind.RETYPED: "T",
+}
 
 
 class Verify(Protocol):
@@ -281,7 +291,7 @@ class _Attempt:
             files=tuple(
                 ChangedFile(
                     path=change.path,
-                    status=change.status.value,
+                    status=_LETTERS[change.status],
                     added=change.added,
                     removed=change.removed,
                     old_path=change.old_path,

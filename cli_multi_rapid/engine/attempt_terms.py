@@ -13,9 +13,6 @@ from cli_multi_rapid.worktrees import Snapshot
 DEFAULT_TIMEOUT_S = 1800.0
 """How long an attempt may take when its node says nothing: no tool ends by itself on a silent server."""
 
-VERIFY = ToolName("verify")
-"""The tool of nodes that the built-in verifier carries out."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOrder:

@@ -1,6 +1,7 @@
 """Carries out one check on the exact tree of a candidate, in a pooled worktree."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor, printable
@@ -20,6 +22,10 @@ CHECK_SLOTS = "check-"
 """How the names of the checkers' slots begin."""
 
 _EVIDENCE_CHARACTERS = 4000
+_FINDING = re.compile(r"(FAILED|ERROR|error:|>> Issue|[A-Z]{1,5}[0-9]{2,5} |[^\s:]+\.[a-z]+:[0-9]+)")
+"""How findings begin in the output of pytest, compilers, bandit, ruff and most linters."""
+_ADVICE = "[*]"
+"""How ruff's last line begins, which says what could be fixed and not what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +54,14 @@ class CheckRunner:
         """The verdict on the tree. Raises only for faults of the machine, never for what a check does."""
         # Unique beyond this runner: the verifier has one of its own beside the queue's, in the same process.
         token = uuid4().hex[:12]
-        slot = self.worktrees.open(f"{CHECK_SLOTS}{os.getpid()}-{token}", job.commit)
+        name = f"{CHECK_SLOTS}{os.getpid()}-{token}"
+        slot = self.worktrees.open(name, job.commit)
+        temp = make_temp_folder(name)
         try:
             ended = supervise(
                 job.check.argv or ("sh", "-c", job.check.run or ""),
                 cwd=slot.path,
-                env={**self.environment, **job.check.env},
+                env={**self.environment, "TMPDIR": str(temp), **job.check.env},
                 marker=f"{self.marker}/{job.check.id}/{token}",
                 log=job.log,
                 redactor=self.redactor,
@@ -62,6 +70,7 @@ class CheckRunner:
             )
             verdict, reason = self._judge(job.check, ended, slot)
         finally:
+            remove_temp_folders(name)
             self.worktrees.release(slot)
         evidence = "" if verdict is Verdict.PASSED else ended.output.decode("utf-8", "replace")
         return CheckFinished(
@@ -94,7 +103,7 @@ class CheckRunner:
 
     def _judge_exit(self, check: CheckSpec, ended: Exit, slot: Slot) -> tuple[Verdict, str]:
         if ended.code != 0:
-            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{_last_words(ended)}"
+            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{_finding(ended)}"
         if ended.duration_s < check.min_time_s:
             quick = f"{ended.duration_s:.1f} s, less than min_time_s {check.min_time_s:g}"
             return Verdict.FAILED, f"{check.id} passed suspiciously quickly: {quick}"
@@ -109,14 +118,17 @@ def drop_orphaned_checks(worktrees: Worktrees) -> None:
     for info in worktrees.list():
         orphaned = info.state is SlotState.ORPHANED and info.name.startswith(CHECK_SLOTS)
         if orphaned and info.base is not None:
+            remove_temp_folders(info.name)
             with suppress(FileNotFoundError):  # another process does the same at this moment
                 worktrees.release(
                     Slot(path=info.path, name=info.name, base=info.base, lane=Branch(info.name))
                 )
 
 
-def _last_words(ended: Exit) -> str:
-    """The last line that the check wrote: most tools end with their verdict."""
-    lines = ended.output_tail.decode("utf-8", "replace") or ended.output_head.decode("utf-8", "replace")
-    last = next((line.strip() for line in reversed(lines.splitlines()) if line.strip()), "")
-    return f": {printable(last)[:200]}" if last else ""
+def _finding(ended: Exit) -> str:
+    """The first line of the output that looks like a finding, else the last one that says something."""
+    text = printable((ended.output_head + b"\n" + ended.output_tail).decode("utf-8", "replace"))
+    lines = [line.strip(" .=\t") for line in text.splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_ADVICE)]
+    found = next(filter(_FINDING.match, telling), telling[-1] if telling else "")
+    return f": {found[:200]}" if found else ""

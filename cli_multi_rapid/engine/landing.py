@@ -1,10 +1,13 @@
 """Moves the target to a verified candidate, with the evidence in the log before and after."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from cli_multi_rapid.core.errors import InternalError
+from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import Branch
-from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeLanding, MergeMissed
+from cli_multi_rapid.core.merge_events import MergeEntry, MergeHeld, MergeLanded, MergeLanding, MergeMissed
 from cli_multi_rapid.core.merge_policy import Land
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.candidates import train
@@ -55,6 +58,7 @@ def finish_landing(
     Safe to call again after a crash at any point: the refs tell what happened.
     """
     entries = [journal.state.entries[entry_id].entry for entry_id in landing.entries]
+    assert_as_verified(repository, landing, entries)
     request = LandingRequest(
         target=target,
         expected=landing.expected,
@@ -74,16 +78,58 @@ def finish_landing(
                 MergeMissed(entries=landing.entries, reason=f"{target} moved to {moved.actual} meanwhile")
             )
         case LandingRefused() as refused:
-            journal.record(
-                MergeHeld(
-                    entries=landing.entries,
-                    commit=landing.commit,
-                    reason=refused.reason,
-                    command=refused.command,
-                )
-            )
+            journal.record(*_held(journal.state, repository, landing, refused))
         case AlreadyLanded() as already:
             _record_already_landed(journal, repository, landing, already)
+
+
+def assert_as_verified(repository: Repository, landing: MergeLanding, entries: Sequence[MergeEntry]) -> None:
+    """The last look before the refs move: the commit has the verified tree and joins the tip with every head.
+
+    Raises `InternalError` when it does not: then nothing moves.
+    """
+    facts = repository.commit_facts(landing.commit)
+    joined = dict.fromkeys((landing.expected, *(entry.head for entry in entries)))
+    if facts.tree != landing.tree:
+        raise InternalError(f"{landing.commit} has tree {facts.tree}, but {landing.tree} was verified")
+    if tuple(dict.fromkeys(facts.parents)) != tuple(joined):
+        raise InternalError(
+            f"{landing.commit} does not join {landing.expected} with the heads of its entries"
+        )
+
+
+def _held(
+    state: QueueState, repository: Repository, landing: MergeLanding, refused: LandingRefused
+) -> list[Payload]:
+    """Hold a landing that the person's checkout does not admit; members that touch nothing there go on."""
+    if not refused.files:
+        held = MergeHeld(
+            entries=landing.entries, commit=landing.commit, reason=refused.reason, command=refused.command
+        )
+        return [held]
+    touching = tuple(
+        entry_id
+        for entry_id in landing.entries
+        if _touches(repository, state.entries[entry_id].entry, refused.files)
+    )
+    in_the_way = touching or landing.entries
+    run_id = state.entries[in_the_way[0]].entry.run_id
+    names = ", ".join(refused.files[:5])
+    held = MergeHeld(
+        entries=in_the_way,
+        commit=landing.commit,
+        reason=f"your own version of {names} is in the way: commit it, stash it or move it away",
+        command=f"cli-orchestrator resume {run_id}" if run_id else "cli-orchestrator queue process",
+    )
+    others = tuple(entry_id for entry_id in landing.entries if entry_id not in in_the_way)
+    parted = MergeMissed(entries=others, reason="parted from work that a file in the checkout holds up")
+    return [held, parted] if others else [held]
+
+
+def _touches(repository: Repository, entry: MergeEntry, files: Sequence[str]) -> bool:
+    """Whether an entry's own difference concerns one of these files, or a folder of that name."""
+    names = {name for change in repository.changes(entry.base, entry.head) for name in change.names}
+    return any(name == file or name.startswith(f"{file.rstrip('/')}/") for name in names for file in files)
 
 
 def finish_held_landing(

@@ -10,10 +10,10 @@ from cli_multi_rapid.core.node_events import NodeAttemptFailed, WorktreeKept
 from cli_multi_rapid.core.node_state import Attempt, NodeState
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.engine.attempt_temp import remove_temp_folders
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.settlement import usage_from_log
+from cli_multi_rapid.engine.temp_folders import remove_temp_folders
 from cli_multi_rapid.git import RefChange, Repository
 from cli_multi_rapid.ports import Adapter, Clock
 from cli_multi_rapid.process_tree import kill_marked
@@ -87,7 +87,7 @@ class Recovery:
     ) -> tuple[Branch | None, Commit | None, str | None]:
         """The branch and commit that hold what the attempt had done, and its slot when that must stay."""
         lane = self.lanes.lane_of(state, node_id)
-        remains = Branch(f"{lane}.attempt-{attempt.number}")
+        remains = Branch(f"{lane}@attempt-{attempt.number}")
         saved = self.repository.branch_tip(remains)
         sealed = None if saved else self.repository.branch_tip(lane)
         if sealed is not None:

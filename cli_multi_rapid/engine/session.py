@@ -41,10 +41,19 @@ Observer = Callable[[Event], None]
 
 
 def accept_plan(shop: Workshop, plan: Plan, source: str) -> RunId:
-    """Begin a run of a plan: its first event. Nothing is started."""
+    """Begin a run of a plan: its first event. Nothing is started.
+
+    Raises `UserError` for a plan that holds a secret: events are kept, for everybody who may read them.
+    """
+    text = json.dumps(to_data(plan), sort_keys=True, ensure_ascii=False)
+    if shop.redactor.redact(text) != text:
+        raise UserError(
+            "the plan holds what looks like a key, a token or a password",
+            hint="put it into the environment of the tool; plans are kept in the event log",
+        )
     run_id = shop.ids.run_id()
     order, implied = prepare(plan)
-    digest = hashlib.sha256(json.dumps(to_data(plan), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     journal = run_journal(shop, run_id)
     journal.submit(PlanAccepted(plan=plan, order=order, implied=implied, digest=digest, source=source))
     return run_id

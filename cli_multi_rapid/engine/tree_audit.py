@@ -116,7 +116,7 @@ class TreeAudit:
         taken = self._snapshot(slot, ())
         if not isinstance(taken, Snapshot):
             return None if isinstance(taken, NothingChanged) else taken
-        branch = Branch(f"{self._order.lane}.attempt-{self._order.attempt}")
+        branch = Branch(f"{self._order.lane}@attempt-{self._order.attempt}")
         sealed = self._worktrees.seal(slot, taken, branch)
         return sealed if isinstance(sealed, SealRefused) else (taken, branch)
 

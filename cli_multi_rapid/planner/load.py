@@ -105,6 +105,13 @@ def _compile(
     default_tool: ToolName | None,
     undefined_phases: Severity,
 ) -> Plan | None:
+    for name in around.params:
+        problems.report_file(
+            Code.UNKNOWN_PARAM,
+            str(path),
+            f"a value was given for the param `{name}`, and a streams file has no params",
+            suggestion="leave --param out, or write what it says into the phases",
+        )
     loaded = load_streams(
         path,
         problems,

@@ -23,6 +23,11 @@ def resume_with_budget(run: RunId, limit: MicroUsd) -> str:
     return _line("resume", run, "--budget", f"{cents // 100}.{cents % 100:02d}")
 
 
+def status_of_all(run: str) -> str:
+    """See every node and every next step."""
+    return _line("status", run, "--all")
+
+
 def retry(run: RunId, node: NodeId) -> str:
     """Do a node again."""
     return _line("retry", run, node)

@@ -12,7 +12,7 @@ from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd, format_usd, to_usd
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.reports.document import SCHEMA_VERSION
+from cli_multi_rapid.reports.document import ASSUMED, ASSUMED_WORDS, SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import cell, one_line
 from cli_multi_rapid.reports.times import iso
 
@@ -68,7 +68,7 @@ class LedgerLine(TypedDict):
 
 
 class CostGroup(TypedDict):
-    """The sum of some attempts."""
+    """The sum of some attempts. `assumed_usd`: the part of attempts whose end was not seen."""
 
     key: str
     attempts: int
@@ -77,6 +77,7 @@ class CostGroup(TypedDict):
     cached_tokens: int
     tokens: int
     amount_usd: float
+    assumed_usd: float
     share_pct: float
 
 
@@ -176,6 +177,7 @@ def _group(key: str, rows: Sequence[LedgerRow], total: int) -> CostGroup:
         cached_tokens=sum(row.cached_tokens for row in rows),
         tokens=sum(row.tokens for row in rows),
         amount_usd=to_usd(_sum(rows)),
+        assumed_usd=to_usd(_sum(row for row in rows if row.source == ASSUMED)),
         share_pct=round(_sum(rows) * 100 / total, 1) if total else 0.0,
     )
 
@@ -193,7 +195,9 @@ def cost_text(rows: Sequence[LedgerRow], by: CostBy) -> str:
         lines.append(f"{key:{width}} {group['attempts']:>6} {group['tokens']:>10} {amount:>12} {share:>7}")
     tries, tokens = len(rows), sum(row.tokens for row in rows)
     total = _dollars(document["total_usd"])
-    return "\n".join([*lines, f"{'total':{width}} {tries:>6} {tokens:>10} {total:>12}"]) + "\n"
+    assumed = sum(group["assumed_usd"] for group in document["groups"])
+    note = [f"of it {_dollars(assumed)} {ASSUMED_WORDS}"] if assumed else []
+    return "\n".join([*lines, f"{'total':{width}} {tries:>6} {tokens:>10} {total:>12}", *note]) + "\n"
 
 
 def _dollars(amount: float) -> str:

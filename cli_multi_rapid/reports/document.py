@@ -7,6 +7,9 @@ means "not known" or "has not happened", never zero.
 from typing import Final, TypedDict
 
 SCHEMA_VERSION: Final = 1
+ASSUMED: Final = "assumed"
+"""The source of an amount that was reserved for an attempt whose end nobody saw."""
+ASSUMED_WORDS: Final = "is assumed: an interrupted attempt counts with all that was reserved for it"
 
 
 class NextStep(TypedDict):
@@ -96,10 +99,14 @@ class NodeReport(TypedDict):
 
 
 class CostSummary(TypedDict):
-    """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null."""
+    """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null.
+
+    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen.
+    """
 
     budget_usd: float | None
     total_used_usd: float
+    assumed_usd: float
     reserved_usd: float
     budget_remaining_usd: float | None
     utilization_pct: float | None

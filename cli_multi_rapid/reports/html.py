@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cli_multi_rapid.reports.document import AttemptReport, NodeReport, RunReport
+from cli_multi_rapid.reports.document import ASSUMED_WORDS, AttemptReport, NodeReport, RunReport
 from cli_multi_rapid.reports.graph import graph_of_report
 from cli_multi_rapid.reports.graph_svg import graph_svg
 from cli_multi_rapid.reports.html_parts import STYLE, next_steps, pill, scroll, section, table, tile
@@ -76,12 +76,15 @@ def _tiles(report: RunReport) -> str:
         if limit
         else ""
     )
+    spent = f"of ${limit:.2f}" if limit is not None else "spent, no limit"
+    if cost["assumed_usd"]:
+        spent += f"; ${cost['assumed_usd']:.2f} {ASSUMED_WORDS}"
     checks = f"{merge['pre_merge_checks_passed']} of {merge['pre_merge_checks_run']}"
     efficiency = "-" if speed["efficiency_pct"] is None else f"{speed['efficiency_pct']} %"
     return (
         '<div class="tiles">'
         + tile(f"{done} of {len(nodes)}", "nodes done and landed")
-        + tile(f"${used:.2f}", f"of ${limit:.2f}" if limit is not None else "spent, no limit", meter)
+        + tile(f"${used:.2f}", spent, meter)
         + tile(span(report["total_duration_min"] * 60), "from start to end")
         + tile(checks, f"checks passed, {merge['verdicts_reused']} reused")
         + tile(

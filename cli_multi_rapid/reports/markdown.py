@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from cli_multi_rapid.reports.document import NodeReport, RunReport
+from cli_multi_rapid.reports.document import ASSUMED_WORDS, NodeReport, RunReport
 from cli_multi_rapid.reports.graph import graph_mermaid, graph_of_report
 from cli_multi_rapid.reports.safe_text import one_line, printable
 from cli_multi_rapid.reports.times import span
@@ -71,6 +71,7 @@ def _intro(report: RunReport) -> str:
         f"{escape(report['reason'])}." if report["reason"] else "",
         f"{merge['branches_merged']} branches landed in {merge['trains']} trains.",
         f"{merge['merge_conflicts']} conflicts. ${cost['total_used_usd']:.2f}{budget} spent.",
+        f"${cost['assumed_usd']:.2f} of it {ASSUMED_WORDS}." if cost["assumed_usd"] else "",
     ]
     return "\n".join(line for line in lines if line)
 

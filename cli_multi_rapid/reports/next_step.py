@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 from functools import cached_property
+from typing import Final
 
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
@@ -13,8 +14,10 @@ from cli_multi_rapid.reports.chronicle import Chronicle
 from cli_multi_rapid.reports.document import NextStep
 from cli_multi_rapid.reports.safe_text import one_line
 
-_LISTED = 20
-"""As many steps as a person reads; the rest is counted."""
+MOST_STEPS: Final = 20
+"""As many as a document lists; the rest is counted."""
+_INTERRUPTED: Final = 130
+"""The exit code of a run that a signal ended."""
 
 
 def _step(text: str, command: str | None = None) -> NextStep:
@@ -41,7 +44,7 @@ class Advice:
             case NodeStatus.COMPLETED:
                 return self._of_completed(node)
             case NodeStatus.FAILED | NodeStatus.CANCELLED:
-                text = f"{name} {node.status}{_because(node.reason)}{_kept(node)}: do it again"
+                text = f"{name} {node.status}{_kept(node)}: do it again"
                 return _step(text, commands.retry(run_id, name))
             case NodeStatus.SKIPPED:
                 return self._of_skipped(node)
@@ -55,12 +58,10 @@ class Advice:
         if node.landed:
             return None
         if node.held_command and status is MergeStatus.BLOCKED:
-            return _step(
-                f"{name} is verified and ready to land{_because(node.merge_reason)}", node.held_command
-            )
+            return _step(f"{name} is verified and ready to land", node.held_command)
         if status in MERGE_DEAD:
             word = {MergeStatus.CONFLICTED: "does not merge", MergeStatus.FAILED: "was refused by the queue"}
-            what = f"{name} {word.get(status, 'left the queue')}{_because(node.merge_reason)}{_kept(node)}"
+            what = f"{name} {word.get(status, 'left the queue')}{_kept(node)}"
             return _step(f"{what}: do it again{_or_queue(node)}", commands.retry(self._run.run_id, name))
         if self._run.finished:
             return _step(f"{name} waits to land", commands.resume(self._run.run_id))
@@ -71,7 +72,7 @@ class Advice:
         if not node.by_budget:
             return None
         command = commands.resume_with_budget(self._run.run_id, self.enough_budget)
-        return _step(f"{node.node.id} did not fit the budget{_because(node.reason)}", command)
+        return _step(f"{node.node.id} did not fit the budget", command)
 
     @cached_property
     def enough_budget(self) -> MicroUsd:
@@ -113,25 +114,33 @@ class Advice:
 
     # --- the run ------------------------------------------------------------------------------------------
 
-    def of_run(self, *, alive: bool = True) -> list[NextStep]:
-        """What comes next, the most urgent first; never empty.
+    def of_run(self, *, alive: bool = True, most: int | None = MOST_STEPS) -> list[NextStep]:
+        """What comes next, the most urgent first; never empty. The reasons are with the nodes.
 
-        `alive`: whether a process has the run in hand. Only the caller can know.
+        `alive`: whether a process has the run in hand, which only the caller can know. `most`: so many nodes
+        are told of, None: all.
         """
         run, halted = self._run, self._chronicle.halted
-        asked = self._consents()
-        steps = [_step(f"the queue halted: {halted.reason}. {halted.hint}")] if halted else []
+        asked = self._consents(most)
+        steps = [_step(f"the queue halted: {halted.reason.rstrip('.')}. {halted.hint}")] if halted else []
         if run.finished is None:
             return steps + asked + self._going_on(alive=alive)
-        steps += asked + self._repairs({step["command"] for step in asked})
-        if run.status in (RunStatus.CANCELLED, RunStatus.BUDGET_STOPPED, RunStatus.WAITING) and not steps:
+        steps += asked + self._repairs({step["command"] for step in asked}, most)
+        if self._rests_for_now and not steps:
             steps.append(_step("take the run up again", commands.resume(run.run_id)))
         return steps or [_step("nothing is left to do")]
 
-    def _consents(self) -> list[NextStep]:
+    @property
+    def _rests_for_now(self) -> bool:
+        """Whether it goes on when somebody says so: not when somebody cancelled it."""
+        end = self._run.finished
+        interrupted = end is not None and end.exit_code == _INTERRUPTED
+        return interrupted or self._run.status in (RunStatus.BUDGET_STOPPED, RunStatus.WAITING)
+
+    def _consents(self, most: int | None) -> list[NextStep]:
         asking = [node for node in self._run.nodes.values() if node.requested]
         steps = []
-        for node in asking[:_LISTED]:
+        for node in asking[:most]:
             what = "start" if "before" in node.requested else "land"
             name, run_id = node.node.id, self._run.run_id
             steps.append(_step(f"{name} asks for your approval to {what}", commands.approve(run_id, name)))
@@ -153,7 +162,7 @@ class Advice:
         text = f"{running} running, {ready} ready to start, {landing} on the way to land; nothing to type"
         return [_step(text), _step("or look on", commands.watch(run.run_id))]
 
-    def _repairs(self, said: Set[str | None]) -> list[NextStep]:
+    def _repairs(self, said: Set[str | None], most: int | None) -> list[NextStep]:
         """The steps of all nodes that did not get there; a command is said once, at its cause."""
         steps: dict[str, NextStep] = {}
         for node in sorted(self._run.nodes.values(), key=lambda node: _waits_for(node) is not None):
@@ -161,14 +170,9 @@ class Advice:
             if step is not None and step["command"] is not None and step["command"] not in said:
                 steps.setdefault(step["command"], step)
         found = list(steps.values())
-        if len(found) <= _LISTED:
+        if most is None or len(found) <= most:
             return found
-        rest = _step(f"and {len(found) - _LISTED} more: see `next` of each node in the report")
-        return [*found[:_LISTED], rest]
-
-
-def _because(reason: str) -> str:
-    return f" ({one_line(reason, 120)})" if reason else ""
+        return [*found[:most], _step(f"and {len(found) - most} more: see `next` of each node in the report")]
 
 
 def _kept(node: NodeState) -> str:

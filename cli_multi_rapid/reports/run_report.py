@@ -10,6 +10,7 @@ from cli_multi_rapid.core.money import MicroUsd, to_usd
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, Landing, Span, read_chronicle
 from cli_multi_rapid.reports.document import (
+    ASSUMED,
     SCHEMA_VERSION,
     CheckReport,
     CostSummary,
@@ -86,9 +87,11 @@ def cost_summary(state: RunState, chronicle: Chronicle) -> CostSummary:
     for settled in chronicle.settled.values():
         by_tool[settled.tool] = by_tool.get(settled.tool, 0) + settled.usage.cost
     limit = ledger.limit
+    assumed = sum(each.usage.cost for each in chronicle.settled.values() if each.usage.source == ASSUMED)
     return CostSummary(
         budget_usd=None if limit is None else to_usd(limit),
         total_used_usd=to_usd(ledger.spent),
+        assumed_usd=to_usd(MicroUsd(assumed)),
         reserved_usd=to_usd(ledger.reserved),
         budget_remaining_usd=None if limit is None else to_usd(MicroUsd(limit - ledger.spent)),
         utilization_pct=round(ledger.spent * 100 / limit, 1) if limit else None,

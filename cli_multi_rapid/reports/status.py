@@ -1,23 +1,25 @@
 """How a run stands, on one screen: its nodes with their reasons, its money, and what comes next."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypedDict
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import RunStatus
+from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import read_chronicle
-from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep, NodeReport
-from cli_multi_rapid.reports.next_step import Advice, budget_line
+from cli_multi_rapid.reports.document import ASSUMED_WORDS, SCHEMA_VERSION, CostSummary, NextStep, NodeReport
+from cli_multi_rapid.reports.next_step import MOST_STEPS, Advice, budget_line
 from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.run_report import coordination_id, cost_summary
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso, iso_or_none, span
 from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
 
+_MOST_STEPS: Final = 5
 _MOST_LINES: Final = 60
 """A larger run shows the nodes that are not done yet first, and counts the rest."""
 
@@ -48,13 +50,21 @@ class StatusDocument(TypedDict):
 
 
 def status_document(
-    state: RunState, events: Sequence[Event], *, now: datetime, alive: bool = True
+    state: RunState,
+    events: Sequence[Event],
+    *,
+    now: datetime,
+    alive: bool = True,
+    everything: bool = False,
 ) -> StatusDocument:
-    """The status at `now`. `alive`: whether a process has the run in hand; only the caller can know."""
+    """The status at `now`. `alive`: whether a process has the run in hand; only the caller can know.
+
+    `everything`: all next steps, however many.
+    """
     chronicle = read_chronicle(events)
     advice = Advice(state, chronicle)
     finished = state.finished
-    following = advice.of_run(alive=alive)
+    following = advice.of_run(alive=alive, most=None if everything else MOST_STEPS)
     if finished:
         following.append(NextStep(text="read the whole report", command=commands.report(state.run_id)))
     return StatusDocument(
@@ -94,12 +104,22 @@ def counts_of(state: RunState) -> dict[str, int]:
 
 
 def status_text(
-    state: RunState, events: Sequence[Event], *, now: datetime, alive: bool = True, width: int = 110
+    state: RunState,
+    events: Sequence[Event],
+    *,
+    now: datetime,
+    alive: bool = True,
+    width: int = 110,
+    everything: bool = False,
 ) -> str:
-    """The status for a terminal of some width; plain text without colours."""
-    document = status_document(state, events, now=now, alive=alive)
-    lines = [*_head(document, state, now), "", *_node_lines(document["nodes"], width), ""]
-    return "\n".join([*lines, *next_lines(document["next"])]) + "\n"
+    """The status for a terminal of some width; plain text without colours.
+
+    `everything`: every node and every next step, not only as many as fit on a screen.
+    """
+    document = status_document(state, events, now=now, alive=alive, everything=everything)
+    lines = [*_head(document, state, now), "", *_node_lines(document, width, everything=everything), ""]
+    following = next_lines(document["next"], None if everything else state.run_id)
+    return "\n".join([*lines, *following]) + "\n"
 
 
 def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]:
@@ -120,16 +140,21 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
         )
     counts = ", ".join(f"{count} {name}" for name, count in document["counts"].items() if count)
     lines.append(f"  {len(state.nodes)} nodes: {counts or 'none'}")
-    return [*lines, f"  budget: {budget_line(state)}"]
+    assumed = document["cost_summary"]["assumed_usd"]
+    note = [f"    ${assumed:.2f} of it {ASSUMED_WORDS}"] if assumed else []
+    return [*lines, f"  budget: {budget_line(state)}", *note]
 
 
-def _node_lines(nodes: Sequence[NodeReport], width: int) -> list[str]:
-    shown = nodes if len(nodes) <= _MOST_LINES else _most_telling(nodes)
+def _node_lines(document: StatusDocument, width: int, *, everything: bool) -> list[str]:
+    nodes = document["nodes"]
+    shown = nodes if everything or len(nodes) <= _MOST_LINES else _most_telling(nodes)
     names = min(30, max((len(node["node_id"]) for node in shown), default=0))
     tools = min(12, max((len(node["tool"]) for node in shown), default=0))
     lines = [_node_text(node, names, tools)[: max(40, width)].rstrip() for node in shown]
     rest = len(nodes) - len(shown)
-    return [*lines, f"  and {rest} more nodes: see --format json"] if rest else lines
+    return (
+        [*lines, f"  and {rest} more nodes: {commands.status_of_all(document['run_id'])}"] if rest else lines
+    )
 
 
 def _most_telling(nodes: Sequence[NodeReport]) -> list[NodeReport]:
@@ -156,11 +181,19 @@ def _node_text(node: NodeReport, names: int, tools: int) -> str:
     return f"  {sign} {name:{names}}  {standing:20} {node['tool']:{tools}} {took:>11}{cost}{tries}  {text}"
 
 
-def next_lines(steps: Iterable[NextStep]) -> list[str]:
-    """`next: …` with the command on a line of its own, ready to be copied."""
+def next_lines(steps: Sequence[NextStep], run_id: RunId | None) -> list[str]:
+    """`next: …` with the command on a line of its own, ready to be copied.
+
+    With a run, as many as a person reads at once, and where the others are.
+    """
     lines = []
-    for number, step in enumerate(steps):
+    shown = steps if run_id is None or len(steps) <= _MOST_STEPS else steps[:_MOST_STEPS]
+    for number, step in enumerate(shown):
         lines.append(f"{'next: ' if number == 0 else '      '}{one_line(step['text'])}")
         if step["command"]:
             lines.append(f"        {step['command']}")
+    if run_id is not None and len(shown) < len(steps):
+        # A document that counts its own rest has more than it lists.
+        count = f"more than {len(steps) - len(shown)}" if len(steps) > MOST_STEPS else len(steps) - len(shown)
+        lines.append(f"      and {count} more: {commands.status_of_all(run_id)}")
     return lines

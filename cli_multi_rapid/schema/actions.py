@@ -71,7 +71,7 @@ def _run(fields: Fields) -> tuple[Action, ...]:
         if not argv:
             fields.reading.report(Code.BAD_VALUE, value, "an empty command", suggestion="name a program")
         return (Argv(argv=argv),)
-    line = fields.text("cmd")
+    line = fields.shell_line("cmd")
     return () if line is None else (ShellLine(run=line.text),)
 
 

@@ -56,13 +56,15 @@ def _read_check(reading: Reading, entry: Entry) -> CheckSpec | None:
     if isinstance(value, Items):
         return CheckSpec(id=name, argv=tuple(text.text for text in reading.texts(value, f"argv of {what}")))
     if isinstance(value, Scalar) and not is_null(value):
-        return CheckSpec(id=name, run=reading.expand(value.text, value))
+        line = reading.shell_line(value, what)
+        return None if line is None else CheckSpec(id=name, run=line.text)
     fields = open_table(reading, value, CHECK_KEYS, what)
     return None if fields is None else _check_from(fields, name)
 
 
 def _check_from(fields: Fields, name: CheckId) -> CheckSpec:
-    argv, run = fields.strings("argv"), fields.optional_string("run")
+    argv, line = fields.strings("argv"), fields.shell_line("run")
+    run = line.text if line else None
     if bool(argv) == bool(run):
         which = "has both `argv` and `run`" if run else "has no command"
         fields.reading.report(

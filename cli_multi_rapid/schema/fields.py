@@ -131,6 +131,11 @@ class Fields:
         value = self.value(key)
         return None if value is None else self.reading.text(value, self.name_of(key))
 
+    def shell_line(self, key: str) -> Text | None:
+        """A line for a shell."""
+        value = self.value(key)
+        return None if value is None else self.reading.shell_line(value, self.name_of(key))
+
     def string(self, key: str, default: str = "") -> str:
         """A text without its place."""
         text = self.text(key)
@@ -154,12 +159,13 @@ class Fields:
         """A list of paths or globs from the repository's root."""
         return tuple(text for text in self.texts(key) if self.reading.glob(text, "path or glob"))
 
-    def items(self, key: str, expected: str) -> tuple[Value, ...]:
-        """A list of anything; empty when absent."""
+    def items(self, key: str, expected: str, *, of_texts: bool = False) -> tuple[Value, ...]:
+        """A list of anything; empty when absent. `of_texts`: plain texts may be among it."""
         value = self.value(key)
         if value is None or isinstance(value, Items):
             return () if value is None else value.items
-        self.reading.wrong_type(value, self.name_of(key), expected)
+        hint = f"write [{value.text}]" if isinstance(value, Scalar) and of_texts else ""
+        self.reading.wrong_type(value, self.name_of(key), expected, suggestion=hint)
         return ()
 
     def entries(self, key: str, expected: str) -> tuple[Entry, ...]:

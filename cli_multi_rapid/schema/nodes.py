@@ -13,7 +13,7 @@ from cli_multi_rapid.schema.plan_head import MOST_RETRIES
 from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
-from cli_multi_rapid.schema.values import Scalar, Table, Value, number_of
+from cli_multi_rapid.schema.values import Items, Scalar, Table, Value, number_of
 from cli_multi_rapid.schema.work import VERIFY, read_tool, read_work
 
 NODE_KEYS: Final = keys(
@@ -43,6 +43,13 @@ class ParsedNode:
     claims_at: Value
     """The list of the claims, else the node."""
     claims: tuple[tuple[PathClaim, Text], ...]
+
+    @property
+    def says_claims(self) -> bool:
+        """Whether it has claims, be they as they must or not."""
+        if isinstance(self.claims_at, Items):
+            return bool(self.claims_at.items)
+        return self.claims_at is not self.at
 
     def claim_at(self, claim: PathClaim) -> Value:
         """Where one of the node's claims stands."""
@@ -126,7 +133,7 @@ def _label(label: str, goal: str, node_id: NodeId) -> str:
 def read_claims(fields: Fields) -> tuple[tuple[PathClaim, Text], ...]:
     """The path claims with the places of their paths; a plain text claims its path exclusively."""
     found = []
-    for value in fields.items("path_claims", "a list of path claims"):
+    for value in fields.items("path_claims", "a list of path claims", of_texts=True):
         claim = _claim(fields, value)
         if claim is not None:
             found.append(claim)

@@ -7,6 +7,8 @@ from typing import Final
 from cli_multi_rapid.core.plan import Json
 
 _REFERENCE: Final = re.compile(r"(\$+)\{params\.([^{}\s]*)\}")
+_PLAIN: Final = re.compile(r"[\w./:@%+=,-]*")
+"""What means nothing but itself to a shell, wherever it stands."""
 
 
 class UnknownParam(LookupError):
@@ -15,6 +17,16 @@ class UnknownParam(LookupError):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+def is_plain(value: str) -> bool:
+    """Whether a value means nothing but itself to a shell."""
+    return _PLAIN.fullmatch(value) is not None
+
+
+def names_in(text: str) -> set[str]:
+    """The params that a text refers to."""
+    return {name for dollars, name in _REFERENCE.findall(text) if len(dollars) == 1}
 
 
 def expand(text: str, params: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ from cli_multi_rapid.schema.collector import collector_paused
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.nodes import ParsedNode, read_node
-from cli_multi_rapid.schema.plan_head import HEAD_KEYS, read_head, read_params
+from cli_multi_rapid.schema.params import names_in
+from cli_multi_rapid.schema.plan_head import HEAD_KEYS, declared_params, read_head, read_params
 from cli_multi_rapid.schema.plan_rules import check_nodes
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.reading import Reading, Text
@@ -45,6 +46,7 @@ def parse_plan(
     nodes = _read_nodes(fields)
     check_nodes(reading, nodes, known_tools)
     _check_order(fields, nodes)
+    _check_given(reading, document.root, params or {})
     if problems.error_count > before:
         return None
     return Plan(
@@ -61,6 +63,22 @@ def parse_plan(
         created_by=head.created_by,
         description=head.description,
     )
+
+
+def _check_given(reading: Reading, root: Table, given: Mapping[str, str]) -> None:
+    """A value that nothing in the document asks for was mistyped: the plan would mean something else."""
+    if not given:
+        return
+    known = {*declared_params(root), *names_in(reading.source.text)}
+    for name in given:
+        if name not in known:
+            fallback = f"its params are: {', '.join(sorted(known))}" if known else "leave it out"
+            reading.problems.report_file(
+                Code.UNKNOWN_PARAM,
+                reading.source.name,
+                f"a value was given for the param {quoted(name)}, which the plan does not have",
+                suggestion=reading.did_you_mean(name, sorted(known)) or fallback,
+            )
 
 
 def _read_nodes(fields: Fields) -> list[ParsedNode]:

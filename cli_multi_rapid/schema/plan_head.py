@@ -151,6 +151,12 @@ def _read_rollback(fields: Fields) -> RollbackPolicy:
     )
 
 
+def declared_params(root: Table) -> tuple[str, ...]:
+    """The names under `params`."""
+    entry = root.entries.get("params")
+    return tuple(entry.value.entries) if entry is not None and isinstance(entry.value, Table) else ()
+
+
 def read_params(root: Table, reading: Reading, given: Mapping[str, str]) -> dict[str, str]:
     """The document's `params`, with those that were given for this run on top."""
     entry = root.entries.get("params")

@@ -162,7 +162,7 @@ def _report_crowd(reading: Reading, by_id: Mapping[NodeId, ParsedNode], claim: P
 
 def _report_unclaimed(reading: Reading, nodes: Sequence[ParsedNode]) -> None:
     """One notice for all: a plan without claims would otherwise drown everything else."""
-    found = [p for p in nodes if p.node.role is Role.WT and not p.node.path_claims]
+    found = [p for p in nodes if p.node.role is Role.WT and not p.says_claims]
     if not found:
         return
     names = [parsed.node.id for parsed in found[:8]]

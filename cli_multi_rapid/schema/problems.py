@@ -51,6 +51,7 @@ class Code(Enum):
     BAD_BRANCH = "E110", "bad-branch"
     BAD_PATH = "E111", "bad-path"
     UNKNOWN_KIND = "E112", "unknown-kind"
+    UNSAFE_PARAM = "E113", "unsafe-param"
 
     DUPLICATE_ID = "E201", "duplicate-id"
     UNKNOWN_DEP = "E202", "unknown-dep"

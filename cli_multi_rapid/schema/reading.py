@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cli_multi_rapid.core.claims import InvalidGlob, parse_glob
 from cli_multi_rapid.core.plan import Json
 from cli_multi_rapid.schema.names import did_you_mean, what_is_wrong_with_id
-from cli_multi_rapid.schema.params import UnknownParam, expand
+from cli_multi_rapid.schema.params import UnknownParam, expand, is_plain, names_in
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.source import Place, Source, quoted
 from cli_multi_rapid.schema.values import Items, Scalar, Table, Value, describe, is_null, plain_data
@@ -91,6 +91,25 @@ class Reading:
                 suggestion=self.did_you_mean(error.name, known) or fallback,
             )
             return text
+
+    def shell_line(self, value: Value, what: str) -> Text | None:
+        """A line for a shell. Params may not bring anything into it that the shell would interpret."""
+        text = self.text(value, what)
+        if text is not None and self.params is not None and "{params." in text.at.text:
+            for name in sorted(names_in(text.at.text)):
+                if not is_plain(self.params.get(name, "")):
+                    self._refuse_in_shell(name, self.params[name], text.at, what)
+        return text
+
+    def _refuse_in_shell(self, name: str, value: str, at: Value, what: str) -> None:
+        self.report(
+            Code.UNSAFE_PARAM,
+            at,
+            f"the param {quoted(name)} is {quoted(value)}, which a shell would interpret in {what}",
+            notes=["letters, digits and _./:@%+=,- mean nothing but themselves to a shell"],
+            suggestion=f"use argv: [program, '${{params.{name}}}'], which needs no shell, "
+            f"or env: {{VALUE: '${{params.{name}}}'}} with \"$VALUE\" in the line",
+        )
 
     def texts(self, value: Value, what: str) -> tuple[Text, ...]:
         """A list of texts."""

@@ -106,7 +106,7 @@ def _without_key(fields: Fields, tool: ToolName | None, needs_goal: bool) -> Wor
 
 def _read(fields: Fields, key: str) -> Work | None:
     if key == "run":
-        line = fields.text("run")
+        line = fields.shell_line("run")
         return None if line is None else ShellLine(run=line.text)
     if key == "argv":
         argv = fields.strings("argv")

@@ -291,12 +291,13 @@ def test_ctrl_c_ends_a_run_in_order_and_resume_continues_it(repository: Reposito
     assert statuses(repository) == {"a": "completed MERGED"}
 
 
-@pytest.mark.parametrize("words", [("cancel",), ("pause",), ("unpause",)])
+@pytest.mark.parametrize("words", [("cancel",), ("pause",), ("unpause",), ("inject", "hurry")])
 def test_a_run_at_rest_has_nothing_to_stop(repository: RepositoryBuilder, words: tuple[str, ...]) -> None:
     execute(repository, plan_of(writes("a")))
     refused = type_in(repository.path, *words)
     assert refused.status == 2
     assert f"there is nothing to {words[0]}" in refused.err
+    assert type_in(repository.path, "events").out.count("command.given") == 0
 
 
 def test_an_empty_text_tells_nobody_anything(repository: RepositoryBuilder) -> None:
@@ -325,3 +326,21 @@ def test_consent_and_retries_reach_a_run_at_work(repository: RepositoryBuilder) 
         gate.open()
         assert ended(run).status == 0
     assert set(statuses(repository).values()) == {"completed MERGED"}
+
+
+def test_a_run_that_a_person_cancelled_stays_cancelled(repository: RepositoryBuilder) -> None:
+    gate = make_gate(repository.path.parent)
+    plan = plan_of(
+        writes("a"), node("b", f"{gate.wait}; echo b > b.txt", deps=["a"]), writes("c", deps=["b"])
+    )
+    with living_run(repository, plan) as run:
+        wait_for_event(repository, "merge.landed", stream=latest_run(repository))
+        assert type_in(repository.path, "cancel").status == 0
+        assert ended(run).status == 1
+    before = type_in(repository.path, "events").out
+
+    for more in ([], ["--budget", "5"]):
+        again = type_in(repository.path, "resume", *more)
+        assert (again.status, "CANCELLED" in again.out) == (1, True)
+
+    assert type_in(repository.path, "events").out == before

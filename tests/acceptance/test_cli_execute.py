@@ -2,58 +2,19 @@
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from cli_multi_rapid.schema.published import schema_violations
-from tests.fakes.command_line import Ended, start_in, type_in
-from tests.fakes.repositories import RepositoryBuilder, make_empty_repository, make_repository
-
-ONE = """\
-plan_id: one
-nodes:
-  - {id: n1, label: Say hello, tool: shell, run: echo hello > hello.txt, path_claims: [hello.txt]}
-merge_policy: {checklist: []}
-"""
-PRICED = """\
-plan_id: priced
-nodes:
-  - {id: cheap, tool: scripted, goal: g, est_cost: 0.10, priority: 1, path_claims: [cheap.txt],
-     script: [{cost: 0.10}, {write: cheap.txt, text: c}]}
-  - {id: dear, tool: scripted, goal: g, est_cost: 5, max_cost: 6, priority: 2, path_claims: [dear.txt],
-     script: [{cost: 5}, {write: dear.txt, text: d}]}
-merge_policy: {checklist: []}
-"""
+from tests.fakes.command_line import start_in, type_in
+from tests.fakes.repositories import RepositoryBuilder, make_repository
+from tests.fakes.short_runs import ONE, PRICED, execute, the_report
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> RepositoryBuilder:
     return make_repository(tmp_path / "repo")
-
-
-def execute(repository: RepositoryBuilder, plan: str, *words: str) -> Ended:
-    """Run a plan text that lies beside the repository."""
-    path = repository.path.parent / "plan.yaml"
-    path.write_text(plan)
-    return type_in(repository.path, "execute", path, *words)
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
-    }
-
-
-def the_report(repository: RepositoryBuilder) -> Mapping[str, object]:
-    (path,) = (repository.path / "artifacts" / "reports").glob("*_report.json")
-    report = json.loads(path.read_text())
-    assert schema_violations(report, "report") == []
-    assert isinstance(report, dict)
-    return report
 
 
 def test_a_node_lands_and_the_summary_says_what_and_where(repository: RepositoryBuilder) -> None:
@@ -116,117 +77,6 @@ def test_edits_of_the_user_stay_byte_for_byte(repository: RepositoryBuilder) -> 
     assert repository.show("main", "hello.txt") == "hello\n"
 
 
-def test_a_dry_run_shows_order_money_and_checks_and_touches_nothing(repository: RepositoryBuilder) -> None:
-    plan = """\
-plan_id: two
-checks: {style: {argv: ["true"]}}
-nodes:
-  - {id: first, tool: shell, run: echo 1 > a.txt, path_claims: ["*.txt"], est_cost: 2}
-  - {id: second, tool: shell, run: echo 2 > b.txt, path_claims: [b.txt]}
-merge_policy: {checklist: [style]}
-"""
-    path = repository.path.parent / "plan.yaml"
-    path.write_text(plan)
-    before = files_below(repository.path)
-
-    shown = type_in(repository.path, "execute", path, "--dry-run")
-    document = type_in(repository.path, "execute", path, "--dry-run", "--format", "json").document
-
-    assert shown.status == 0
-    assert shown.out.index("1. first") < shown.out.index("2. second")
-    assert "after first: " in shown.out
-    assert "style: true" in shown.out
-    assert "$2.00" in shown.out
-    assert schema_violations(document, "preview") == []
-    assert document["order"] == ["first", "second"]
-    assert [edge["before"] for edge in document["implied_edges"]] == ["first"]
-    assert document["checks"] == [{"check": "style", "argv": ["true"], "run": None, "program_found": True}]
-    assert document["target"] == "main"
-    assert files_below(repository.path) == before
-
-
-def test_a_bad_plan_is_refused_with_file_line_and_column(repository: RepositoryBuilder) -> None:
-    bad = ONE.replace("tool: shell", "tool: shel").replace("path_claims: [hello.txt]", "deps: [n0]")
-
-    ended = execute(repository, bad)
-    document = execute(repository, bad, "--format", "json").document
-
-    path = repository.path.parent / "plan.yaml"
-    column = bad.splitlines()[2].index("shel,") + 1
-    assert ended.status == 2
-    assert ended.out == ""
-    assert f"{path}:3:{column}: error[E401]" in ended.err
-    assert "did you mean `shell`?" in ended.err
-    assert "E202" in ended.err
-    assert schema_violations(document, "error") == []
-    assert {problem["code"] for problem in document["error"]["problems"]} >= {"E401", "E202"}
-    assert not (repository.path / "state").exists()
-
-
-def test_a_missing_tool_is_the_surroundings_fault(repository: RepositoryBuilder) -> None:
-    plan = """\
-nodes:
-  - {id: n1, tool: shell, argv: [no-such-program-anywhere], path_claims: ["**"]}
-merge_policy: {checklist: []}
-"""
-    ended = execute(repository, plan)
-
-    assert ended.status == 5
-    assert "! n1  failed: " in ended.out
-    assert "no-such-program-anywhere" in ended.out
-
-
-def test_a_plan_that_nothing_here_can_do_is_refused_before_it_is_recorded(
-    repository: RepositoryBuilder,
-) -> None:
-    plan = """\
-nodes:
-  - {id: n1, tool: cursor, goal: g, path_claims: [a]}
-  - {id: n2, tool: shell, run: 'true', deps: [n1]}
-"""
-
-    ended = execute(repository, plan, "--budget", "3")
-
-    assert ended.status == 5
-    assert "nothing here can do n1: " in ended.err
-    assert "config/tools.yaml" in ended.err
-    assert not (repository.path / "state").exists()
-    assert execute(repository, plan, "--dry-run").status == 0
-
-
-def test_a_part_that_nothing_here_can_do_is_told_and_the_rest_runs(repository: RepositoryBuilder) -> None:
-    plan = ONE.replace("merge_policy", "  - {id: n2, tool: cursor, goal: g, path_claims: [b]}\nmerge_policy")
-
-    ended = execute(repository, plan)
-
-    assert ended.status == 5
-    assert "warning: nothing here can do n2: " in ended.err
-    assert repository.show("main", "hello.txt") == "hello\n"
-
-
-def test_what_does_not_fit_the_budget_never_starts(repository: RepositoryBuilder) -> None:
-    ended = execute(repository, PRICED, "--budget", "1", "--yes")
-
-    assert ended.status == 3
-    assert "1 of 2 nodes fit" in ended.err
-    assert "dear: needs $5.00" in ended.err
-    assert "dear started" not in ended.err
-    assert repository.files() == ["README.md", "cheap.txt"]
-    assert the_report(repository)["status"] == "BUDGET_STOPPED"
-    assert "resume" in ended.out
-    assert "--budget" in ended.out
-
-
-def test_a_strict_budget_refuses_to_start_at_all(repository: RepositoryBuilder) -> None:
-    ended = execute(repository, PRICED, "--budget", "1", "--strict-budget")
-    document = execute(repository, PRICED, "--budget", "1", "--strict-budget", "--format", "json").document
-
-    assert ended.status == 3
-    assert "the budget is $1.00: 1 of 2 nodes fit" in ended.err
-    assert document["error"]["code"] == "budget"
-    assert not (repository.path / "state").exists()
-
-
 def test_a_failing_check_keeps_the_work_and_says_why(repository: RepositoryBuilder) -> None:
     plan = ONE.replace(
         "merge_policy: {checklist: []}",
@@ -243,24 +93,6 @@ def test_a_failing_check_keeps_the_work_and_says_why(repository: RepositoryBuild
     assert "tests" in ended.out
     assert re.search(r"^        cli-orchestrator retry \S+ n1$", ended.out, re.MULTILINE)
     assert the_report(repository)["exit_code"] == 1
-
-
-def test_a_check_whose_program_is_missing_is_told_before_money_is_spent(
-    repository: RepositoryBuilder,
-) -> None:
-    plan = ONE.replace(
-        "merge_policy: {checklist: []}",
-        "checks: {style: {argv: [no-such-checker]}}\nmerge_policy: {checklist: [style]}",
-    )
-    shown = execute(repository, plan, "--dry-run")
-    ended = execute(repository, plan)
-
-    assert "style: no-such-checker  (would fail" in shown.out
-    assert ended.status == 1
-    said = ended.err.index("nothing will land as long as these checks fail: style needs no-such-checker")
-    assert said < ended.err.index("n1 started")
-    assert ended.err.count("the merge queue halted") == 1
-    assert "hello.txt" not in repository.files("main")
 
 
 def test_a_node_that_changes_what_it_did_not_claim_fails(repository: RepositoryBuilder) -> None:
@@ -328,19 +160,6 @@ tools:
     assert (repository.path / "artifacts/plans" / f"{ended.document['plan_id']}.json").exists()
 
 
-def test_params_and_priority_come_from_the_command_line(repository: RepositoryBuilder) -> None:
-    plan = ONE.replace("run: echo hello > hello.txt", "run: 'echo ${params.word} > hello.txt'").replace(
-        "plan_id: one", "params: {word: x}"
-    )
-
-    ended = execute(repository, plan, "--param", "word=salut", "--priority", "low")
-
-    assert ended.status == 0, ended.err
-    assert repository.show("main", "hello.txt") == "salut\n"
-    (saved,) = (repository.path / "artifacts/plans").iterdir()
-    assert json.loads(saved.read_text())["nodes"][0]["priority"] == 2
-
-
 def test_fail_fast_starts_nothing_after_a_failure(repository: RepositoryBuilder) -> None:
     plan = """\
 nodes:
@@ -352,23 +171,6 @@ merge_policy: {checklist: []}
     assert ended.status == 1
     assert "next started" not in ended.err
     assert "! next  cancelled" in ended.out
-
-
-def test_a_tool_of_unknown_price_runs_under_a_budget_only_when_allowed(repository: RepositoryBuilder) -> None:
-    repository.commit(
-        {"config/tools.yaml": "tools: [{name: quill, argv: [sh, -c, 'echo q > q.txt', '{prompt}']}]\n"}
-    )
-    plan = """\
-nodes: [{id: n1, tool: quill, goal: write, path_claims: [q.txt]}]
-merge_policy: {checklist: []}
-"""
-    refused = execute(repository, plan, "--budget", "5")
-    allowed = execute(repository, plan, "--budget", "5", "--allow-unpriced")
-
-    assert refused.status == 3
-    assert "--allow-unpriced" in refused.err
-    assert allowed.status == 0, allowed.out
-    assert repository.show("main", "q.txt") == "q\n"
 
 
 def test_ci_gets_annotations_and_a_step_summary(
@@ -383,30 +185,6 @@ def test_ci_gets_annotations_and_a_step_summary(
     (line,) = (line for line in ended.out.splitlines() if line.startswith("::"))
     assert line.startswith("::error title=n1 failed::exit code 3: 50%25, sorry (3 attempts)%0A")
     assert "n1" in summary.read_text()
-
-
-def test_the_words_of_a_start_that_contradict_each_other_are_refused(repository: RepositoryBuilder) -> None:
-    for words, said in (
-        (["plan.yaml", "--request", "x"], "either FILE or --request"),
-        (["plan.yaml", "--files", "a"], "--files belongs to --request"),
-        (["a.yaml", "b.yaml"], "one FILE"),
-        (["plan.yaml", "--budget", "much"], "not an amount"),
-        (["plan.yaml", "--param", "word"], "name=value"),
-        (["plan.yaml", "--priority", "soon"], "high, medium, low"),
-        (["plan.yaml"], "plan.yaml"),
-    ):
-        ended = type_in(repository.path, "execute", *words)
-        assert (ended.status, said in ended.err) == (2, True), (words, ended.err)
-
-
-def test_outside_of_a_repository_the_surroundings_are_wrong(tmp_path: Path) -> None:
-    (tmp_path / "plan.yaml").write_text(ONE)
-    ended = type_in(tmp_path, "execute", "plan.yaml", "--dry-run")
-    assert ended.status == 5
-    assert "git repository" in ended.err
-
-    empty = make_empty_repository(tmp_path / "empty")
-    assert type_in(empty.path, "execute", tmp_path / "plan.yaml", "--dry-run").status == 2
 
 
 def test_the_installed_program_says_the_same_with_json_alone_on_stdout(repository: RepositoryBuilder) -> None:

@@ -298,8 +298,9 @@ def test_the_lock_of_a_dead_holder_that_a_dying_child_still_has_is_waited_for(tm
     waiter: list[object] = []
     thread = threading.Thread(target=lambda: waiter.append(leases.acquire("run-1")))
     thread.start()
-    lease._handle, handle = None, lease._handle  # the copy that the child has
+    handle = lease._handle  # the copy that the child has
     assert handle is not None
+    lease._handle = None
     os.close(handle)
     thread.join(timeout=10)
     assert waiter[0] is not None

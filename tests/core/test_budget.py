@@ -12,11 +12,13 @@ from cli_multi_rapid.core.budget import (
     Fits,
     NotNow,
     cap_of,
+    cap_within,
     fit,
     has_spent,
     percent_spent,
     reservation,
 )
+from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price, parse_usd
 from tests.fakes.sample_plans import node
@@ -179,3 +181,11 @@ def test_a_line_is_crossed_exactly_when_more_than_its_part_is_spent(
         assert percent_spent(ledger) == spent * 100 // limit
     else:
         assert percent_spent(ledger) == 0
+
+
+def test_an_attempt_is_never_allowed_more_than_the_run_has_left() -> None:
+    dear = node("n", max_cost=MicroUsd(5_000_000))
+    ledger = Ledger(limit=MicroUsd(6_000_000))
+    ledger.reserve(NodeId("other"), 1, MicroUsd(4_500_000))
+    assert cap_within(dear, ledger, BudgetRules()) == 1_500_000
+    assert cap_within(dear, Ledger(), BudgetRules()) == 5_000_000

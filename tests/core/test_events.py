@@ -24,7 +24,7 @@ from cli_multi_rapid.core.events import (
     payload_to_data,
 )
 from cli_multi_rapid.core.facts import Payload, Usage
-from cli_multi_rapid.core.ids import EventId, RunId
+from cli_multi_rapid.core.ids import Branch, EventId, RunId, is_queue_stream, queue_stream
 from cli_multi_rapid.core.node_events import NodeReset
 from cli_multi_rapid.core.plan import JsonObject
 
@@ -149,6 +149,13 @@ def test_an_event_whose_fields_have_the_wrong_type_is_corrupt(name: str) -> None
     wrong = {field.name: object() for field in fields(CATALOGUE[name])}  # type: ignore[arg-type]  # all are dataclasses
     with pytest.raises(CorruptDocument):
         payload_from_data(name, 1, wrong)
+
+
+@given(st.text(), st.text())
+def test_the_stream_of_a_queue_is_never_taken_for_a_run(branch: str, run: str) -> None:
+    assert is_queue_stream(queue_stream(Branch(branch)))
+    assert is_queue_stream(RunId(run)) is run.startswith("queue:")
+    assert not is_queue_stream(RunId(f"r{run}"))
 
 
 @given(st.integers(0), st.integers(0))

@@ -146,8 +146,10 @@ def test_a_red_target_halts_the_queue_before_anybody_is_blamed_and_a_repair_sets
     assert names(queue, MergeStatus.QUEUED) == {"a", "b", "c"}
     queue.weather.culprits = frozenset()  # the machine was repaired: the target is as it was
     queue.resume()
+    before = runs(queue)
     queue.finish()
     assert queue.landed_order == ["a", "b", "c"]
+    assert (len(queue.history), runs(queue)) == (2, before + 1), "one train, checked once"
 
 
 def test_a_target_that_never_rests_stops_the_queue_with_a_clear_word() -> None:

@@ -1,7 +1,7 @@
 """The fold of a queue: final is final, what cannot follow changes nothing, a restart forgives failures."""
 
 from dataclasses import replace
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -330,6 +330,6 @@ def test_thousands_of_entries_are_lined_up_quickly() -> None:
     made = queue_world()
     for number in range(3000):
         add(made, f"e{number}", deps=f"e{number - 1}" if number % 3 else "", priority=number % 5)
-    began = perf_counter()
+    began = process_time()
     assert len(line(made.state, QueueLimits(), made.now)) == 3000
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2

@@ -106,6 +106,25 @@ def test_a_halted_queue_is_said_first_until_it_goes_on() -> None:
     assert "halted" not in texts(history)
 
 
+def test_a_reason_that_ends_with_a_dot_gets_no_second_one() -> None:
+    history = STORIES["running"]()
+    history.add(MergeHalted(reason="tests failed: `3 errors.`.", hint="repair main"))
+    assert texts(history).splitlines()[0] == "the queue halted: tests failed: `3 errors.`. repair main"
+
+
+def test_a_step_leaves_the_reason_to_the_line_of_its_node() -> None:
+    history = wide(3).start("w1").fail("w1").finish(RunStatus.FAILED, 1)
+    reason = history.state.nodes[NodeId("w1")].reason
+    assert reason
+    assert reason not in texts(history)
+    assert f"{RETRY} w1" in commands(history)
+
+
+def test_a_run_that_a_person_cancelled_is_not_to_be_taken_up_again() -> None:
+    history = wide(2).finish(RunStatus.CANCELLED, 1)
+    assert "take the run up again" not in texts(history)
+
+
 def test_approval_to_land_is_asked_for_while_the_run_goes_on() -> None:
     history = STORIES["running"]().succeed("n2")
     history.add(ApprovalRequested(node_id=NodeId("n2"), what="landing"))
@@ -123,7 +142,7 @@ def test_a_withdrawn_entry_says_so() -> None:
     history = STORIES["running"]().succeed("n2").enqueue("n2")
     history.add(MergeCancelled(entry_id=history.entry("n2"), reason="withdrawn by ada"))
     history.finish(RunStatus.PARTIAL, 1)
-    assert "n2 left the queue (withdrawn by ada), its work is kept on lane/r1003-oauth2/n2" in texts(history)
+    assert "n2 left the queue, its work is kept on lane/r1003-oauth2/n2" in texts(history)
 
 
 def test_a_node_whose_condition_does_not_hold_needs_nothing() -> None:

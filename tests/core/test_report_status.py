@@ -1,10 +1,12 @@
 """The status of a run and the list of runs, as text and as JSON."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
+from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId, RunId
 from cli_multi_rapid.core.node_events import NodeCancelled
 from cli_multi_rapid.core.run_events import RunPaused
@@ -72,7 +74,7 @@ def test_of_a_large_run_what_needs_somebody_is_shown_first() -> None:
     lines = shown(history).splitlines()
     first = next(line for line in lines if line.startswith("  !"))
     assert " w150 " in first
-    assert "  and 140 more nodes: see --format json" in lines
+    assert "  and 140 more nodes: cli-orchestrator status r1003-oauth2 --all" in lines
 
 
 def test_counts_name_only_what_occurs() -> None:
@@ -96,3 +98,16 @@ def test_runs_are_listed_newest_first() -> None:
 
 def test_no_runs_is_a_sentence() -> None:
     assert run_list_text([], now=STORIES["running"]().now) == "no runs yet\n"
+
+
+def test_a_screen_has_five_steps_and_says_where_the_others_are() -> None:
+    history = wide(30)
+    for number in range(1, 9):
+        history.start(f"w{number}").fail(f"w{number}")
+    history.finish(RunStatus.FAILED, 1)
+    text = shown(history)
+    everything = status_text(history.state, history.events, now=history.now, everything=True)
+    assert text.count("        cli-orchestrator ") == 5
+    assert re.search(r"^      and \S.* more: cli-orchestrator status r1003-oauth2 --all$", text, re.MULTILINE)
+    assert everything.count("        cli-orchestrator retry ") == 8
+    assert " more: " not in everything

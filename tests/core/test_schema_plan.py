@@ -316,3 +316,11 @@ def test_execution_order_that_deps_do_not_keep_is_a_warning() -> None:
 def test_a_key_without_effect_is_a_warning() -> None:
     text = "merge_policy: {require_passing_ci: false}\nnodes: [{id: a, run: x, path_claims: [a]}]"
     assert [p.code for p in notices(text)] == [Code.NO_EFFECT]
+
+
+def test_claims_that_are_wrong_are_not_said_to_be_missing() -> None:
+    for claims, hint in (("a.txt", "write [a.txt]"), ("[{mode: exclusive}]", "write {path: ")):
+        (problem,) = plan_problems(f"nodes: [{{id: n1, run: x, path_claims: {claims}}}]")
+        assert problem.suggestion.startswith(hint)
+    (notice,) = plan_problems("nodes: [{id: n1, run: x, path_claims: []}]")
+    assert notice.code is Code.NO_CLAIMS

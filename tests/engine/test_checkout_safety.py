@@ -68,13 +68,16 @@ def the_held(story: Story) -> MergeHeld:
     return fact
 
 
-def assert_held_and_later_landed(world: World, story: Story, clear_the_way: Callable[[], object]) -> None:
-    """The work was verified, kept and named; with the way clear, `resume` lands it without doing it again."""
+def assert_held_and_later_landed(
+    world: World, story: Story, held: str, clear_the_way: Callable[[], object]
+) -> None:
+    """The work is kept and named, its train mates land; with the way clear, `resume` lands it too."""
+    other = "new" if held == "edit" else "edit"
     assert story.finished.exit_code == 1
-    assert {node.merge_status for node in story.state.nodes.values()} == {MergeStatus.BLOCKED}
-    assert (
-        the_held(story).command == f"git -C {world.repository.path} merge --ff-only {the_held(story).commit}"
-    )
+    assert story.node(held).merge_status is MergeStatus.BLOCKED
+    assert story.node(other).landed
+    assert f"src/{held}.txt" in the_held(story).reason
+    assert the_held(story).command == f"cli-orchestrator resume {story.run_id}"
     clear_the_way()
     again = world.drive(story.run_id)
     assert again.finished.exit_code == 0
@@ -121,13 +124,13 @@ def test_an_unstaged_edit_in_the_way_is_not_touched_and_the_work_waits(world: Wo
     world.repository.write({"src/edit.txt": "my own words\n"})
     before = remember(world.repository)
     story = world.execute(PLAN)
-    assert remember(world.repository) == before
+    assert remember(world.repository).without(["src/new.txt"]) == before
     assert "src/edit.txt" in world.repository.status()
 
     def give_up_the_edit() -> None:
         world.repository.git("checkout", "-q", "--", "src/edit.txt")
 
-    assert_held_and_later_landed(world, story, give_up_the_edit)
+    assert_held_and_later_landed(world, story, "edit", give_up_the_edit)
 
 
 def test_a_staged_edit_in_the_way_is_not_touched_and_the_work_waits(world: World) -> None:
@@ -135,12 +138,12 @@ def test_a_staged_edit_in_the_way_is_not_touched_and_the_work_waits(world: World
     world.repository.git("add", "src/edit.txt")
     before = remember(world.repository)
     story = world.execute(PLAN)
-    assert remember(world.repository) == before
+    assert remember(world.repository).without(["src/new.txt"]) == before
 
     def unstage() -> None:
         world.repository.git("reset", "-q", "--hard")
 
-    assert_held_and_later_landed(world, story, unstage)
+    assert_held_and_later_landed(world, story, "edit", unstage)
 
 
 @pytest.mark.parametrize(("name", "ignore"), [("src/new.txt", ""), ("src/new.txt", "src/new.txt\n")])
@@ -152,9 +155,10 @@ def test_an_untracked_or_ignored_file_in_the_way_is_not_overwritten(
     before = remember(world.repository)
     plan = PLAN.replace("id: new,", "id: new, outputs: [src/new.txt],")
     story = world.execute(plan)
-    assert remember(world.repository) == before
+    other = ["src/edit.txt"]
+    assert remember(world.repository).without(other) == before.without(other)
     path = world.repository.path / name
-    assert_held_and_later_landed(world, story, path.unlink)
+    assert_held_and_later_landed(world, story, "new", path.unlink)
 
 
 def test_what_is_not_in_the_way_lands_though_something_else_is(world: World) -> None:

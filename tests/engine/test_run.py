@@ -2,6 +2,7 @@
 
 import pytest
 
+from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeConflicted, MergeHalted, MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted
@@ -311,3 +312,14 @@ def test_work_that_waits_for_a_red_target_does_not_hold_up_work_that_does_not_ne
     world.repository.commit({"src/bad.txt": "good\n"})
     assert world.drive(stuck.run_id).finished.exit_code == 0
     assert {"src/1.txt", "src/2.txt"} <= set(world.repository.files("main"))
+
+
+def test_a_plan_with_a_secret_in_it_is_refused_before_anything_is_recorded(world: World) -> None:
+    plan = (
+        NO_CHECKS
+        + "nodes: [{id: n1, tool: shell, run: 'curl -H x:ghp_abcdefghijklmnopqrstuvwxyz0123456789'}]"
+    )
+    with pytest.raises(UserError, match="key, a token or a password"):
+        world.execute(plan)
+    with world.workshop() as shop:
+        assert shop.log.streams() == []

@@ -34,7 +34,9 @@ def remember(repository: RepositoryBuilder, at: Path | None = None) -> Checkout:
         unstaged=repository.git("diff", "--binary", at=place),
         files={
             str(path.relative_to(place)): (path.read_bytes(), path.stat().st_mtime_ns)
-            for path in sorted(place.rglob("*"))
+            for top in sorted(place.iterdir())
+            if top.name not in _OURS  # not even looked into: our trash is emptied in the background
+            for path in ([top] if top.is_file() else sorted(top.rglob("*")))
             if path.is_file() and _OURS.isdisjoint(path.relative_to(place).parts)
         },
     )

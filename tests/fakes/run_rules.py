@@ -132,8 +132,7 @@ class RunRules:
         if node.settled:
             assert node.reason or node.merge_reason or node.blocked_by
         if node.shown_status is NodeStatus.BLOCKED:
-            assert node.blocked_by in node.node.deps
-            assert self.state.nodes[node.blocked_by].dead
+            assert any(before.dead and before.node.id == node.blocked_by for before in self._ancestors(node))
 
     def _lost(self, node: NodeState) -> bool:
         """Whether something that it depends on will not land."""

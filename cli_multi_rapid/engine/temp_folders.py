@@ -1,4 +1,4 @@
-"""The private temporary folder of an attempt: beside those of other programs, where paths are short.
+"""The private temporary folder of an attempt or a check: beside those of others, where paths are short.
 
 Sockets that tools put into `$TMPDIR` may have about a hundred characters, so it does not lie in `state/`. Its
 name tells whose it is, so that a process that takes over after a `kill -9` finds it.
@@ -16,7 +16,7 @@ def make_temp_folder(slot_name: str) -> Path:
 
 
 def remove_temp_folders(slot_name: str) -> None:
-    """Remove what a dead process left of an attempt; what belongs to another user stays."""
+    """Remove what a dead process left of a slot's work; what belongs to another user stays."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(slot_name)}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
