@@ -277,7 +277,7 @@ class QueueState:
         self.trial = None
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
-        self.halted, self.misses = None, 0
+        self.halted, self.misses, self.failing = None, 0, ()
         self.held.clear()
         for record in self.records.values():
             record.forgive()
