@@ -18,7 +18,6 @@ from tests.fakes.command_line import PACKAGE_ROOT, type_in
 from tests.fakes.real_runs import Gate, make_gate, node, plan_of, saved, writes
 from tests.fakes.repositories import RepositoryBuilder, make_repository
 
-
 _TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
