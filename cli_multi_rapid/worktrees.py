@@ -8,7 +8,7 @@ only writes the files that differ; or to the trash, from where it is deleted whe
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -335,12 +335,17 @@ class Worktrees:
             return "holds commits of its own"
         return ""
 
-    def clean(self, *, force: bool = False) -> Cleaned:
-        """Remove kept, orphaned and pooled slots, but work that no branch has only by `force`."""
+    def clean(self, *, force: bool = False, users: Mapping[str, str] | None = None) -> Cleaned:
+        """Remove kept, orphaned and pooled slots, but work that no branch has only by `force`.
+
+        `users`: slots that stay whatever happens, each with the reason: somebody still writes into them.
+        """
         removed: list[str] = []
         kept: list[tuple[str, str]] = []
         for record in list(self._records.all()):
-            reason = "in use" if self._state(record) is SlotState.ACTIVE else ""
+            reason = (
+                "in use" if self._state(record) is SlotState.ACTIVE else (users or {}).get(record.name, "")
+            )
             if not reason and not force:
                 reason = self.unsaved(record.name)
             if reason:

@@ -4,6 +4,7 @@ import getpass
 from typing import TYPE_CHECKING, TypedDict
 
 from cli_multi_rapid import __version__
+from cli_multi_rapid.cli.imported import require_ours
 from cli_multi_rapid.cli.loaded_run import LoadedRun
 from cli_multi_rapid.cli.output import Format, print_json, print_text
 from cli_multi_rapid.core.run_events import CommandGiven
@@ -38,7 +39,11 @@ def person() -> str:
 
 
 def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDocument:
-    """Append the command to the run's stream and wake its driver. Any process may, at any time."""
+    """Append the command to the run's stream and wake its driver. Any process may, at any time.
+
+    Raises `UserError` for a run that was imported.
+    """
+    require_ours(records, run.run_id)
     journal = Journal(
         stream=run.run_id,
         state=RunState(run.run_id),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.findings import Finding, good, notice, problem
+from cli_multi_rapid.cli.imported import is_imported
 from cli_multi_rapid.cli.loaded_run import load_run
 from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queues
 from cli_multi_rapid.core.errors import OrchestratorError
@@ -53,7 +54,7 @@ def _runs(records: "Records") -> Iterator[Finding]:
         run = load_run(records, run_id)
         if run.alive:
             yield good("locks", f"run {run_id} is driven by {run.driver}")
-        elif run.state.finished is None:
+        elif run.state.finished is None and not is_imported(records.home, run_id):
             yield notice("runs", f"{run_id} was left unfinished by a dead process", commands.resume(run_id))
 
 

@@ -7,6 +7,7 @@ import click
 from cli_multi_rapid.cli.command_given import give, person, tell_given
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
+from cli_multi_rapid.cli.imported import require_ours
 from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_text, write
@@ -52,6 +53,7 @@ def resume(
     """
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
+        require_ours(records, loaded.run_id)
         if loaded.alive:
             return _tell_living(records, loaded, budget, format_)
         if _was_called_off(loaded.state) or (budget is None and _nothing_can_move(loaded.state)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO, TypedDict
 import click
 
 from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.imported import marking_import
 from cli_multi_rapid.cli.loaded_run import fold
 from cli_multi_rapid.cli.options import NEW_FILE, examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_json, print_text, tell, write
@@ -52,14 +53,16 @@ def export(place: Place, run: str | None, output: Path | None) -> None:
 def import_(place: Place, format_: Format, file: TextIO) -> None:
     """Take up a run that `export` wrote, to look at it here. `-` reads stdin.
 
-    All events are taken or none. The run keeps its id; one that is here already is refused.
+    All events are taken or none. The run keeps its id; one that is here already is refused. An imported run
+    is never driven here: `resume`, `retry`, `approve` and the like refuse it.
     """
     from cli_multi_rapid.wiring import open_records
 
     lines = file.readlines()
-    _rehearse(lines)
+    name = _rehearse(lines)
     with open_records(place.find_home(), create=True) as records:
-        run_id = import_run(records.log, lines)
+        with marking_import(records.home, name):
+            run_id = import_run(records.log, lines)
         count = records.log.last_seq(run_id)
         records.bus.hint(run_id)
     if format_ is Format.JSON:

@@ -8,8 +8,11 @@ import click
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.core.ids import NodeId, RunId
+from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.times import span
+from cli_multi_rapid.worktree_slots import slot_name
 
 
 class SlotDocument(TypedDict):
@@ -95,6 +98,24 @@ def _list_text(slots: Sequence[SlotDocument]) -> str:
     return "\n".join(lines)
 
 
+def _users_of_slots() -> dict[str, str]:
+    """The slots of attempts whose processes live, each with the reason to leave it alone."""
+    from cli_multi_rapid.process_table import living_processes, marker_of, self_and_ancestors
+
+    spared = self_and_ancestors()
+    found: dict[str, str] = {}
+    for process in living_processes():
+        parts = [] if process.pid in spared else marker_of(process).split("/")
+        if len(parts) == 3 and parts[2].isdecimal():
+            run_id, node_id = RunId(parts[0]), NodeId(parts[1])
+            found.setdefault(
+                slot_name(run_id, node_id, int(parts[2])),
+                f"in use by pid {process.pid} of run {run_id}, which nobody drives; "
+                f"type: {commands.resume(run_id)}, or end it: kill {process.pid}",
+            )
+    return found
+
+
 @worktrees.command(epilog=examples("worktrees clean", "worktrees clean --force   # also unsaved work"))
 @click.option("--force", is_flag=True, help="Also remove work that no branch has")
 @format_option
@@ -102,12 +123,13 @@ def _list_text(slots: Sequence[SlotDocument]) -> str:
 def clean(place: Place, format_: Format, force: bool) -> None:
     """Remove kept, left-behind and pooled worktrees; never one in use.
 
-    One that holds changes which no branch has stays, unless --force.
+    One that holds changes which no branch has stays, unless --force. One that a process of a dead run still
+    works in stays as well: `resume` ends that process, saves its work and goes on.
     """
     from cli_multi_rapid.wiring import open_workshop
 
     with open_workshop(place.repo, place.home) as shop:
-        cleaned = shop.worktrees.clean(force=force)
+        cleaned = shop.worktrees.clean(force=force, users=_users_of_slots())
         shop.worktrees.empty_trash()
     kept = [KeptSlot(name=name, reason=reason) for name, reason in cleaned.kept]
     if format_ is Format.JSON:
@@ -115,7 +137,7 @@ def clean(place: Place, format_: Format, force: bool) -> None:
         return
     lines = [f"removed {len(cleaned.removed)} worktrees"]
     lines += [f"kept {slot['name']}: {slot['reason']}" for slot in kept]
-    if any(slot["reason"] != "in use" for slot in kept):
+    if any(not slot["reason"].startswith("in use") for slot in kept):
         lines += [
             "next: look at them, or remove them with what they hold",
             "        cli-orchestrator worktrees clean --force",

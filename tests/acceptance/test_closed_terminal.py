@@ -1,13 +1,11 @@
 """Whoever started a run closes the window: the run goes on, or ends in order when it is told to."""
 
-import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +17,12 @@ import pytest
 from tests.fakes.command_line import PACKAGE_ROOT, type_in
 from tests.fakes.real_runs import Gate, make_gate, node, plan_of, saved, writes
 from tests.fakes.repositories import RepositoryBuilder, make_repository
+
+_TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -59,17 +63,16 @@ class Window:
 @contextmanager
 def window(repository: RepositoryBuilder, words: Sequence[object], *, controlling: bool) -> Iterator[Window]:
     """The command line in a terminal of its own, which it is controlled by or merely writes to."""
+    command = [sys.executable, "-m", "cli_multi_rapid.cli.main", *map(str, words)]
     master, slave = pty.openpty()
     program = subprocess.Popen(
-        [sys.executable, "-m", "cli_multi_rapid.cli.main", *map(str, words)],
+        [sys.executable, "-c", _TAKE_TERMINAL, *command] if controlling else command,
         cwd=repository.path,
         env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT), "TERM": "xterm"},
         stdin=slave,
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        # PLW1509: no thread of this process holds what the child needs before it becomes another program.
-        preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,  # noqa: PLW1509
     )
     os.close(slave)
     shown = Window(program=program, master=master)

@@ -100,6 +100,6 @@ tools:
     assert [group["assumed_usd"] for group in document["groups"]] == [1.5]
     assert "of it $1.50 is assumed" in type_in(repository.path, "cost").out
     assert "$1.50 of it is assumed" in type_in(repository.path, "status").out
-    assert "$1.50 of it is assumed" in type_in(repository.path, "report", "--format", "markdown").out
+    assert "$1.50 of it is assumed" in type_in(repository.path, "report", "--format", "md").out
     report = type_in(repository.path, "report", "--format", "json").document
     assert report["cost_summary"]["assumed_usd"] == 1.5

@@ -10,9 +10,19 @@ import click
 import pytest
 
 from cli_multi_rapid.cli.main import ENTRIES, cli
+from cli_multi_rapid.process_tree import find_marked, kill_marked
 from cli_multi_rapid.schema.published import schema_violations
 from tests.fakes.command_line import type_in
-from tests.fakes.real_runs import ended, leave_behind, living_run, make_gate, node, plan_of, writes
+from tests.fakes.real_runs import (
+    ended,
+    latest_run,
+    leave_behind,
+    living_run,
+    make_gate,
+    node,
+    plan_of,
+    writes,
+)
 from tests.fakes.repositories import RepositoryBuilder, make_empty_repository, make_repository
 
 EXAMPLES = Path(__file__).parent.parent / "data" / "examples"
@@ -120,14 +130,16 @@ def test_a_named_tool_that_does_not_answer_is_an_environment_fault(repository: R
 # --- worktrees ----------------------------------------------------------------------------------------------
 
 
-def leave_slot(repository: RepositoryBuilder) -> None:
-    """A worktree with half a work in it, whose process was killed."""
+def leave_slot(repository: RepositoryBuilder, *, survivors: bool = False) -> None:
+    """A worktree with half a work in it, whose process was killed; its tool lives on or not."""
     gate, arrival = make_gate(repository.path.parent), make_gate(repository.path.parent, "arrival")
     plan = plan_of(node("a", f"echo half > a.txt; {arrival.announce}; {gate.wait}"))
     with living_run(repository, plan) as run:
         arrival.await_arrival()
         run.kill()
         ended(run)
+    if not survivors:
+        kill_marked(latest_run(repository))
 
 
 def test_worktrees_with_unsaved_work_are_kept_until_forced(repository: RepositoryBuilder) -> None:
@@ -155,6 +167,24 @@ def test_a_worktree_in_use_is_never_removed(repository: RepositoryBuilder) -> No
         gate.open()
         assert ended(run).status == 0
     assert "in use" in cleaned or "removed 0" in cleaned
+
+
+def test_a_worktree_that_a_process_of_a_dead_run_works_in_stays(repository: RepositoryBuilder) -> None:
+    leave_slot(repository, survivors=True)
+    (slot,) = type_in(repository.path, "worktrees", "list", "--format", "json").document["worktrees"]
+    run_id = latest_run(repository)
+    pids = [str(left.pid) for left in find_marked(run_id)]
+    try:
+        for more in ([], ["--force"]):
+            told = type_in(repository.path, "worktrees", "clean", *more).out
+            pid = told.partition(f"kept {slot['name']}: in use by pid ")[2].partition(" ")[0]
+            assert pid in pids
+            assert f"cli-orchestrator resume {run_id}, or end it: kill {pid}\n" in told
+            assert "clean --force" not in told
+        assert (Path(slot["path"]) / "a.txt").exists()
+    finally:
+        kill_marked(run_id)
+    assert "removed 1" in type_in(repository.path, "worktrees", "clean", "--force").out
 
 
 # --- doctor -------------------------------------------------------------------------------------------------

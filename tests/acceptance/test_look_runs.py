@@ -296,3 +296,29 @@ def test_an_imported_run_id_is_looked_at_like_any_other(
     run_id = RunId(json.loads(exported.read_text().splitlines()[0])["run_id"])
     assert run_id in type_in(repository.path, "runs").out
     assert type_in(repository.path, "report", run_id).status == 0
+
+
+def test_an_imported_run_is_never_driven_and_exported_as_it_came(
+    repository: RepositoryBuilder, tmp_path: Path
+) -> None:
+    there = make_repository(tmp_path / "there")
+    run_id = leave_behind(there, plan_of(node("a", "touch ../pwned", approval="before")))
+    path = tmp_path / "left.jsonl"
+    type_in(there.path, "export", "-o", path)
+    type_in(repository.path, "import", path)
+
+    for words in (
+        ("resume",),
+        ("resume", "--budget", "5"),
+        ("retry", "a"),
+        ("inject", "a", "b"),
+        ("cancel",),
+    ):
+        refused = type_in(repository.path, *words)
+        assert refused.status == 2, words
+    assert "was imported" in type_in(repository.path, "resume", run_id).err
+    assert not (repository.path.parent / "pwned").exists()
+    assert "resume" not in type_in(repository.path, "runs").out
+    assert type_in(repository.path, "export").out == path.read_text()
+    assert type_in(there.path, "import", path).status == 2
+    assert type_in(there.path, "resume", run_id).status == 4
