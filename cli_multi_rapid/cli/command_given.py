@@ -1,6 +1,8 @@
 """Saying something to a run: an event in its stream, and a word on when it takes effect."""
 
 import getpass
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
 from cli_multi_rapid import __version__
@@ -10,6 +12,7 @@ from cli_multi_rapid.cli.output import Format, print_json, print_text
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
 
@@ -44,6 +47,8 @@ def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDo
     Raises `UserError` for a run that was imported.
     """
     require_ours(records, run.run_id)
+    # An event is kept: a key that somebody pastes into a reason must not be in it.
+    command = replace(command, text=Redactor.from_environment(os.environ).redact(command.text))
     journal = Journal(
         stream=run.run_id,
         state=RunState(run.run_id),

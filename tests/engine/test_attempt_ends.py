@@ -8,6 +8,7 @@ from cli_multi_rapid.core.ids import Branch, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.node_events import NodeAttemptFailed
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.engine.attempt import AttemptRunner
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.dispatcher import Dispatcher
@@ -31,8 +32,9 @@ def test_what_an_ipt_node_writes_is_dropped_but_not_in_silence(world: World) -> 
 
 
 def test_a_secret_in_the_prompt_does_not_get_into_the_history(world: World) -> None:
-    node = f"{{id: n1, label: 'with {SECRET}', goal: 'use {SECRET}', tool: shell, run: 'echo 1 > src/1'}}"
-    story = world.execute(f"{NO_CHECKS}nodes: [{node}]")
+    run_id = world.accept(f"{NO_CHECKS}nodes: [{{id: n1, tool: shell, run: 'echo 1 > src/1'}}]")
+    world.tell(run_id, CommandGiven(command="inject", by="me", text=f"use {SECRET}"))
+    story = world.drive(run_id)
     assert story.node("n1").landed
     history = world.repository.git("log", "--format=%B", "main")
     assert "use [redacted]" in history

@@ -165,7 +165,7 @@ def test_names_that_are_no_utf_8_land_as_they_are(world: World) -> None:
     story = world.execute(one_node(r"""echo x > "$(printf 'src/caf\351.txt')" """, "src/**"))
     name = os.fsdecode(b"src/caf\xe9.txt")
     assert_landed(world, story, name)
-    assert changes_of(story) == {name: "added"}
+    assert changes_of(story) == {name: "A"}
     assert (world.repository.path / name).read_text() == "x\n"
 
 
@@ -179,7 +179,7 @@ def test_names_with_special_characters_land_as_they_are(world: World, name: str)
     )
     story = world.execute(plan)
     assert_landed(world, story, f"src/{name}")
-    assert changes_of(story) == {f"src/{name}": "added"}
+    assert changes_of(story) == {f"src/{name}": "A"}
 
 
 def _yaml(text: str) -> str:
@@ -221,7 +221,7 @@ def test_a_deleted_file_is_gone_from_the_target_and_the_checkout(world: World) -
     assert_landed(world, story)
     assert world.repository.files("main") == ["README.md"]
     assert not (world.repository.path / "src/a.txt").exists()
-    assert changes_of(story) == {"src/a.txt": "deleted"}
+    assert changes_of(story) == {"src/a.txt": "D"}
 
 
 def test_a_deletion_outside_the_claims_is_refused(world: World) -> None:
