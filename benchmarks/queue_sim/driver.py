@@ -130,7 +130,7 @@ class PolicyQueue:
         """Act; whether the state moved on."""
         match intent:
             case BuildCandidate():
-                self._build(intent.entries)
+                self._build(intent.entries, retest=intent.retest)
             case RunChecks():
                 return self._start_checks(intent)
             case Land():
@@ -165,12 +165,14 @@ class PolicyQueue:
         self._drop_stale_checks()
         return True
 
-    def _build(self, entries: Prefix) -> None:
+    def _build(self, entries: Prefix, *, retest: bool) -> None:
         tree = self._tip.tree
         for entry_id in entries:
             tree = self._trees.setdefault((tree, entry_id), Tree(f"t{len(self._trees) + 1}"))
         commit = Commit(f"{tree} on {self._tip.tree}")
-        self._record(MergeChecking(entries=entries, tip=self._tip.commit, commit=commit, tree=tree))
+        self._record(
+            MergeChecking(entries=entries, tip=self._tip.commit, commit=commit, tree=tree, retest=retest)
+        )
         record = self.state.records.get(verdict_key(CHECK, tree, self._limits.fingerprint))
         if record is not None and record.last.verdict is Verdict.PASSED:
             self._record(
