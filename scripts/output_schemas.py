@@ -186,6 +186,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "alive": "Whether a process has the run in hand.",
     "amount": "Dollars.",
     "amount_usd": "Dollars.",
+    "assumed_usd": "The part that is assumed, because the end of an attempt was not seen.",
     "artifacts_generated": "Files that were written for this run.",
     "assessment": "How hard, risky and certain a request is.",
     "attempt": "The attempt.",

@@ -90,7 +90,7 @@ def test_logs_show_what_every_attempt_wrote(repository: RepositoryBuilder) -> No
 def test_the_prompt_of_an_attempt_can_be_read_afterwards(repository: RepositoryBuilder) -> None:
     plan = plan_of(node("a", "test -e ../go", retries=0, goal="Write the greeting"), writes("b", deps=["a"]))
     execute(repository, plan)
-    type_in(repository.path, "inject", "a", "greet in French")
+    assert type_in(repository.path, "inject", "a", "greet in French").status == 0
     type_in(repository.path, "retry", "a")
 
     first, second = (

@@ -16,7 +16,7 @@ from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Branch, queue_stream
 from cli_multi_rapid.ports import Lease, Leases
 from cli_multi_rapid.store.database import Database
-from cli_multi_rapid.store.leases import FileLeases, safe_name
+from cli_multi_rapid.store.leases import FileLease, FileLeases, safe_name
 from cli_multi_rapid.store.memory import MemoryLeases
 from tests.conftest import REPOSITORY
 from tests.fakes.clock import FakeClock
@@ -286,21 +286,21 @@ def test_a_lease_is_not_kept_when_its_token_cannot_be_written(folder: Path, data
     held(leases.acquire(NAME)).release()
 
 
-def test_the_lock_of_a_dead_holder_that_a_dying_child_still_has_is_waited_for(tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_holder_that_a_dying_child_still_has_is_waited_for(
+    file_leases: FileLeases, folder: Path
+) -> None:
     """Between fork and exec a child has a copy of its parent's lock, also when the parent was just killed."""
-    database = Database(tmp_path / "state.db")
-    leases = FileLeases(tmp_path / "locks", database, FakeClock())
-    lease = leases.acquire("run-1")
-    assert lease is not None
-    lock = tmp_path / "locks" / "run-1.lock"
+    lease = file_leases.acquire(NAME)
+    assert isinstance(lease, FileLease)
     dead = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
-    lock.write_text(f"pid {dead} on here since 2026-11-20T10:00:00Z\n")
-    waiter: list[object] = []
-    thread = threading.Thread(target=lambda: waiter.append(leases.acquire("run-1")))
+    (folder / f"{NAME}.lock").write_text(f"pid {dead} on here since 2026-11-20T10:00:00Z\n")
+    waiter: list[Lease | None] = []
+    thread = threading.Thread(target=lambda: waiter.append(file_leases.acquire(NAME)))
     thread.start()
-    handle = lease._handle  # the copy that the child has
+    handle, lease._handle = lease._handle, None  # the copy that the child has
     assert handle is not None
-    lease._handle = None
     os.close(handle)
     thread.join(timeout=10)
-    assert waiter[0] is not None
+    (found,) = waiter
+    assert found is not None
+    found.release()
