@@ -50,9 +50,9 @@ from cli_multi_rapid.core.merge_policy import (
     required_checks,
     verdict_key,
 )
-from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
+from tests.fakes.queue_rest import check_rest
 from tests.fakes.sample_plans import START
 from tests.fakes.weather import Changes, Weather
 
@@ -386,36 +386,9 @@ class QueueWorld:
             assert self.weather.is_red(self.contents[self._read_tip().commit]), "halted on a green target"
         assert intent.hint
 
-    def _check_dropped_work(self) -> None:
-        """What left the queue is not on the target, not even inside another one's work."""
-        for event in self.events:
-            if isinstance(event.data, MergeEnqueued):
-                entry = event.data.entry
-                own = self.contents[entry.head] - self.contents[entry.base]
-                if self.state.entries[entry.id].status is not MergeStatus.MERGED:
-                    assert not own & self.contents[self.tip], f"the work of {entry.id} landed"
-
     def check_end(self) -> None:
-        """I6: at rest, every entry has ended, or waits for a person, or for one that does."""
-        self._check_dropped_work()
-        if self.state.halted is not None:
-            return
-        assert not self.flying
-        waiting = {
-            n
-            for n, e in ((n, self.state.entries[n]) for n in self.state.open)
-            if e.command or (e.entry.needs_approval and not e.approved)
-        }
-        while (
-            behind := {n for n in self.state.open if waiting.intersection(self.state.entries[n].needs)}
-            - waiting
-        ):
-            waiting |= behind
-        assert waiting == set(self.state.open), "work is left that nobody holds up"
-        for entry in self.state.entries.values():
-            assert entry.open is (entry.ended_at is None)
-            assert (entry.status is MergeStatus.MERGED) is (entry.entry.id in self.landed_order)
-            assert entry.open or entry.status is MergeStatus.MERGED or entry.reason
+        """At rest, nothing is left that nobody holds up, and what left the queue is not on the target."""
+        check_rest(self)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
