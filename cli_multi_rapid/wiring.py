@@ -246,7 +246,7 @@ def refuse_what_is_not_built(settings: "Settings") -> None:
     if settings.sandbox.value != "none":
         raise UserError(
             f"sandbox: {settings.sandbox.value} is not part of this version",
-            hint="set sandbox: none; docs/architecture.md says what is not protected without it",
+            hint="set sandbox: none; the README says what is not protected without it",
         )
 
 
