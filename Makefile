@@ -69,10 +69,10 @@ security: $(READY) ## bandit over the package
 # These rooms must be covered by quick tests of their own, not by accident of a run through everything.
 COVERED := core schema
 PERCENT := 95
-THROUGH_EVERYTHING := tests/acceptance tests/engine
+OWN_TESTS := tests/core
 
 cov: $(READY) ## branch coverage; fails when core/ or schema/ is below 95 %
-	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(THROUGH_EVERYTHING)) \
+	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(OWN_TESTS) \
 	  --cov=cli_multi_rapid --cov-branch --cov-report= $(ARGS)
 	@for room in $(COVERED); do \
 	  ls cli_multi_rapid/$$room/*.py >/dev/null 2>&1 || continue; \
