@@ -83,7 +83,10 @@ class FileLeases:
 
     def _holder_is_dead(self, name: str) -> bool:
         """Whether the process that took the lock is gone: only a child of it, before its exec, has it."""
-        words = (self.holder(name) or "").split()
+        who = self.holder(name)
+        if who is None:
+            return True  # it let go between our two looks
+        words = who.split()
         if len(words) < 2 or not words[1].isdigit():  # not `pid 123 on …`
             return False
         try:
