@@ -43,8 +43,10 @@ $(READY): requirements.lock pyproject.toml
 	  "$$found" -m venv --clear $(VENV); \
 	fi
 	@echo 'Installing from requirements.lock ...' >&2
-	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@# The lock is complete, so nothing is left to resolve: pip 23 would look at newer releases for `name[extra]`.
+	@$(PIP_INSTALL) --require-hashes --no-deps -r requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@$(PY) -m pip check --disable-pip-version-check >/dev/null || $(PY) -m pip check
 	@touch $@
 
 demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no network

@@ -13,8 +13,11 @@ MARKER_VARIABLE: Final = "CLI_ORCHESTRATOR_MARKER"
 _LINUX: Final = sys.platform == "linux"
 _MARKER_KEY: Final = b"\0" + MARKER_VARIABLE.encode() + b"="
 
-_KERNEL: Final = 0
-"""The session of the kernel's threads, and of what came into a container from outside."""
+_NO_SESSION: Final = 0
+"""The session of the kernel's threads, and of what entered a container without a session of its own there."""
+
+_KERNEL_THREAD: Final = 0x00200000
+"""PF_KTHREAD among the flags of proc(5) stat (linux/sched.h): a thread of the kernel has no environment."""
 
 _TRUSTED_AGE_S: Final = 1.0
 """Seconds in which process ids cannot have gone once round (the smallest usual range is 32768)."""
@@ -35,6 +38,8 @@ class Process:
     started: int
     """Clock ticks since boot; with the pid it identifies a process for ever."""
     dead: bool
+    kernel: bool
+    """It is a thread of the kernel, not a program."""
 
 
 def pids_since(first: int, age_s: float) -> Iterator[int]:
@@ -60,7 +65,7 @@ def pids_since(first: int, age_s: float) -> Iterator[int]:
 def living_processes() -> list[Process]:
     """Every process that we can see, the kernel's own left out."""
     processes = (read_process(pid) for pid in _all_pids())
-    return [process for process in processes if process and not process.dead and process.session != _KERNEL]
+    return [process for process in processes if process and not process.dead and not process.kernel]
 
 
 def strangers_among(pids: Iterable[int]) -> list[Process]:
@@ -69,7 +74,7 @@ def strangers_among(pids: Iterable[int]) -> list[Process]:
     found = []
     for pid in pids:
         try:
-            if os.getsid(pid) in (own_session, _KERNEL):
+            if os.getsid(pid) in (own_session, _NO_SESSION):
                 continue
         except OSError:
             continue
@@ -93,6 +98,7 @@ def read_process(pid: int) -> Process | None:
         started=int(fields[19]),
         # A main thread that ended before its siblings looks like a zombie, but the process lives.
         dead=fields[0] in (b"Z", b"X") and int(fields[17]) <= 1,
+        kernel=bool(int(fields[6]) & _KERNEL_THREAD),
     )
 
 
