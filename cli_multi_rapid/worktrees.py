@@ -219,6 +219,8 @@ class Worktrees:
         record = self._records.load(slot.name)
         if record is None:
             return SnapshotRefused(reason=f"the slot {slot.name} is not known")
+        if not record.ready:
+            return NothingChanged()  # its process died while it made the slot: nobody has worked in it
         order = SnapshotOrder(
             files=self._files(slot.name),
             base=slot.base,
@@ -273,7 +275,7 @@ class Worktrees:
             self._records.save(replace(record, kept=True))
 
     def _to_pool(self, record: SlotRecord) -> bool:
-        fits = record.linked is None and not record.gitlinks
+        fits = record.ready and record.linked is None and not record.gitlinks
         if not fits or not self._pool.put(self._files(record.name)):
             return False
         self._records.forget(record.name)

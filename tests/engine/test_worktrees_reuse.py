@@ -12,8 +12,8 @@ from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.git import Repository, open_repository
 from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.worktree_trash import Trash, delete
-from cli_multi_rapid.worktrees import SlotState, Strategy, Worktrees
-from tests.engine.test_worktrees import LANE, START, Room, contents, work
+from cli_multi_rapid.worktrees import NothingChanged, Slot, SlotState, Strategy, Worktrees
+from tests.engine.test_worktrees import LANE, NOW, START, Room, contents, work
 from tests.fakes.meanwhile import wait_until
 from tests.fakes.repositories import RepositoryBuilder, make_repository
 
@@ -238,6 +238,26 @@ def test_a_slot_that_was_only_half_opened_is_made_again(
     slot = alive.open("n1", builder.head)
     assert contents(slot.path).keys() == START.keys()
     assert states(alive) == {"n1": SlotState.ACTIVE}
+
+
+def test_a_slot_whose_process_died_while_making_it_holds_no_work(
+    room: Room, builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = room.enter()
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cli_multi_rapid.worktrees.fill", killed)
+        with pytest.raises(KeyboardInterrupt):
+            dead.open("n1", builder.head, lane=LANE)
+    dead.close()
+    heir = room.enter()
+    half = Slot(path=heir.folder / "n1", name="n1", base=builder.head, lane=LANE)
+    assert heir.snapshot(half, "x", when=NOW) == NothingChanged()
+    heir.release(half)
+    assert (states(heir), pooled(heir)) == ({}, 0)
 
 
 def test_a_broken_record_does_not_hide_the_other_slots(room: Room, builder: RepositoryBuilder) -> None:
