@@ -60,13 +60,18 @@ class Trash:
 
 def delete(path: Path) -> None:
     """Delete a file or a folder, also where an agent took the permissions away. No error if it is gone."""
-    try:
-        if path.is_symlink() or not path.is_dir():
-            path.unlink(missing_ok=True)
-            return
-        shutil.rmtree(path)
-    except FileNotFoundError:
+    while os.path.lexists(path):
+        # Another thread or process may delete the same: then a part is gone between our look and our step.
+        with suppress(FileNotFoundError):
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
         return
+    try:
+        shutil.rmtree(path)
     except PermissionError:
         for folder, _, _ in os.walk(path):
             _make_writable(Path(folder))

@@ -290,6 +290,18 @@ def test_the_trash_deletes_what_resists_and_follows_no_link(tmp_path: Path) -> N
     delete(tmp_path / "not there")
 
 
+def test_a_folder_that_two_delete_at_once_is_gone_for_both(tmp_path: Path) -> None:
+    for number in range(20):
+        shared = tmp_path / f"shared{number}"
+        for name in range(30):
+            (shared / f"d{name}").mkdir(parents=True)
+        beside = threading.Thread(target=delete, args=(shared,))
+        beside.start()
+        delete(shared)
+        assert not shared.exists()
+        beside.join()
+
+
 def test_what_an_earlier_process_did_not_manage_to_delete_goes_with_the_next_thing_thrown(
     tmp_path: Path,
 ) -> None:

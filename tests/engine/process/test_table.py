@@ -1,4 +1,4 @@
-"""The list of living programs: complete also where nobody leads a session, and without the kernel's threads."""
+"""The list of living programs: complete also where nobody leads a session, and without kernel threads."""
 
 import os
 import subprocess
