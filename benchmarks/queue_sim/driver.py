@@ -22,9 +22,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeHalted,
     MergeLanded,
     MergeLanding,
+    MergePreempted,
     MergeResealed,
     MergeResumed,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import (
     BuildCandidate,
@@ -32,12 +34,14 @@ from cli_multi_rapid.core.merge_policy import (
     Eject,
     Halt,
     Land,
+    Preempt,
     QueueIntent,
     QueueLimits,
     Reseal,
     RunChecks,
     Split,
     Tip,
+    Vouch,
     decide,
     required_checks,
     verdict_key,
@@ -130,7 +134,7 @@ class PolicyQueue:
         """Act; whether the state moved on."""
         match intent:
             case BuildCandidate():
-                self._build(intent.entries, retest=intent.retest)
+                self._build(intent.entries)
             case RunChecks():
                 return self._start_checks(intent)
             case Land():
@@ -138,6 +142,10 @@ class PolicyQueue:
             case Split():
                 outcome = intent.outcome
                 self._record(MergeSplit(entries=intent.entries, check=outcome.check, reason=outcome.reason))
+            case Vouch():
+                self._record(MergeVouched(entries=intent.entries))
+            case Preempt():
+                self._record(MergePreempted(entries=intent.entries, by=intent.by))
             case Eject():
                 self._record(
                     MergeFailed(
@@ -165,13 +173,13 @@ class PolicyQueue:
         self._drop_stale_checks()
         return True
 
-    def _build(self, entries: Prefix, *, retest: bool) -> None:
+    def _build(self, entries: Prefix) -> None:
         tree = self._tip.tree
         for entry_id in entries:
             tree = self._trees.setdefault((tree, entry_id), Tree(f"t{len(self._trees) + 1}"))
         commit = Commit(f"{tree} on {self._tip.tree}")
         self._record(
-            MergeChecking(entries=entries, tip=self._tip.commit, commit=commit, tree=tree, retest=retest)
+            MergeChecking(entries=entries, tip=self._tip.commit, commit=commit, tree=tree)
         )
         record = self.state.records.get(verdict_key(CHECK, tree, self._limits.fingerprint))
         if record is not None and record.last.verdict is Verdict.PASSED:

@@ -31,6 +31,10 @@ class MergeEntry:
     label: str = ""
     needs_approval: bool = False
     update_checkout: bool = True
+    urgent: bool = False
+    """It goes before everything else and may take a checker from another candidate."""
+    solo: bool = False
+    """It is checked and landed in a train of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,6 @@ class MergeChecking(Payload):
     tip: Commit
     commit: Commit
     tree: Tree
-    retest: bool = False
-    """The tree failed once, perhaps by a flake, and is tried again as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +107,29 @@ class CheckFinished(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeSplit(Payload):
-    """A prefix of entries is known to fail together: shorter ones are tried."""
+    """These entries are known to fail together: one of them is at fault, or it was a flake."""
 
     type: ClassVar[str] = "merge.split"
     entries: tuple[EntryId, ...]
     check: CheckId
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeVouched(Payload):
+    """These entries passed on a tip that was left behind meanwhile: they land with the next train."""
+
+    type: ClassVar[str] = "merge.vouched"
+    entries: tuple[EntryId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergePreempted(Payload):
+    """The checks of a candidate were stopped because something urgent needs the checker."""
+
+    type: ClassVar[str] = "merge.preempted"
+    entries: tuple[EntryId, ...]
+    by: EntryId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +211,8 @@ class MergeFailed(Payload):
     check: CheckId | None = None
     log: str = ""
     evidence: str = ""
+    partners: tuple[EntryId, ...] = ()
+    """What landed since it last passed: with these it fails, without them it passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,26 @@
 """What a merge queue does next: order, candidates, and what follows from verdicts. Pure.
 
-Several beginnings of the line are checked at once (`ladder` says which). The longest one that passes lands
-as a train; the shortest one that fails narrows the search to what is before its end. An entry that is left
-alone is tried once more if the failure may be a flake, and ejected only when the target's own tip passes the
+Several candidates are checked at once (`candidate_choice` says which). One that passes on the present tip lands
+as a train; one that passes on a tip that was left behind vouches for its entries, which land with the next
+train. Entries that fail together are set aside and searched, while the others go on. An entry that is left
+alone is tried again, because a failure may be a flake, and ejected only when the target's own tip passes the
 same check.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from heapq import heappop, heappush
 
+from cli_multi_rapid.core.candidate_choice import Floor, on_tip
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
-from cli_multi_rapid.core.ladder import choose_lengths, odds_of
+from cli_multi_rapid.core.ladder import odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_state import EntryState, Prefix, QueueState, TreeRecord, Trial
+from cli_multi_rapid.core.queue_line import line
+from cli_multi_rapid.core.queue_state import Prefix, QueueState, TreeRecord, Trial
 
 MAX_MISSES = 5
 """How often in a row a foreign movement of the target may spoil a landing before the queue asks for help."""
@@ -32,7 +34,7 @@ class QueueLimits:
     """How many candidates are under check at once."""
     batch: int = 64
     retry_flaky: int = 1
-    """How often a failed check is run again before a single entry is blamed."""
+    """How often a failed check is run again, at least, before a single entry is blamed."""
     retry_broken: int = 2
     """How often a check that could not be carried out, or timed out, is run again on the same tree."""
     min_gain: float = 0.1
@@ -52,10 +54,9 @@ class Tip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildCandidate:
-    """Merge these entries, in this order, onto the tip. `retest`: they failed, perhaps by a flake."""
+    """Merge these entries, in this order, onto the tip."""
 
     entries: Prefix
-    retest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +80,25 @@ class Land:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """The prefix fails: try shorter ones."""
+    """These entries fail together: look for the one at fault while the others go on."""
 
     entries: Prefix
     outcome: CheckFinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouch:
+    """These entries pass on a tip that was left behind."""
+
+    entries: Prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preempt:
+    """Stop checking these entries: something urgent needs the checker."""
+
+    entries: Prefix
+    by: EntryId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +107,8 @@ class Eject:
 
     entry_id: EntryId
     outcome: CheckFinished
+    partners: Prefix = ()
+    """What landed since it last passed: together they fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +135,9 @@ class Halt:
     hint: str
 
 
-QueueIntent = BuildCandidate | RunChecks | Land | Split | Eject | CancelEntry | Reseal | Halt
+QueueIntent = (
+    BuildCandidate | RunChecks | Land | Split | Vouch | Preempt | Eject | CancelEntry | Reseal | Halt
+)
 
 
 def verdict_key(check: CheckSpec, tree: Tree, fingerprint: str) -> str:
@@ -148,18 +168,14 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
     repairs = list(_repairs(state))
     if repairs:
         return repairs
-    current = sorted(
-        (trial for trial in state.trials.values() if trial.tip == tip.commit),
-        key=lambda trial: len(trial.entries),
-    )
-    judged = [(trial, judge(state, trial, limits)) for trial in current]
-    order = _landable(state, line(state, limits, now), tip, limits)
-    consequence = _consequence(state, judged, order, tip, limits)
+    order = _landable(state, line(state, limits.aging_s, now), tip, limits)
+    judged = [(trial, judge(state, trial, limits)) for trial in state.trials.values()]
     running: list[QueueIntent] = [found for _, found in judged if isinstance(found, RunChecks)]
+    consequence = _consequence(state, judged, order, tip, limits)
     if consequence is not None:
         # While the tip is asked whether it is to blame, the others are checked on.
         return [consequence, *running] if isinstance(consequence, RunChecks) else [consequence]
-    fresh = _new_candidates(state, [trial for trial, _ in judged], order, limits)
+    fresh = _new_candidates(state, len(running), order, tip, limits)
     if running or fresh:
         return [*running, *fresh]
     return _halt_if_stuck(state, tip, limits, now)
@@ -172,11 +188,19 @@ def _consequence(
     tip: Tip,
     limits: QueueLimits,
 ) -> QueueIntent | None:
-    """What the finished candidates lead to: the longest that passes lands, else the shortest red counts."""
-    for _, found in reversed(judged):
-        if isinstance(found, Land):
+    """What the finished candidates lead to: what passes lands or is vouched for, then what fails counts."""
+    passed = [(trial, found) for trial, found in judged if isinstance(found, Land)]
+    under_check = [
+        trial.entries for trial, found in judged if isinstance(found, RunChecks) and trial.tip == tip.commit
+    ]
+    able = [(trial, found) for trial, found in passed if trial.tip == tip.commit]
+    for trial, found in sorted(able, key=lambda one: (not _urgent(state, one[0]), -len(one[0].entries))):
+        if not _must_wait(state, trial.entries, under_check, order):
             return found
-    for trial, found in judged:
+    for trial, _ in passed:
+        if trial.tip != tip.commit:
+            return Vouch(entries=trial.entries)
+    for trial, found in sorted(judged, key=lambda one: len(one[0].entries)):
         if not isinstance(found, Red):
             continue
         if len(trial.entries) > 1:
@@ -191,27 +215,63 @@ def _consequence(
     return None
 
 
+def _urgent(state: QueueState, trial: Trial) -> bool:
+    return any(state.entries[entry_id].entry.urgent for entry_id in trial.entries)
+
+
+def _must_wait(state: QueueState, entries: Prefix, under_check: Sequence[Prefix], order: Prefix) -> bool:
+    """Whether what is ahead in line is under check on the same tip, and would have to be checked again.
+
+    Nobody waits for suspects, nor for a part of itself; what is urgent waits for nobody.
+    """
+    if any(state.entries[entry_id].entry.urgent for entry_id in entries):
+        return False
+    suspects = state.suspects
+    places = {entry_id: place for place, entry_id in enumerate(order)}
+    first = min((places.get(entry_id, 0) for entry_id in entries), default=0)
+    return any(
+        suspects.isdisjoint(others)
+        and set(others).isdisjoint(entries)
+        and min((places.get(entry_id, 0) for entry_id in others), default=0) < first
+        for others in under_check
+    )
+
+
 def _new_candidates(
-    state: QueueState, current: Sequence[Trial], order: Prefix, limits: QueueLimits
-) -> list[BuildCandidate]:
-    """Give the free checkers the beginnings of the line that are worth most."""
-    free = limits.workers - len(current)
-    if free <= 0 or not order:
+    state: QueueState, running: int, order: Prefix, tip: Tip, limits: QueueLimits
+) -> list[QueueIntent]:
+    """Give the free checkers the candidates that are worth most."""
+    if not order:
         return []
-    running = [len(trial.entries) for trial in current if order[: len(trial.entries)] == trial.entries]
-    failing = len(state.failing) if state.failing and order[: len(state.failing)] == state.failing else None
-    odds = odds_of(state.settled)
-    if failing is not None and state.retested:
-        odds = replace(odds, flake=0.0)
-    lengths = choose_lengths(min(len(order), limits.batch), running, failing, free, odds, limits.min_gain)
-    if not lengths and not current:
-        lengths = [1]  # however small the gain: queued work with a free checker makes progress
-    return [BuildCandidate(entries=order[:k], retest=k == failing) for k in lengths]
+    free = limits.workers - running
+    current, stale = on_tip(state, tip.commit)
+    floor = Floor(
+        state=state, order=order, odds=odds_of(state.settled), batch=limits.batch, current=current, stale=stale
+    )
+    if free <= 0:
+        return _preempt(state, order, current, stale)
+    return [BuildCandidate(entries=entries) for entries in floor.choose(free, limits.min_gain)]
+
+
+def _preempt(
+    state: QueueState, order: Prefix, current: Sequence[Prefix], stale: Sequence[Prefix]
+) -> list[QueueIntent]:
+    """Take a checker from the candidate with the least to lose when something urgent has none; one at a time."""
+    held = {entry_id for entries in (*current, *stale) for entry_id in entries} | state.suspects
+    waiting = [name for name in order if state.entries[name].entry.urgent and name not in held]
+    victims = [
+        entries
+        for entries in (*stale, *current)
+        if not any(state.entries[name].entry.urgent for name in entries)
+    ]
+    if not waiting or not victims:
+        return []
+    return [Preempt(entries=min(victims, key=len), by=waiting[0])]
 
 
 def _halt_if_stuck(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
     """Nothing is under way: halt when all that waits needs a check that the tip fails."""
-    reds = (_red_check(state, entry_id, tip, limits) for entry_id in line(state, limits, now))
+    reds = (_red_check(state, entry_id, tip, limits) for entry_id in line(state, limits.aging_s, now))
     red = next((red for red in reds if red is not None), None)
     return [_halt(state, red)] if red is not None else []
 
@@ -237,39 +297,6 @@ def _dead(state: QueueState, entry_id: EntryId) -> bool:
     return known is not None and known.status in MERGE_DEAD
 
 
-def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
-    """The entries that can land now, in order: priority with aging, dependencies first, then arrival."""
-    awaited: dict[EntryId, int] = {}
-    followers: dict[EntryId, list[EntryState]] = {}
-    able: list[tuple[int, int, EntryId]] = []
-
-    def join(entry: EntryState) -> None:
-        heappush(able, (_aged_priority(entry, limits, now), entry.place, entry.entry.id))
-
-    for entry in (state.entries[entry_id] for entry_id in state.open):
-        if entry.command or entry.rebuild is not None or (entry.entry.needs_approval and not entry.approved):
-            continue
-        missing = {need for need in entry.needs if not state.landed(need)}
-        awaited[entry.entry.id] = len(missing)
-        for need in missing:
-            followers.setdefault(need, []).append(entry)
-        if not missing:
-            join(entry)
-    placed: list[EntryId] = []
-    while able:
-        placed.append(heappop(able)[2])
-        for entry in followers.get(placed[-1], ()):
-            awaited[entry.entry.id] -= 1
-            if not awaited[entry.entry.id]:
-                join(entry)
-    return tuple(placed)
-
-
-def _aged_priority(entry: EntryState, limits: QueueLimits, now: datetime) -> int:
-    waited = (now - entry.enqueued_at).total_seconds()
-    return entry.entry.priority - int(max(0.0, waited) // limits.aging_s)
-
-
 def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[CheckSpec, ...]:
     """The checks that a candidate of these entries must pass: those of every member, each definition once."""
     found: list[CheckSpec] = []
@@ -293,11 +320,11 @@ def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
     """What the verdicts on a candidate so far say of it."""
     checks = required_checks(state, trial.entries)
     keys = [verdict_key(check, trial.tree, limits.fingerprint) for check in checks]
-    again = len(trial.entries) == 1 or trial.retest
+    chances = _chances(state, trial.entries, limits)
     to_run: list[CheckSpec] = []
     for check, key in zip(checks, keys, strict=True):
         record = _record(state, key)
-        if record is None or may_rerun(record, limits, again=again):
+        if record is None or may_rerun(record, limits, chances=chances):
             to_run.append(check)
         elif record.last.verdict is not Verdict.PASSED:
             return Red(check=check, outcome=record.last)
@@ -306,7 +333,15 @@ def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
     return Land(trial=trial, verdicts=tuple(keys))
 
 
-def may_rerun(record: TreeRecord, limits: QueueLimits, *, again: bool) -> bool:
+def _chances(state: QueueState, entries: Prefix, limits: QueueLimits) -> int:
+    """How often the check of a tree may fail before that counts: several together are not run again."""
+    if len(entries) > 1:
+        return 1
+    needed = odds_of(state.settled).failures_needed(limits.retry_flaky)
+    return max(1, needed - state.entries[entries[0]].failures)
+
+
+def may_rerun(record: TreeRecord, limits: QueueLimits, *, chances: int) -> bool:
     """Whether a check on one tree is worth another run: a broken one, or a failure that may be a flake."""
     match record.last.verdict:
         case Verdict.PASSED:
@@ -314,17 +349,25 @@ def may_rerun(record: TreeRecord, limits: QueueLimits, *, again: bool) -> bool:
         case Verdict.ERROR | Verdict.TIMED_OUT:
             return record.count(Verdict.ERROR, Verdict.TIMED_OUT) <= limits.retry_broken
         case Verdict.FAILED:
-            return again and record.count(Verdict.FAILED) <= limits.retry_flaky
+            return record.count(Verdict.FAILED) < chances
 
 
 def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
-    on_tip = _record(state, verdict_key(red.check, tip.tree, limits.fingerprint))
-    if on_tip is None or may_rerun(on_tip, limits, again=True):
+    tip_record = _record(state, verdict_key(red.check, tip.tree, limits.fingerprint))
+    if tip_record is None or may_rerun(tip_record, limits, chances=1 + limits.retry_flaky):
         return RunChecks(tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=())
-    if on_tip.last.verdict is not Verdict.PASSED:
-        return _halt(state, on_tip.last)
-    return Eject(entry_id=trial.entries[0], outcome=red.outcome)
+    if tip_record.last.verdict is not Verdict.PASSED:
+        return _halt(state, tip_record.last)
+    return Eject(
+        entry_id=trial.entries[0], outcome=red.outcome, partners=_partners(state, trial.entries[0])
+    )
+
+
+def _partners(state: QueueState, entry_id: EntryId) -> Prefix:
+    """What has landed since an entry last passed, if it did: with these it fails, without them it passed."""
+    known = state.entries[entry_id]
+    return () if known.passed_at is None else tuple(state.landed_order[known.passed_at :])
 
 
 def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -> Prefix:
@@ -348,11 +391,11 @@ def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -
 def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimits) -> CheckFinished | None:
     """How the tip fails a check that the entry needs, if it does: no entry is to blame for that."""
     for check in state.entries[entry_id].entry.checks:
-        on_tip = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
-        if on_tip is None or on_tip.last.verdict is Verdict.PASSED:
+        tip_record = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
+        if tip_record is None or tip_record.last.verdict is Verdict.PASSED:
             continue
-        if not may_rerun(on_tip, limits, again=True):
-            return on_tip.last
+        if not may_rerun(tip_record, limits, chances=1 + limits.retry_flaky):
+            return tip_record.last
     return None
 
 

@@ -22,9 +22,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeLanded,
     MergeLanding,
     MergeMissed,
+    MergePreempted,
     MergeResealed,
     MergeResumed,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.run_events import CommandGiven
@@ -54,6 +56,12 @@ class EntryState:
     """The entry without whose work it was built anew."""
     rebuild: EntryId | None = None
     """The entry whose work it still holds, because it was built on one that has dropped that work since."""
+    vouched_at: int | None = None
+    """It passed with others on a tip that held so many landed entries; None: not since it was sealed."""
+    passed_at: int | None = None
+    """As `vouched_at`, and remembered when it fails later: then it is what landed between that it fails with."""
+    failures: int = 0
+    """How often it was left as the only suspect of a red candidate, runs on its own tree not counted."""
     landed_commit: Commit | None = None
     ended_at: datetime | None = None
 
@@ -70,7 +78,11 @@ class EntryState:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """A candidate under check: the tip, then these entries in order. It stays valid while its tree does."""
+    """A candidate under check: the tip, then these entries in order.
+
+    When a beginning of it lands, the rest goes on. When something else lands, it can land no more, but what
+    it finds still says something about its entries: they are cleared, or suspects.
+    """
 
     entries: Prefix
     tip: Commit
@@ -79,8 +91,17 @@ class Trial:
     """A commit with the candidate's tree; its first parent is the tip that it was built on."""
     tree: Tree
     built_on: Commit
-    retest: bool = False
-    """The tree failed once and is tried again, because that may have been a flake."""
+    landed_before: int = 0
+    """How many entries had landed when it was built."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Entries that failed together: at least one of them is at fault, or it was a flake."""
+
+    entries: Prefix
+    overtaken: int = 0
+    """How many entries have landed since."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,7 +142,7 @@ class Settled:
     verdicts: int = 0
     """Trees that a check really ran on and that have a verdict."""
     flakes: int = 0
-    """Those among them on which the same check failed and passed."""
+    """Groups that failed together and of which everybody passed later."""
 
 
 class IllegalEntry(Exception):
@@ -142,10 +163,9 @@ class QueueState:
         self.aside: dict[EntryId, Prefix] = {}
         """Entries that do not merge behind others, which may yet leave; by those others."""
         self.settled = Settled()
-        self.failing: Prefix = ()
-        """The shortest prefix known to fail on the present tip."""
-        self.retested = False
-        """Whether it failed a second time: then it was no flake."""
+        self.groups: list[Group] = []
+        """What failed together, oldest first; nobody is in two of them."""
+        self.landed_order: list[EntryId] = []
         self.records: dict[str, TreeRecord] = {}
         """Verdict key -> outcomes."""
         self.landing: MergeLanding | None = None
@@ -196,11 +216,50 @@ class QueueState:
         (state,) = self._open_entries((entry_id,))
         state.status, state.reason, state.ended_at = status, reason, event.time
         self.open.pop(entry_id, None)
-        if entry_id in self.failing:
-            self.failing = ()
+        self._dismiss(entry_id)
         self._drop_trials(lambda trial: entry_id in trial.entries)
         self._call_back(entry_id)
         return state
+
+    # --- suspects -----------------------------------------------------------------------------------------
+
+    @property
+    def suspects(self) -> set[EntryId]:
+        """Everybody who is in a group."""
+        return {entry_id for group in self.groups for entry_id in group.entries}
+
+    def group_of(self, entry_id: EntryId) -> Group | None:
+        """The group that an entry is in."""
+        return next((group for group in self.groups if entry_id in group.entries), None)
+
+    def _clear(self, entry_ids: Prefix) -> None:
+        """These are not at fault: who is left of their groups must be; if nobody is, it was a flake."""
+        for group in list(self.groups):
+            rest = tuple(entry_id for entry_id in group.entries if entry_id not in entry_ids)
+            if len(rest) == len(group.entries):
+                continue
+            if len(rest) == 1 < len(group.entries):
+                self.entries[rest[0]].failures += 1
+            group.entries = rest
+            if not rest:
+                self.groups.remove(group)
+                self.settled.flakes += 1
+
+    def _dismiss(self, entry_id: EntryId) -> None:
+        """One that leaves, or is another one now, may have been the one at fault: the others may not be."""
+        group = self.group_of(entry_id)
+        if group is not None:
+            self.groups.remove(group)
+
+    def _suspect(self, entry_ids: Prefix) -> None:
+        """These failed together: what was suspected with them before is free again."""
+        overtaken = 0
+        for group in [group for group in self.groups if not set(entry_ids).isdisjoint(group.entries)]:
+            overtaken = max(overtaken, group.overtaken)
+            self.groups.remove(group)
+        for entry_id in entry_ids:
+            self.entries[entry_id].vouched_at = None
+        self.groups.append(Group(entries=entry_ids, overtaken=overtaken))
 
     def _call_back(self, entry_id: EntryId) -> None:
         """Those that were put aside because of an entry may come again when it is gone."""
@@ -239,8 +298,8 @@ class QueueState:
                 other.rebuild = data.without
         self._drop_trials(lambda trial: data.entry_id in trial.entries)  # built with the old head
         self._call_back(data.entry_id)
-        if data.entry_id in self.failing:
-            self.failing = ()
+        self._dismiss(data.entry_id)
+        state.vouched_at, state.passed_at, state.failures = None, None, 0
 
     def _conflicted(self, event: Event, data: MergeConflicted) -> None:
         state = self._end(event, data.entry_id, MergeStatus.CONFLICTED, data.reason)
@@ -249,6 +308,7 @@ class QueueState:
     def _failed(self, event: Event, data: MergeFailed) -> None:
         state = self._end(event, data.entry_id, MergeStatus.FAILED, data.reason)
         state.check, state.log, state.evidence = data.check, data.log, data.evidence
+        state.partner = ", ".join(data.partners)
         self.settled.failed += 1
 
     def _cancelled(self, event: Event, data: MergeCancelled) -> None:
@@ -257,9 +317,7 @@ class QueueState:
     # --- candidates, checks, landings ---------------------------------------------------------------------
 
     def _checking(self, event: Event, data: MergeChecking) -> None:
-        members = self._open_entries(data.entries)
-        self._drop_trials(lambda trial: trial.tip != data.tip)
-        for state in members:
+        for state in self._open_entries(data.entries):
             state.status = MergeStatus.CHECKING
         self.trials[data.entries] = Trial(
             entries=data.entries,
@@ -267,7 +325,7 @@ class QueueState:
             commit=data.commit,
             tree=data.tree,
             built_on=data.tip,
-            retest=data.retest,
+            landed_before=len(self.landed_order),
         )
 
     def _stand_down(self) -> None:
@@ -285,16 +343,37 @@ class QueueState:
     def _check_finished(self, event: Event, data: CheckFinished) -> None:
         record = self.records.setdefault(data.key, TreeRecord())
         if not data.reused and data.verdict in (Verdict.PASSED, Verdict.FAILED):
-            seen = {outcome.verdict for outcome in record.outcomes}
-            self.settled.verdicts += not seen
-            self.settled.flakes += seen == {Verdict.PASSED, Verdict.FAILED} - {data.verdict}
+            self.settled.verdicts += 1
         record.outcomes.append(data)
 
     def _split(self, event: Event, data: MergeSplit) -> None:
         """These entries fail together: so do all candidates that hold them."""
-        self.retested = data.entries == self.failing
-        self.failing = data.entries
+        self._open_entries(data.entries)
         self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
+        suspects = tuple(name for name in data.entries if self.entries[name].vouched_at is None)
+        if suspects or len(data.entries) == 1:
+            if len(suspects) == 1 < len(data.entries):
+                self.entries[suspects[0]].failures += 1
+            self._suspect(suspects or data.entries)
+            return
+        # Each of them passed without some of the others. Who is later waits for who is earlier.
+        earlier = data.entries[: (len(data.entries) + 1) // 2]
+        self.aside.update((name, earlier) for name in data.entries[len(earlier) :])
+
+    def _vouched(self, event: Event, data: MergeVouched) -> None:
+        """They passed on a tip that has been left behind."""
+        members = self._open_entries(data.entries)
+        trial = self.trials.get(data.entries)
+        for state in members:
+            state.vouched_at = trial.landed_before if trial is not None else len(self.landed_order)
+            state.passed_at = state.vouched_at
+            state.failures = 0
+        self._clear(data.entries)
+        self._drop_trials(lambda trial: set(trial.entries) <= set(data.entries))
+
+    def _preempted(self, event: Event, data: MergePreempted) -> None:
+        """Its checker is needed for something that is urgent."""
+        self._drop_trials(lambda trial: trial.entries == data.entries)
 
     def _landing(self, event: Event, data: MergeLanding) -> None:
         for state in self._open_entries(data.entries):
@@ -303,29 +382,43 @@ class QueueState:
 
     def _landed(self, event: Event, data: MergeLanded) -> None:
         self._open_entries(data.entries)
-        count = len(data.entries)
-        failing = self.failing[count:] if self.failing[:count] == data.entries else ()
-        longer = [trial for entries, trial in self.trials.items() if entries[:count] == data.entries]
+        going_on = [trial for trial in self.trials.values() if not set(trial.entries) <= set(data.entries)]
+        self._clear(data.entries)
         for entry_id in data.entries:
             state = self._end(event, entry_id, MergeStatus.MERGED, "")
             state.landed_commit = data.commit
-        self.settled.landed += count
-        self.failing = failing
-        self.trials = {}
-        for trial in longer:
-            if len(trial.entries) > count:
-                trial.entries, trial.tip = trial.entries[count:], data.commit
-                self.trials[trial.entries] = trial
-                for entry_id in trial.entries:
-                    self.entries[entry_id].status = MergeStatus.CHECKING
+        self.settled.landed += len(data.entries)
+        self.landed_order.extend(data.entries)
+        for group in self.groups:
+            group.overtaken += len(data.entries)
+        for trial in going_on:
+            self._carry_over(trial, data)
         self._stand_down()
         self.landing, self.misses = None, 0
         self.aside.clear()
 
+    def _carry_over(self, trial: Trial, data: MergeLanded) -> None:
+        """The rest of a candidate goes on; it can still land when it began with just what has landed."""
+        count = len(data.entries)
+        self.trials.pop(trial.entries, None)
+        if trial.entries[:count] == data.entries and trial.tip == self._tip_before(data):
+            trial.tip = data.commit
+        trial.entries = tuple(name for name in trial.entries if name not in data.entries)
+        known = self.trials.get(trial.entries)
+        if known is None or known.tip != data.commit:
+            self.trials[trial.entries] = trial
+        for entry_id in trial.entries:
+            self.entries[entry_id].status = MergeStatus.CHECKING
+
+    def _tip_before(self, data: MergeLanded) -> Commit | None:
+        """The tip that this landing moved, where that is told."""
+        told = self.landing is not None and self.landing.commit == data.commit
+        return self.landing.expected if told and self.landing is not None else None
+
     def _missed(self, event: Event, data: MergeMissed) -> None:
         for state in self._open_entries(data.entries):
             state.status, state.reason = MergeStatus.QUEUED, data.reason
-        self.landing, self.failing = None, ()
+        self.landing = None
         self.misses += 1
         self.aside.clear()
         self._drop_trials(lambda _: True)
@@ -343,12 +436,14 @@ class QueueState:
         self._drop_trials(lambda _: True)
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
-        self.halted, self.misses, self.failing = None, 0, ()
+        self.halted, self.misses = None, 0
+        self.groups.clear()
         self.held.clear()
         for record in self.records.values():
             record.forgive()
         for entry_id in self.open:
             state = self.entries[entry_id]
+            state.failures = 0
             if state.command:
                 state.status, state.command = MergeStatus.QUEUED, ""
 
@@ -367,6 +462,8 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     MergeDeferred: QueueState._deferred,
     CheckFinished: QueueState._check_finished,
     MergeSplit: QueueState._split,
+    MergeVouched: QueueState._vouched,
+    MergePreempted: QueueState._preempted,
     MergeLanding: QueueState._landing,
     MergeLanded: QueueState._landed,
     MergeMissed: QueueState._missed,
