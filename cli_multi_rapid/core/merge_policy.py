@@ -203,7 +203,7 @@ def _consequence(
     for trial, found in sorted(judged, key=lambda one: len(one[0].entries)):
         if not isinstance(found, Red):
             continue
-        if len(trial.entries) > 1:
+        if len(trial.entries) > 1 or found.again:
             return Split(entries=trial.entries, outcome=found.outcome)
         blame = _blame(state, trial, tip, limits, found)
         # When the tip is to blame, what does not need that check can land nevertheless.
@@ -311,6 +311,8 @@ class Red:
 
     check: CheckSpec
     outcome: CheckFinished
+    again: bool
+    """It is alone and will be tried again: until then, the others go on without it."""
 
 
 Judgement = Land | Red | RunChecks
@@ -320,28 +322,34 @@ def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
     """What the verdicts on a candidate so far say of it."""
     checks = required_checks(state, trial.entries)
     keys = [verdict_key(check, trial.tree, limits.fingerprint) for check in checks]
-    chances = _chances(state, trial.entries, limits)
     to_run: list[CheckSpec] = []
     for check, key in zip(checks, keys, strict=True):
-        record = _record(state, key)
-        if record is None or may_rerun(record, limits, chances=chances):
+        record, left = _record(state, key), _chances(state, trial.entries, check, limits)
+        if record is None or may_rerun(record, limits, again=left > 0 and _is_apart(state, trial)):
             to_run.append(check)
         elif record.last.verdict is not Verdict.PASSED:
-            return Red(check=check, outcome=record.last)
+            return Red(check=check, outcome=record.last, again=left > 0)
     if to_run:
         return RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
     return Land(trial=trial, verdicts=tuple(keys))
 
 
-def _chances(state: QueueState, entries: Prefix, limits: QueueLimits) -> int:
-    """How often the check of a tree may fail before that counts: several together are not run again."""
+def _is_apart(state: QueueState, trial: Trial) -> bool:
+    """Whether an entry is set aside by itself, so that nobody waits while it is tried again."""
+    group = state.group_of(trial.entries[0])
+    return group is not None and group.entries == trial.entries
+
+
+def _chances(state: QueueState, entries: Prefix, check: CheckSpec, limits: QueueLimits) -> int:
+    """How often the check may still fail before an entry is out. Several together are not run again."""
     if len(entries) > 1:
-        return 1
+        return 0
+    known = state.entries[entries[0]]
     needed = odds_of(state.settled).failures_needed(limits.retry_flaky)
-    return max(1, needed - state.entries[entries[0]].failures)
+    return needed - known.failures - known.alone.get(check.id, 0)
 
 
-def may_rerun(record: TreeRecord, limits: QueueLimits, *, chances: int) -> bool:
+def may_rerun(record: TreeRecord, limits: QueueLimits, *, again: bool) -> bool:
     """Whether a check on one tree is worth another run: a broken one, or a failure that may be a flake."""
     match record.last.verdict:
         case Verdict.PASSED:
@@ -349,13 +357,18 @@ def may_rerun(record: TreeRecord, limits: QueueLimits, *, chances: int) -> bool:
         case Verdict.ERROR | Verdict.TIMED_OUT:
             return record.count(Verdict.ERROR, Verdict.TIMED_OUT) <= limits.retry_broken
         case Verdict.FAILED:
-            return record.count(Verdict.FAILED) < chances
+            return again
+
+
+def _tip_may_pass(record: TreeRecord, limits: QueueLimits) -> bool:
+    """Whether a check that failed on the tip is worth another run there."""
+    return may_rerun(record, limits, again=record.count(Verdict.FAILED) <= limits.retry_flaky)
 
 
 def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
     tip_record = _record(state, verdict_key(red.check, tip.tree, limits.fingerprint))
-    if tip_record is None or may_rerun(tip_record, limits, chances=1 + limits.retry_flaky):
+    if tip_record is None or _tip_may_pass(tip_record, limits):
         return RunChecks(tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=())
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)
@@ -394,7 +407,7 @@ def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimi
         tip_record = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
         if tip_record is None or tip_record.last.verdict is Verdict.PASSED:
             continue
-        if not may_rerun(tip_record, limits, chances=1 + limits.retry_flaky):
+        if not _tip_may_pass(tip_record, limits):
             return tip_record.last
     return None
 

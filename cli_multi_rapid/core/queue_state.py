@@ -61,7 +61,9 @@ class EntryState:
     passed_at: int | None = None
     """As `vouched_at`, and remembered when it fails later: then it is what landed between that it fails with."""
     failures: int = 0
-    """How often it was left as the only suspect of a red candidate, runs on its own tree not counted."""
+    """How often it was left as the only suspect of a red candidate that held others too."""
+    alone: dict[CheckId, int] = field(default_factory=dict)
+    """How often each check failed on a tree with this entry alone, since it last passed."""
     landed_commit: Commit | None = None
     ended_at: datetime | None = None
 
@@ -69,6 +71,11 @@ class EntryState:
     def needs(self) -> Prefix:
         """The entries whose work it was built on."""
         return (*self.entry.deps, *self.entry.after)
+
+    def forgive(self) -> None:
+        """Let its failures count no more: it passed, or is another one now."""
+        self.failures = 0
+        self.alone.clear()
 
     @property
     def open(self) -> bool:
@@ -299,7 +306,8 @@ class QueueState:
         self._drop_trials(lambda trial: data.entry_id in trial.entries)  # built with the old head
         self._call_back(data.entry_id)
         self._dismiss(data.entry_id)
-        state.vouched_at, state.passed_at, state.failures = None, None, 0
+        state.vouched_at = state.passed_at = None
+        state.forgive()
 
     def _conflicted(self, event: Event, data: MergeConflicted) -> None:
         state = self._end(event, data.entry_id, MergeStatus.CONFLICTED, data.reason)
@@ -344,6 +352,10 @@ class QueueState:
         record = self.records.setdefault(data.key, TreeRecord())
         if not data.reused and data.verdict in (Verdict.PASSED, Verdict.FAILED):
             self.settled.verdicts += 1
+            if data.verdict is Verdict.FAILED and len(data.entries) == 1:
+                known = self.entries.get(data.entries[0])
+                if known is not None:
+                    known.alone[data.check] = known.alone.get(data.check, 0) + 1
         record.outcomes.append(data)
 
     def _split(self, event: Event, data: MergeSplit) -> None:
@@ -352,9 +364,10 @@ class QueueState:
         self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
         suspects = tuple(name for name in data.entries if self.entries[name].vouched_at is None)
         if suspects or len(data.entries) == 1:
-            if len(suspects) == 1 < len(data.entries):
+            suspects = suspects or data.entries
+            if len(suspects) == 1 and not self.entries[suspects[0]].alone:
                 self.entries[suspects[0]].failures += 1
-            self._suspect(suspects or data.entries)
+            self._suspect(suspects)
             return
         # Each of them passed without some of the others. Who is later waits for who is earlier.
         earlier = data.entries[: (len(data.entries) + 1) // 2]
@@ -367,7 +380,7 @@ class QueueState:
         for state in members:
             state.vouched_at = trial.landed_before if trial is not None else len(self.landed_order)
             state.passed_at = state.vouched_at
-            state.failures = 0
+            state.forgive()
         self._clear(data.entries)
         self._drop_trials(lambda trial: set(trial.entries) <= set(data.entries))
 
@@ -443,7 +456,7 @@ class QueueState:
             record.forgive()
         for entry_id in self.open:
             state = self.entries[entry_id]
-            state.failures = 0
+            state.forgive()
             if state.command:
                 state.status, state.command = MergeStatus.QUEUED, ""
 
