@@ -121,7 +121,9 @@ class Floor:
             return
         best = search(len(group.entries), group.overtaken, self.odds)
         members = [name for name in self.order if name in group.entries]
-        fitting = fill(self.state, self._with_footing(members), self.batch)
+        # A single one is to fail alone: what it was built on lands first, if it is not there yet.
+        whole = members if len(group.entries) == 1 else self._with_footing(members)
+        fitting = fill(self.state, whole, self.batch)
         places = [place for place, name in enumerate(fitting) if name in group.entries][: best.length]
         if places:
             yield Proposal(entries=fitting[: places[-1] + 1], value=best.value)

@@ -30,7 +30,9 @@ from cli_multi_rapid.core.merge_events import (
     MergeMissed,
     MergeResealed,
     MergeResumed,
+    MergePreempted,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.node_events import (
     ContextInjected,
@@ -86,8 +88,8 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,
         ApprovalRequested, ApprovalGranted, ApprovalRejected,
-        MergeEnqueued, MergeApproved, MergeChecking, MergeDeferred, MergeSplit, MergeLanding, MergeLanded,
-        MergeMissed,
+        MergeEnqueued, MergeApproved, MergeChecking, MergeDeferred, MergeSplit, MergeVouched, MergePreempted,
+        MergeLanding, MergeLanded, MergeMissed,
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
     )

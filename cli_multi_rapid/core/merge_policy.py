@@ -19,7 +19,7 @@ from cli_multi_rapid.core.ladder import odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_line import line
+from cli_multi_rapid.core.queue_line import line_up
 from cli_multi_rapid.core.queue_state import Prefix, QueueState, TreeRecord, Trial
 
 MAX_MISSES = 5
@@ -168,7 +168,7 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
     repairs = list(_repairs(state))
     if repairs:
         return repairs
-    order = _landable(state, line(state, limits.aging_s, now), tip, limits)
+    order = _landable(state, line(state, limits, now), tip, limits)
     judged = [(trial, judge(state, trial, limits)) for trial in state.trials.values()]
     running: list[QueueIntent] = [found for _, found in judged if isinstance(found, RunChecks)]
     consequence = _consequence(state, judged, order, tip, limits)
@@ -271,7 +271,7 @@ def _preempt(
 
 def _halt_if_stuck(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
     """Nothing is under way: halt when all that waits needs a check that the tip fails."""
-    reds = (_red_check(state, entry_id, tip, limits) for entry_id in line(state, limits.aging_s, now))
+    reds = (_red_check(state, entry_id, tip, limits) for entry_id in line(state, limits, now))
     red = next((red for red in reds if red is not None), None)
     return [_halt(state, red)] if red is not None else []
 
@@ -295,6 +295,11 @@ def _repairs(state: QueueState) -> Iterator[QueueIntent]:
 def _dead(state: QueueState, entry_id: EntryId) -> bool:
     known = state.entries.get(entry_id)
     return known is not None and known.status in MERGE_DEAD
+
+
+def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
+    """The entries that can land now, in order: urgent ones, priority with aging, dependencies, arrival."""
+    return line_up(state, limits.aging_s, now)
 
 
 def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[CheckSpec, ...]:
@@ -328,7 +333,8 @@ def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
         if record is None or may_rerun(record, limits, again=left > 0 and _is_apart(state, trial)):
             to_run.append(check)
         elif record.last.verdict is not Verdict.PASSED:
-            return Red(check=check, outcome=record.last, again=left > 0)
+            again = left > 0 and record.last.verdict is Verdict.FAILED
+            return Red(check=check, outcome=record.last, again=again)
     if to_run:
         return RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
     return Land(trial=trial, verdicts=tuple(keys))

@@ -9,7 +9,7 @@ from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.queue_state import EntryState, Prefix, QueueState
 
 
-def line(state: QueueState, aging_s: float, now: datetime) -> Prefix:
+def line_up(state: QueueState, aging_s: float, now: datetime) -> Prefix:
     """The entries that can land now, in order: urgent ones, priority with aging, then arrival.
 
     What an entry was built on comes before it. `aging_s`: waiting so many seconds is worth a priority.

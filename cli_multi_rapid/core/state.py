@@ -25,7 +25,9 @@ from cli_multi_rapid.core.merge_events import (
     MergeMissed,
     MergeResealed,
     MergeResumed,
+    MergePreempted,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.node_events import (
     ContextInjected,
@@ -301,7 +303,7 @@ class RunState:
     def _merge_checking(self, event: Event, data: MergeChecking) -> None:
         self._set_all(data.entries, MergeStatus.CHECKING)
 
-    def _merge_split(self, event: Event, data: MergeSplit) -> None:
+    def _merge_off_check(self, event: Event, data: MergeSplit | MergeVouched | MergePreempted) -> None:
         self._set_all(data.entries, MergeStatus.QUEUED)
 
     def _merge_halted(self, event: Event, data: MergeHalted) -> None:
@@ -385,7 +387,9 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     BudgetChanged: RunState._budget_changed,
     MergeEnqueued: RunState._merge_enqueued,
     MergeChecking: RunState._merge_checking,
-    MergeSplit: RunState._merge_split,
+    MergeSplit: RunState._merge_off_check,
+    MergeVouched: RunState._merge_off_check,
+    MergePreempted: RunState._merge_off_check,
     MergeHalted: RunState._merge_halted,
     MergeLanding: RunState._merge_landing,
     MergeLanded: RunState._merge_landed,

@@ -41,7 +41,7 @@ class CandidateDesk:
             self._put_aside(candidate, candidate.clash)
         known = self._state.trials.get(candidate.entries)
         if candidate.entries and (known is None or known.tip != tip.commit):
-            self._announce(candidate, tip, retest=intent.retest and candidate.clash is None)
+            self._announce(candidate, tip)
         return candidate.clash is None
 
     def pin_what_counts(self, *others: Commit, under_check: bool = True) -> None:
@@ -50,7 +50,7 @@ class CandidateDesk:
         trials = (trial.commit for trial in self._state.trials.values() if under_check)
         self._pins.keep((*held, *trials, *others))
 
-    def _announce(self, candidate: Candidate, tip: Tip, *, retest: bool) -> None:
+    def _announce(self, candidate: Candidate, tip: Tip) -> None:
         self.pin_what_counts(candidate.commit)
         self._journal.record(
             MergeChecking(
@@ -58,7 +58,6 @@ class CandidateDesk:
                 tip=tip.commit,
                 commit=candidate.commit,
                 tree=candidate.tree,
-                retest=retest,
             ),
             *self._reused_verdicts(candidate),
         )

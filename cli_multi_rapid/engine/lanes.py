@@ -21,7 +21,9 @@ from cli_multi_rapid.core.merge_events import (
     MergeMissed,
     MergeResealed,
     MergeResumed,
+    MergePreempted,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState
 from cli_multi_rapid.core.plan import CheckSpec
@@ -31,7 +33,9 @@ from cli_multi_rapid.git import NotCheckedOut, RefChange, Repository
 
 _OF_ENTRIES = (
     MergeChecking,
+    MergePreempted,
     MergeSplit,
+    MergeVouched,
     MergeLanding,
     MergeLanded,
     MergeMissed,

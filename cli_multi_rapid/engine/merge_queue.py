@@ -13,8 +13,10 @@ from cli_multi_rapid.core.merge_events import (
     MergeEntry,
     MergeFailed,
     MergeHalted,
+    MergePreempted,
     MergeResumed,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import (
     BuildCandidate,
@@ -22,12 +24,14 @@ from cli_multi_rapid.core.merge_policy import (
     Eject,
     Halt,
     Land,
+    Preempt,
     QueueIntent,
     QueueLimits,
     Reseal,
     RunChecks,
     Split,
     Tip,
+    Vouch,
     decide,
     required_checks,
     verdict_key,
@@ -260,6 +264,10 @@ class MergeQueue:
                         entries=intent.entries, check=intent.outcome.check, reason=intent.outcome.reason
                     )
                 )
+            case Vouch():
+                self.journal.record(MergeVouched(entries=intent.entries))
+            case Preempt():
+                self.journal.record(MergePreempted(entries=intent.entries, by=intent.by))
             case Eject():
                 self._eject(intent)
             case CancelEntry():
@@ -313,5 +321,6 @@ class MergeQueue:
                 check=outcome.check,
                 log=outcome.log,
                 evidence=outcome.evidence,
+                partners=intent.partners,
             )
         )

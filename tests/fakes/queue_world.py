@@ -30,9 +30,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeLanded,
     MergeLanding,
     MergeMissed,
+    MergePreempted,
     MergeResealed,
     MergeResumed,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import (
     BuildCandidate,
@@ -40,13 +42,16 @@ from cli_multi_rapid.core.merge_policy import (
     Eject,
     Halt,
     Land,
+    Preempt,
     QueueIntent,
     QueueLimits,
     Reseal,
     RunChecks,
     Split,
     Tip,
+    Vouch,
     decide,
+    judge,
     required_checks,
     verdict_key,
 )
@@ -223,6 +228,12 @@ class QueueWorld:
             case Split():
                 self._check_split(intent)
                 self.record(MergeSplit(entries=intent.entries, check=intent.outcome.check, reason="red"))
+            case Vouch():
+                self._check_vouched(intent)
+                self.record(MergeVouched(entries=intent.entries))
+            case Preempt():
+                assert self.state.entries[intent.by].entry.urgent
+                self.record(MergePreempted(entries=intent.entries, by=intent.by))
             case Eject():
                 self._check_ejection(intent)
                 self.record(MergeFailed(entry_id=intent.entry_id, reason="red", check=intent.outcome.check))
@@ -256,11 +267,15 @@ class QueueWorld:
                     tip=tip.commit,
                     commit=self.commit(changes),
                     tree=tree_of(changes),
-                    retest=intent.retest and whole,
                 )
             )
-        assert len(self.state.trials) <= self.limits.workers
+        assert self._under_check() <= self.limits.workers
         return whole
+
+    def _under_check(self) -> int:
+        """How many candidates wait for a checker's word."""
+        judged = [judge(self.state, trial, self.limits) for trial in self.state.trials.values()]
+        return sum(isinstance(found, RunChecks) for found in judged)
 
     def _put_aside(self, entry_id: EntryId, behind: tuple[EntryId, ...]) -> None:
         if behind:
@@ -355,23 +370,36 @@ class QueueWorld:
         assert self.contents[trial.tip] <= self.contents[trial.tree]
 
     def _check_ejection(self, intent: Eject) -> None:
-        """I5: the only member of a tree that failed as often as is allowed, on a tip that passes."""
+        """I5: the only unverified member of a tree that failed as often as is allowed; the tip passes."""
         tip = self._read_tip()
         trial = self.state.trials[(intent.entry_id,)]
-        assert trial.tip == tip.commit
         check = next(c for c in required_checks(self.state, trial.entries) if c.id == intent.outcome.check)
         found = Counter(self.results[verdict_key(check, trial.tree, self.limits.fingerprint)])
-        failed, broken = found[Verdict.FAILED], found[Verdict.ERROR] + found[Verdict.TIMED_OUT]
+        broken = found[Verdict.ERROR] + found[Verdict.TIMED_OUT]
+        known = self.state.entries[intent.entry_id]
+        failed = known.failures + known.alone.get(check.id, 0)
+        assert found[Verdict.FAILED] >= 1 or broken > self.limits.retry_broken
         assert failed > self.limits.retry_flaky or broken > self.limits.retry_broken
         assert self.results[verdict_key(check, tip.tree, self.limits.fingerprint)][-1] is Verdict.PASSED
         if not (self.weather.flake or self.weather.broken):
             assert self.weather.is_red(self.contents[trial.tree]), "an innocent was ejected"
             assert not self.weather.is_red(self.contents[tip.commit])
 
+    def _check_vouched(self, intent: Vouch) -> None:
+        """Only what passed its checks, on a tip that was ours."""
+        trial = self.state.trials[intent.entries]
+        assert trial.tip != self._read_tip().commit
+        for check in required_checks(self.state, trial.entries):
+            key = verdict_key(check, trial.tree, self.limits.fingerprint)
+            assert self.results[key][-1] is Verdict.PASSED
+
     def _check_split(self, intent: Split) -> None:
         assert intent.entries in self.state.trials
         assert intent.outcome.verdict is not Verdict.PASSED
-        if len(intent.entries) == 1:  # it steps aside for others: the target itself fails that check
+        if len(intent.entries) > 1:
+            return
+        group = self.state.group_of(intent.entries[0])
+        if group is not None and group.entries == intent.entries:  # the target itself fails that check
             check = next(
                 c for c in required_checks(self.state, intent.entries) if c.id == intent.outcome.check
             )
