@@ -178,9 +178,7 @@ class PolicyQueue:
         for entry_id in entries:
             tree = self._trees.setdefault((tree, entry_id), Tree(f"t{len(self._trees) + 1}"))
         commit = Commit(f"{tree} on {self._tip.tree}")
-        self._record(
-            MergeChecking(entries=entries, tip=self._tip.commit, commit=commit, tree=tree)
-        )
+        self._record(MergeChecking(entries=entries, tip=self._tip.commit, commit=commit, tree=tree))
         record = self.state.records.get(verdict_key(CHECK, tree, self._limits.fingerprint))
         if record is not None and record.last.verdict is Verdict.PASSED:
             self._record(

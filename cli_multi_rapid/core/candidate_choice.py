@@ -59,7 +59,7 @@ class Floor:
 
     def _proposals(self) -> Iterator[Proposal]:
         held = {entry_id for entries in (*self.current, *self.stale) for entry_id in entries}
-        urgent = fill(self.state, self.order, self.batch, wanted=lambda name: self._is_urgent(name, held))
+        urgent = self.urgent()
         if urgent:
             yield Proposal(entries=urgent, value=_FIRST_OF_ALL)
         yield from self._train(held)
@@ -67,9 +67,16 @@ class Floor:
         for group in self.state.groups:
             yield from self._search(group, held)
 
-    def _is_urgent(self, entry_id: EntryId, held: set[EntryId]) -> bool:
-        known = self.state.entries[entry_id]
-        return known.entry.urgent and entry_id not in held and entry_id not in self._suspects
+    def urgent(self) -> Prefix:
+        """The urgent entries that can be checked now and that no candidate holds."""
+        barred = {entry_id for entries in (*self.current, *self.stale) for entry_id in entries}
+        barred |= self._suspects
+        return fill(
+            self.state,
+            self.order,
+            self.batch,
+            wanted=lambda name: self.state.entries[name].entry.urgent and name not in barred,
+        )
 
     def _train(self, held: set[EntryId]) -> Iterator[Proposal]:
         """A beginning of the line: longer or shorter than those under check on this tip, which it holds."""

@@ -246,27 +246,27 @@ def _new_candidates(
     free = limits.workers - running
     current, stale = on_tip(state, tip.commit)
     floor = Floor(
-        state=state, order=order, odds=odds_of(state.settled), batch=limits.batch, current=current, stale=stale
+        state=state,
+        order=order,
+        odds=odds_of(state.settled),
+        batch=limits.batch,
+        current=current,
+        stale=stale,
     )
     if free <= 0:
-        return _preempt(state, order, current, stale)
+        return _preempt(state, floor)
     return [BuildCandidate(entries=entries) for entries in floor.choose(free, limits.min_gain)]
 
 
-def _preempt(
-    state: QueueState, order: Prefix, current: Sequence[Prefix], stale: Sequence[Prefix]
-) -> list[QueueIntent]:
+def _preempt(state: QueueState, floor: Floor) -> list[QueueIntent]:
     """Take a checker from the candidate with the least to lose when something urgent has none; one at a time."""
-    held = {entry_id for entries in (*current, *stale) for entry_id in entries} | state.suspects
-    waiting = [name for name in order if state.entries[name].entry.urgent and name not in held]
+    urgent = floor.urgent()
     victims = [
         entries
-        for entries in (*stale, *current)
+        for entries in (*floor.stale, *floor.current)
         if not any(state.entries[name].entry.urgent for name in entries)
     ]
-    if not waiting or not victims:
-        return []
-    return [Preempt(entries=min(victims, key=len), by=waiting[0])]
+    return [Preempt(entries=min(victims, key=len), by=urgent[0])] if urgent and victims else []
 
 
 def _halt_if_stuck(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
@@ -378,9 +378,7 @@ def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: 
         return RunChecks(tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=())
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)
-    return Eject(
-        entry_id=trial.entries[0], outcome=red.outcome, partners=_partners(state, trial.entries[0])
-    )
+    return Eject(entry_id=trial.entries[0], outcome=red.outcome, partners=_partners(state, trial.entries[0]))
 
 
 def _partners(state: QueueState, entry_id: EntryId) -> Prefix:

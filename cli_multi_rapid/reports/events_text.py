@@ -196,7 +196,9 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
         f"{d.check} on tree {d.tree[:10]} for {_entries(d.entries) or 'the target'}"
     ),
     merge.CheckFinished: _check_finished,
-    merge.MergeVouched: lambda d: f"{_entries(d.entries)} pass on the tip before: they go with the next train",
+    merge.MergeVouched: lambda d: (
+        f"{_entries(d.entries)} pass on the tip before: they go with the next train"
+    ),
     merge.MergePreempted: lambda d: f"the check of {_entries(d.entries)} makes room for {d.by}",
     merge.MergeSplit: lambda d: f"{_entries(d.entries)} fail together at {d.check}{_because(d.reason)}",
     merge.MergeLanding: lambda d: f"{_entries(d.entries)}: {d.expected[:10]} -> {d.commit[:10]}",

@@ -1,4 +1,4 @@
-"""Which beginnings of the line are checked at once: always useful ones, and the best first."""
+"""What a check is worth: always something possible, more for what is likelier, and the best first."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_multi_rapid.core.ladder import Odds, choose_lengths, odds_of
+from cli_multi_rapid.core.ladder import Odds, beginning, odds_of, screen, search
 from cli_multi_rapid.core.queue_state import Settled
 
 chances = st.floats(0.01, 0.999)
@@ -15,79 +15,99 @@ odds_strategy = st.builds(lambda good, flake: Odds(good=good, flake=flake), chan
 STEADY = Odds(good=0.95, flake=0.0)
 
 
-@given(
-    st.integers(0, 40),
-    st.sets(st.integers(0, 50), max_size=6),
-    st.none() | st.integers(1, 40),
-    st.integers(0, 8),
-    odds_strategy,
-    st.floats(0, 2),
-)
-def test_the_lengths_are_new_within_the_line_and_no_more_than_there_are_checkers(
-    waiting: int, running: set[int], failing: int | None, free: int, odds: Odds, min_gain: float
-) -> None:
-    chosen = choose_lengths(waiting, running, failing, free, odds, min_gain)
-    assert len(chosen) <= free
-    assert len(set(chosen)) == len(chosen)
-    assert not set(chosen) & running
-    assert all(1 <= length <= min(waiting, failing or waiting) for length in chosen)
+def fresh(count: int, odds: Odds = STEADY) -> list[float]:
+    """The chances of the beginnings of a line of which nothing is known."""
+    return odds.beginnings([False] * count)
 
 
-@given(odds_strategy, st.none() | st.integers(1, 30))
-def test_a_longer_beginning_never_passes_more_often(odds: Odds, failing: int | None) -> None:
-    passes = [odds.passes(length, failing) for length in range(31)]
+@given(st.lists(st.booleans(), max_size=40), st.sets(st.integers(0, 50), max_size=6), odds_strategy)
+def test_a_beginning_is_new_and_within_the_line(line: list[bool], running: set[int], odds: Odds) -> None:
+    worth = beginning(odds.beginnings(line), running)
+    assert 0 <= worth.length <= len(line)
+    assert worth.length not in running or worth.value == 0.0
+    assert worth.value <= len(line)
+
+
+@given(st.lists(st.booleans(), max_size=40), odds_strategy)
+def test_a_longer_beginning_never_passes_more_often(line: list[bool], odds: Odds) -> None:
+    passes = odds.beginnings(line)
+    assert len(passes) == len(line) + 1
     assert all(0.0 <= chance <= 1.0 + 1e-9 for chance in passes)
-    assert all(one >= other - 1e-9 for one, other in pairwise(passes))
+    assert all(one >= other for one, other in pairwise(passes))
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 8), chances)
-def test_without_flakes_what_failed_is_never_taken_again(
-    waiting: int, failing: int, free: int, good: float
-) -> None:
-    chosen = choose_lengths(waiting, (), failing, free, Odds(good=good, flake=0.0), 0.0)
-    assert all(length < failing for length in chosen)
+@given(odds_strategy, st.integers(2, 40), st.integers(0, 50))
+def test_a_search_takes_a_part_and_leaves_a_part(odds: Odds, failing: int, overtaken: int) -> None:
+    worth = search(failing, overtaken, odds)
+    assert 1 <= worth.length < failing
+    assert 0.0 < worth.value <= failing * (1 + overtaken / 8)
+    parts = [odds.part_passes(part, failing) for part in range(1, failing + 1)]
+    assert all(one >= other - 1e-9 for one, other in pairwise(parts))
 
 
-def test_a_failure_that_is_most_likely_a_flake_is_tried_again() -> None:
-    assert 2 in choose_lengths(2, (), 2, 1, Odds(good=0.999, flake=0.3), 0.1)
-
-
-def test_one_checker_searches_a_burst_by_parting_what_is_left() -> None:
+def test_one_checker_finds_a_culprit_by_parting_what_is_left() -> None:
     """For every possible culprit: a few checks, as bisection needs."""
-    for culprit in range(1, 33):
-        green, red, checks = 0, 32, 0
-        while red - green > 1:
-            (length,) = choose_lengths(60 - green, (), red - green, 1, Odds(good=0.97, flake=0.0), 0.0)
+    for culprit in range(32):
+        suspects, checks = list(range(32)), 0
+        while len(suspects) > 1:
+            part = suspects[: search(len(suspects), 0, Odds(good=0.97, flake=0.0)).length]
             checks += 1
-            if green + length >= culprit:
-                red = green + length
-            else:
-                green += length
-        assert red == culprit
+            suspects = part if culprit in part else suspects[len(part) :]
+        assert suspects == [culprit]
         assert checks <= 8
+
+
+def test_a_group_that_many_overtake_becomes_more_important() -> None:
+    assert search(1, 8, STEADY).value == 2 * search(1, 0, STEADY).value
+    assert search(5, 80, STEADY).value > screen(60, STEADY).value
 
 
 def test_each_further_checker_takes_what_adds_most() -> None:
     def landings(lengths: list[int]) -> float:
         steps = sorted(lengths)
+        passes = fresh(60)
         return sum(
-            (length - below) * STEADY.passes(length, None)
-            for below, length in zip([0, *steps], steps, strict=False)
+            (length - below) * passes[length] for below, length in zip([0, *steps], steps, strict=False)
         )
 
-    ladder = choose_lengths(60, (), None, 4, STEADY, 0.1)
-    assert len(ladder) == 4
-    for taken in range(4):
-        best = max(
-            landings([*ladder[:taken], other]) for other in range(1, 61) if other not in ladder[:taken]
-        )
-        assert landings(ladder[: taken + 1]) == pytest.approx(best)
+    taken: list[int] = []
+    for _ in range(4):
+        worth = beginning(fresh(60), taken)
+        best = max(landings([*taken, other]) for other in range(1, 61) if other not in taken)
+        assert landings([*taken, worth.length]) == pytest.approx(best)
+        assert worth.value == pytest.approx(best - landings(taken))
+        taken.append(worth.length)
 
 
-def test_a_checker_stays_free_rather_than_check_what_adds_next_to_nothing() -> None:
-    assert choose_lengths(1, (1,), None, 3, STEADY, 0.1) == []
-    assert choose_lengths(3, (3,), None, 1, Odds(good=0.999, flake=0.0), 0.1) == []
-    assert choose_lengths(0, (), None, 3, STEADY, 0.0) == []
+def test_what_is_vouched_for_goes_with_the_train_though_others_may_fail() -> None:
+    unsure, sure = fresh(40), STEADY.beginnings([True] * 40)
+    assert beginning(sure, ()).length == 40
+    assert beginning(unsure, ()).length < 30
+
+
+def test_a_screen_is_as_long_as_lands_most_and_counts_less_than_a_landing() -> None:
+    assert screen(60, STEADY).length == beginning(fresh(60), ()).length
+    assert screen(60, STEADY).value < beginning(fresh(60), ()).value
+    assert screen(0, STEADY).length == 0
+
+
+@pytest.mark.parametrize(
+    ("flake", "retries", "times"),
+    [
+        (0.0, 0, 1),
+        (0.3, 0, 1),
+        (0.0, 1, 2),
+        (0.005, 1, 2),
+        (0.02, 1, 2),
+        (0.03, 1, 3),
+        (0.05, 1, 3),
+        (0.0, 4, 5),
+    ],
+)
+def test_an_entry_must_fail_so_often_that_flakes_alone_hardly_ever_put_it_out(
+    flake: float, retries: int, times: int
+) -> None:
+    assert Odds(good=0.95, flake=flake).failures_needed(retries) == times
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.data())
@@ -95,7 +115,8 @@ def test_the_odds_follow_what_was_seen(landed: int, failed: int, verdicts: int, 
     flaked = data.draw(st.integers(0, verdicts))
     odds = odds_of(Settled(landed=landed, failed=failed, verdicts=verdicts, flakes=flaked))
     assert 0.0 < odds.good < 1.0
-    assert 0.0 <= odds.flake < 1.0
+    assert 0.0 <= odds.flake <= 0.5
+    assert odds.good <= odds.vouched < 1.0
     assert (
         odds_of(Settled(landed=landed + 1, failed=failed)).good
         > odds_of(Settled(landed=landed, failed=failed)).good

@@ -100,7 +100,14 @@ def scripted(queue: QueueWorld, *verdicts: Verdict) -> list[Verdict]:
         verdict = rest.pop(0)
         queue.results.setdefault(key, []).append(verdict)
         queue.record(
-            CheckFinished(check=check.id, tree=order.tree, key=key, verdict=verdict, reason="scripted")
+            CheckFinished(
+                check=check.id,
+                tree=order.tree,
+                key=key,
+                verdict=verdict,
+                reason="scripted",
+                entries=order.entries,
+            )
         )
         queue.step()
     return rest
@@ -202,10 +209,10 @@ def test_the_line_always_takes_the_first_of_those_that_can_go(seed: int) -> None
         entry = queue.state.entries[name].entry
         return all(need in expected for need in (*entry.deps, *entry.after))
 
-    def rank(name: EntryId) -> tuple[int, int]:
+    def rank(name: EntryId) -> tuple[bool, int, int]:
         entry = queue.state.entries[name]
         waited = int((queue.now - entry.enqueued_at).total_seconds())
-        return entry.entry.priority - waited // 100, entry.place
+        return not entry.entry.urgent, entry.entry.priority - waited // 100, entry.place
 
     while able := [name for name in left if free(name)]:
         chosen = min(able, key=rank)
@@ -271,19 +278,19 @@ def outcome(verdict: Verdict, *, reused: bool = False) -> CheckFinished:
     return CheckFinished(check=CheckId("tests"), tree=tree, key="k", verdict=verdict, reused=reused)
 
 
-@given(st.lists(st.sampled_from(Verdict), min_size=1), st.booleans(), st.integers(0, 3), st.integers(0, 3))
-def test_a_check_is_run_again_a_bounded_number_of_times(
-    found: list[Verdict], alone: bool, flaky: int, broken: int
+@given(st.lists(st.sampled_from(Verdict), min_size=1), st.booleans(), st.integers(0, 3))
+def test_a_broken_check_is_run_again_a_bounded_number_of_times(
+    found: list[Verdict], again: bool, broken: int
 ) -> None:
     record = TreeRecord(outcomes=[outcome(verdict) for verdict in found])
-    limits = QueueLimits(retry_flaky=flaky, retry_broken=broken)
+    limits = QueueLimits(retry_broken=broken)
     expected = {
         Verdict.PASSED: False,
-        Verdict.FAILED: alone and found.count(F) <= flaky,
+        Verdict.FAILED: again,
         Verdict.ERROR: found.count(E) + found.count(T) <= broken,
         Verdict.TIMED_OUT: found.count(E) + found.count(T) <= broken,
     }[found[-1]]
-    assert may_rerun(record, limits, again=alone) is expected
+    assert may_rerun(record, limits, again=again) is expected
 
 
 @given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=3))

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
-from cli_multi_rapid.core.ladder import odds_of
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     MergeChecking,
     MergeDeferred,
-    MergeFailed,
     MergeLanding,
-    MergeSplit,
+    MergePreempted,
+    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import QueueLimits
 from cli_multi_rapid.core.node_state import MergeStatus
@@ -96,7 +95,7 @@ def test_the_shortest_that_fails_calls_off_all_that_hold_it() -> None:
     queue.step()
     end(queue, "a b", Verdict.FAILED)
     assert ids("a b c") not in queue.state.trials
-    assert queue.state.failing == ids("a b")
+    assert [group.entries for group in queue.state.groups] == [ids("a b")]
     queue.finish()
     assert names(queue, MergeStatus.FAILED) == {"b"}
     assert set(queue.landed_order) == {"a", "c"}
@@ -132,43 +131,114 @@ def test_who_conflicts_with_one_that_is_withdrawn_comes_again() -> None:
     assert queue.landed_order == ["late"]
 
 
-def suspect_flakes(queue: QueueWorld) -> None:
-    """A history in which entries are good and checks are not."""
-    settled = queue.state.settled
-    settled.landed, settled.verdicts, settled.flakes = 5000, 1000, 300
-    assert odds_of(settled).flake > 0.2
+def test_while_suspects_are_searched_the_others_land() -> None:
+    queue = wide("a", "b", culprits="b")
+    queue.step()
+    end(queue, "a b", Verdict.FAILED)
+    add(queue, "c")
+    queue.step()
+    assert ids("c") in queue.state.trials
+    end(queue, "c", Verdict.PASSED)
+    assert queue.landed_order == ["c"]
+    queue.finish()
+    assert (names(queue, MergeStatus.FAILED), queue.landed_order) == ({"b"}, ["c", "a"])
 
 
-def retests(queue: QueueWorld) -> list[Prefix]:
-    return [e.data.entries for e in queue.events if isinstance(e.data, MergeChecking) and e.data.retest]
-
-
-def test_a_train_that_failed_by_a_flake_is_tried_again_as_a_whole_and_lands() -> None:
-    queue = queue_world(limits=replace(WIDE, workers=1))
-    queue.weather.flake = 0.01  # so that the world expects surprises
-    suspect_flakes(queue)
+def test_a_screen_that_ends_when_the_tip_has_moved_vouches_for_its_entries() -> None:
+    queue = queue_world(limits=replace(WIDE, workers=2))
+    queue.state.settled.failed = 60  # three in four fail: each is better checked by itself
     add(queue, "a")
     add(queue, "b")
     queue.step()
-    end(queue, "a b", Verdict.FAILED)
-    assert retests(queue) == [ids("a b")]
-    end(queue, "a b", Verdict.PASSED)
+    assert set(queue.state.trials) == {ids("a"), ids("b")}
+    end(queue, "a", Verdict.PASSED)
+    end(queue, "b", Verdict.PASSED)
+    vouched = [event.data for event in queue.events if isinstance(event.data, MergeVouched)]
+    assert vouched == [MergeVouched(entries=ids("b"))]
+    assert queue.landed_order == ["a"], "its tree was not checked on this tip"
+    queue.finish()
     assert queue.landed_order == ["a", "b"]
-    assert queue.state.settled.flakes == 301
 
 
-def test_a_train_that_fails_again_is_searched_and_only_the_culprit_leaves() -> None:
-    queue = queue_world(culprits="b", limits=replace(WIDE, workers=1))
-    suspect_flakes(queue)
+def test_what_passes_on_the_tip_waits_for_who_is_ahead_and_lands_at_once_when_that_fails() -> None:
+    queue = queue_world(limits=replace(WIDE, workers=2))
+    queue.state.settled.failed = 60
+    add(queue, "a")
+    add(queue, "b")
+    queue.step()
+    end(queue, "b", Verdict.PASSED)
+    assert queue.landed_order == []
+    end(queue, "a", Verdict.FAILED)
+    assert queue.landed_order == ["b"]
+
+
+def test_the_later_of_two_that_only_fail_together_is_out_and_its_partner_is_named() -> None:
+    queue = queue_world(limits=replace(WIDE, workers=2))
+    queue.weather.quarrels = (frozenset({"a", "b"}),)
+    queue.state.settled.failed = 60
+    add(queue, "a")
+    add(queue, "b")
+    queue.finish()
+    assert queue.landed_order == ["a"]
+    assert queue.state.entries[EntryId("b")].partner == "a"
+
+
+def test_a_failure_by_a_flake_puts_nobody_out() -> None:
+    queue = wide("a")
+    queue.weather.flake = 0.01  # so that the world expects surprises
+    queue.step()
+    end(queue, "a", Verdict.FAILED)
+    assert [group.entries for group in queue.state.groups] == [ids("a")]
+    end(queue, "a", Verdict.PASSED)
+    assert queue.landed_order == ["a"]
+    assert queue.state.settled.flakes == 1
+
+
+def test_who_fails_again_alone_is_out_and_nobody_waited_for_that() -> None:
+    queue = wide("a", "b", culprits="a")
+    queue.step()
+    end(queue, "a", Verdict.FAILED)
+    assert ids("a b") not in queue.state.trials
+    end(queue, "b", Verdict.PASSED)
+    assert queue.landed_order == ["b"]
+    queue.finish()
+    assert names(queue, MergeStatus.FAILED) == {"a"}
+
+
+# --- urgent and solo ----------------------------------------------------------------------------------------
+
+
+def test_what_is_urgent_takes_the_checker_of_another_and_lands_first() -> None:
+    queue = queue_world(limits=replace(WIDE, workers=1))
     for name in ("a", "b", "c"):
         add(queue, name)
+    queue.step()
+    add(queue, "now", urgent=True)
+    queue.step()
+    assert set(queue.state.trials) == {ids("now")}
+    assert [event.data.by for event in queue.events if isinstance(event.data, MergePreempted)] == ["now"]
+    end(queue, "now", Verdict.PASSED)
     queue.finish()
-    assert names(queue, MergeStatus.FAILED) == {"b"}
-    assert set(queue.landed_order) == {"a", "c"}
-    tried = retests(queue)
-    assert all(tried.count(entries) == 1 for entries in tried), "a second look, no third"
-    assert sum(isinstance(event.data, MergeFailed) for event in queue.events) == 1
-    assert sum(isinstance(event.data, MergeSplit) for event in queue.events) <= 6
+    assert queue.landed_order == ["now", "a", "b", "c"]
+
+
+def test_one_urgent_entry_takes_one_checker_and_urgent_ones_take_none_from_each_other() -> None:
+    queue = wide("a", "b", "c")
+    queue.step()
+    add(queue, "now", urgent=True)
+    add(queue, "too", urgent=True)
+    queue.step()
+    assert sum(isinstance(event.data, MergePreempted) for event in queue.events) == 1
+    assert ids("now too") in queue.state.trials
+
+
+def test_a_solo_entry_is_checked_and_landed_alone() -> None:
+    queue = wide("a")
+    add(queue, "big", solo=True)
+    add(queue, "b")
+    queue.finish()
+    assert set(queue.landed_order) == {"a", "big", "b"}
+    assert all(entries == ids("big") for entries in built(queue) if EntryId("big") in entries)
 
 
 def test_a_candidate_of_an_old_tip_is_built_anew() -> None:

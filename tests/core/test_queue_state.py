@@ -26,6 +26,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeResealed,
     MergeResumed,
     MergeSplit,
+    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import QueueLimits, line
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
@@ -64,6 +65,10 @@ def missed(*entries: EntryId) -> MergeMissed:
 
 def split(*entries: EntryId) -> MergeSplit:
     return MergeSplit(entries=entries, check=CheckId("tests"), reason="red")
+
+
+def vouched(*entries: EntryId) -> MergeVouched:
+    return MergeVouched(entries=entries)
 
 
 def failed(entry: EntryId) -> MergeFailed:
@@ -198,18 +203,44 @@ def test_what_is_not_folded_is_passed_over_and_counted(fact: Payload) -> None:
 # --- candidates and landings --------------------------------------------------------------------------------
 
 
-def failing_after(*facts: Payload) -> Prefix:
-    return told(split(A, B, C), *facts).state.failing
+def groups_after(*facts: Payload) -> list[Prefix]:
+    return [group.entries for group in told(split(A, B, C), *facts).state.groups]
 
 
-def test_what_is_left_of_a_failing_prefix_still_fails() -> None:
-    assert failing_after() == (A, B, C)
-    assert failing_after(landed(A)) == (B, C)
-    assert failing_after(landed(A, B)) == (C,)
-    assert failing_after(landed(B)) == ()
-    assert failing_after(failed(A)) == ()
-    assert failing_after(missed(A)) == ()
-    assert failing_after(resealed(B, A)) == ()
+def test_who_failed_together_stays_suspect_until_cleared_or_one_of_them_is_out() -> None:
+    assert groups_after() == [(A, B, C)]
+    assert groups_after(landed(A)) == [(B, C)]
+    assert groups_after(checking(A, B), vouched(A, B)) == [(C,)]
+    assert groups_after(landed(B)) == [(A, C)]
+    assert groups_after(split(A, B)) == [(A, B)]
+    assert groups_after(failed(A)) == []
+    assert groups_after(resealed(B, A)) == []
+    assert groups_after(MergeResumed(reason="go")) == []
+
+
+def test_who_is_left_over_has_failed_once_and_if_nobody_is_it_was_a_flake() -> None:
+    state = told(split(A, B), landed(A)).state
+    assert (state.entries[B].failures, state.settled.flakes) == (1, 0)
+    state = told(split(A, B), landed(A), landed(B)).state
+    assert state.settled.flakes == 1
+    assert told(split(A), failed(A)).state.settled.flakes == 0
+
+
+def test_who_is_vouched_for_is_no_suspect_when_others_fail_with_it() -> None:
+    state = told(checking(A), vouched(A), split(A, B)).state
+    assert [group.entries for group in state.groups] == [(B,)]
+    assert state.entries[B].failures == 1
+    state = told(checking(A), vouched(A), checking(B), vouched(B), split(A, B)).state
+    assert not state.groups
+    assert state.aside == {B: (A,)}, "the later one waits for the earlier one"
+
+
+def test_an_alone_failure_counts_for_its_check_until_the_entry_passes() -> None:
+    red = replace(verdict("k", Verdict.FAILED), entries=(A,))
+    assert told(red, red).state.entries[A].alone == {"tests": 2}
+    assert told(red, checking(A), vouched(A)).state.entries[A].alone == {}
+    assert told(replace(red, entries=(A, B))).state.entries[A].alone == {}
+    assert told(red, MergeResumed(reason="go")).state.entries[A].alone == {}
 
 
 def test_a_landing_without_an_end_is_known_until_it_has_one() -> None:
@@ -305,7 +336,9 @@ def test_after_every_event_the_open_entries_are_those_that_have_not_ended(seed: 
         assert all(state.landed(n) == (e.status is S.MERGED) for n, e in state.entries.items())
         tried = {n for trial in state.trials.values() for n in trial.entries}
         assert all(entries == trial.entries for entries, trial in state.trials.items())
-        assert len({trial.tip for trial in state.trials.values()}) <= 1
+        suspects = [name for group in state.groups for name in group.entries]
+        assert len(suspects) == len(set(suspects)), "nobody is in two groups"
+        assert set(suspects) <= set(state.open)
         assert tried <= set(state.open)
         checked = {n for n, e in state.entries.items() if e.status is S.CHECKING}
         assert checked <= tried

@@ -236,7 +236,14 @@ class QueueWorld:
                 self.record(MergePreempted(entries=intent.entries, by=intent.by))
             case Eject():
                 self._check_ejection(intent)
-                self.record(MergeFailed(entry_id=intent.entry_id, reason="red", check=intent.outcome.check))
+                self.record(
+                    MergeFailed(
+                        entry_id=intent.entry_id,
+                        reason="red",
+                        check=intent.outcome.check,
+                        partners=intent.partners,
+                    )
+                )
             case CancelEntry():
                 self.record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
             case Reseal():

@@ -38,6 +38,8 @@ def add(
     priority: int = 1,
     checks: tuple[CheckSpec, ...] = (TESTS,),
     asks: bool = False,
+    urgent: bool = False,
+    solo: bool = False,
 ) -> EntryId:
     """An entry of one change, built on what it depends on and what it comes after."""
     before = [EntryId(other) for other in (*deps.split(), *after.split())]
@@ -55,6 +57,8 @@ def add(
         after=tuple(map(EntryId, after.split())),
         checks=checks,
         needs_approval=asks,
+        urgent=urgent,
+        solo=solo,
     )
     queue.enqueue(entry)
     return entry.id
@@ -139,4 +143,6 @@ def add_random(queue: QueueWorld, name: str) -> None:
         priority=random.randint(0, 2),
         checks=random.choice([(TESTS,), (TESTS,), (TESTS, LINT), (LINT,), ()]),
         asks=random.random() < 0.1,
+        urgent=random.random() < 0.1,
+        solo=random.random() < 0.1,
     )
