@@ -23,9 +23,9 @@ from cli_multi_rapid.core.merge_events import (
     MergeLanded,
     MergeLanding,
     MergeMissed,
+    MergePreempted,
     MergeResealed,
     MergeResumed,
-    MergePreempted,
     MergeSplit,
     MergeVouched,
 )
