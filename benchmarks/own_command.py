@@ -1,0 +1,36 @@
+"""Our own command line as a person starts it: a process of its own, with what it cost."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from time import perf_counter
+
+from benchmarks.generated_repository import plain_environment
+from cli_multi_rapid.process import Completed, run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A command that ended, and its price in seconds."""
+
+    done: Completed
+    wall_s: float
+    cpu_s: float
+    """User and system time of the process and of all that it waited for."""
+
+
+def time_command(repository: Path, *args: str) -> Timed:
+    """Run `cli-orchestrator ARGS` in a repository, with this tree's package."""
+    environment = plain_environment(repository) | {"PYTHONPATH": str(ROOT)}
+    before, began = children_cpu_s(), perf_counter()
+    done = run([sys.executable, "-m", "cli_multi_rapid", *args], cwd=repository, env=environment)
+    return Timed(done=done, wall_s=perf_counter() - began, cpu_s=children_cpu_s() - before)
+
+
+def children_cpu_s() -> float:
+    """User and system time of every process that this one has waited for."""
+    usage = getrusage(RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
