@@ -37,6 +37,7 @@ from cli_multi_rapid.git_config import (
     value_of,
 )
 from cli_multi_rapid.git_discovery import Found, find_git, find_repository
+from cli_multi_rapid.git_fold import Fold, Folded
 from cli_multi_rapid.git_history import (
     ChangeKind,
     CommitFacts,
@@ -94,6 +95,8 @@ __all__ = [
     "FastForwardRefused",
     "FastForwarded",
     "FileChange",
+    "Fold",
+    "Folded",
     "Identity",
     "Landed",
     "LandingEvidence",
@@ -267,6 +270,10 @@ class Repository:
     def merge(self, ours: Commit, theirs: Commit) -> Merged | Conflicted:
         """Merge in memory; the attributes of `ours` count."""
         return merge(self.plumbing, ours, theirs)
+
+    def fold_onto(self, tip: Commit) -> Fold:
+        """What can be laid over a commit without merging branch by branch."""
+        return Fold(self.plumbing, tip, self.tree_of(tip))
 
     def replay(self, base: Commit, head: Commit, onto: Commit) -> Merged | Conflicted:
         """Apply the difference from `base` to `head` on `onto`, in memory.
