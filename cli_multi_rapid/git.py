@@ -49,6 +49,7 @@ from cli_multi_rapid.git_history import (
     list_files,
     log_first_parent,
     merge_base,
+    missing,
     read_file,
     resolve,
     tree_of,
@@ -207,6 +208,10 @@ class Repository:
     def resolve(self, revision: str) -> Commit | None:
         """The commit that a branch, tag or id means (a branch before a tag of the same name), or None."""
         return resolve(self._git, revision)
+
+    def missing(self, commits: Sequence[Commit]) -> set[Commit]:
+        """Those of these commits that are not in the repository (any more)."""
+        return missing(self._git, commits)
 
     def branch_tip(self, branch: Branch) -> Commit | None:
         """The commit of a branch, or None when there is no such branch."""

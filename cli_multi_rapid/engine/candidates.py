@@ -119,4 +119,6 @@ def find_partner(repository: Repository, clash: Clash, landed: Sequence[MergeEnt
 
 def find_vanished(repository: Repository, entries: Iterable[EntryState]) -> list[MergeEntry]:
     """The entries that can never land: their branch was deleted and `git gc` took their commit away."""
-    return [known.entry for known in entries if repository.resolve(known.entry.head) is None]
+    waiting = [known.entry for known in entries]
+    gone = repository.missing([entry.head for entry in waiting])
+    return [entry for entry in waiting if entry.head in gone]
