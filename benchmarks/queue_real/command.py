@@ -20,9 +20,10 @@ git, and a check that sleeps V (give or take the jitter) and fails when a broken
 it the same changes are played in the simulator (merge_queue_sim.py) with the same policy, often, because the
 dice of the checks' durations differ.
 
-`real` is the whole command `queue process` in V; `ratio` is real / mean simulated. `around check`, `to
-next` and `outside` say where the rest goes, in ms: what the engine adds to a check, the wait from its end
-to the next start, and the command's own start and end. Goal: within 15 %."""
+`real` is from the first candidate to the last event, in V, `command` all of `queue process`; each `ratio` is
+that beside the mean simulated makespan. `around check`, `to next` and `outside` say where the rest goes, in
+ms: what the engine adds to a check, the wait from its end to the next start, and the command's own start and
+end. Goal: a ratio within 15 %."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,11 +43,15 @@ def latency_of(events: Sequence[Event], command_s: float) -> Latency:
             if event.data.verdict is not Verdict.ERROR and event.data.key in begins:
                 span = (event.time - begun[event.data.key]).total_seconds()
                 around.append(span - event.data.duration_s)
-    work = [event.time for event in events if isinstance(event.data, MergeChecking)]
-    inside = (events[-1].time - work[0]).total_seconds() if work else 0.0
     return Latency(
         around_check=1000 * fmean(around or [0.0]),
         to_next_check=1000 * fmean(gaps or [0.0]),
-        outside=1000 * max(0.0, command_s - inside),
+        outside=1000 * max(0.0, command_s - span_s(events)),
         trains=sum(isinstance(event.data, MergeLanded) for event in events),
     )
+
+
+def span_s(events: Sequence[Event]) -> float:
+    """From the first candidate to the last event: without the command's own start and end."""
+    work = [event.time for event in events if isinstance(event.data, MergeChecking)]
+    return (events[-1].time - work[0]).total_seconds() if work else 0.0

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.generated_repository import MAIN, GeneratedRepository
 from benchmarks.own_command import Timed, time_command
 from benchmarks.queue_real.burst import branch_of, landed_changes, make_burst
-from benchmarks.queue_real.latency import Latency, latency_of
+from benchmarks.queue_real.latency import Latency, latency_of, span_s
 from benchmarks.queue_sim.workloads import Change, Workload, draw
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import queue_stream
@@ -21,9 +21,12 @@ _NOT_ALL_LANDED = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealRun:
-    """What one real run came to. `makespan` is in V: the whole command `queue process`, start and end too."""
+    """What one real run came to. Times without `_s` are in V."""
 
     makespan: float
+    """From the queue's first candidate to its last event."""
+    command: float
+    """The whole command `queue process`: the start of the program and its summary too."""
     add_s: float
     """The whole command `queue add`, with all branches."""
     runs_per_change: float
@@ -52,7 +55,8 @@ def play(workload: Workload, seed: int, check_s: float) -> RealRun:
         landed = landed_changes(repository)
         events = _events(repository)
     return RealRun(
-        makespan=processed.wall_s / check_s,
+        makespan=span_s(events) / check_s,
+        command=processed.wall_s / check_s,
         add_s=added.wall_s,
         runs_per_change=sum(isinstance(event.data, CheckStarted) for event in events) / len(changes),
         landed=len(landed),

@@ -11,8 +11,9 @@ from benchmarks.queue_sim.workloads import Workload
 _DICE = 20
 """How often a burst is simulated: the checks' durations are drawn anew each time, the changes stay."""
 _HEAD = (
-    *("workload", "seed", "real", "simulated", "(range)", "ratio", "runs/change", "simulated", "landed"),
-    *("trains", "around check", "to next", "outside", "CPU ms/change"),
+    *("workload", "seed", "simulated", "(range)", "real", "ratio", "command", "ratio"),
+    *("runs/change", "simulated", "landed", "trains"),
+    *("around check", "to next", "outside", "CPU ms/change"),
 )
 
 
@@ -89,10 +90,12 @@ def _cells(one: Comparison) -> tuple[str, ...]:
     return (
         simulated.workload,
         str(one.seed),
-        f"{real.makespan:.2f}",
         f"{simulated.makespan:.2f}",
         f"{simulated.shortest:.1f}-{simulated.longest:.1f}",
+        f"{real.makespan:.2f}",
         f"{one.ratio:.2f}",
+        f"{real.command:.2f}",
+        f"{real.command / simulated.makespan:.2f}",
         f"{real.runs_per_change:.2f}",
         f"{simulated.runs_per_change:.2f}",
         f"{real.landed} of {real.landed + real.ejected}",
