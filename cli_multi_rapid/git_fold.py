@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, split
-from cli_multi_rapid.git_trees import TreeFile, lay_over
+from cli_multi_rapid.git_trees import Entries, TreeFile, lay_over
 
 _ABSENT = "000000"
 """The mode of a file on the side of a difference where it is not."""
@@ -70,13 +70,11 @@ class Fold:
         """The head that brings a commit. What two bring is a common history of theirs, behind the tip."""
         self._since: dict[Commit, _Touched | None] = {}
         """What the tip changed since a base; None when it deleted something."""
+        self._folders: dict[bytes, Entries] = {}
 
     def fold(self, heads: Sequence[Commit]) -> Folded:
-        """Lay as many of these heads over the tip, from the first on, as need no merge.
-
-        Raises `EnvironmentFault` when there is no such head.
-        """
-        self._learn([head for head in dict.fromkeys(heads) if head not in self._patches])
+        """Lay as many of these heads over the tip, from the first on, as need no merge."""
+        self.learn(heads)
         touched, laid = _Touched(), list[TreeFile]()
         count = 0
         for head in heads:
@@ -86,14 +84,17 @@ class Fold:
             touched.add(patch)
             laid += patch
             count += 1
-        return Folded(count=count, tree=lay_over(self._git, self._tree, laid) if laid else self._tree)
+        return Folded(
+            count=count, tree=lay_over(self._git, self._tree, laid, self._folders) if laid else self._tree
+        )
 
-    def _learn(self, heads: Sequence[Commit]) -> None:
+    def learn(self, wanted: Iterable[Commit]) -> None:
+        """Look at heads that may be asked for; many at once cost hardly more than one."""
+        heads = [head for head in dict.fromkeys(wanted) if head not in self._patches]
         if not heads:
             return
         bases = self._find_bases(heads)
-        wanted = set(bases.values())
-        news = [base for base in wanted if base not in self._since and base != self._tip]
+        news = [base for base in set(bases.values()) if base not in self._since and base != self._tip]
         # In one call: what each head changed since its base, and (read backwards) the tip since each base.
         differences = self._read_differences([*bases.items(), *((base, self._tip) for base in news)])
         self._since.setdefault(self._tip, _Touched())
@@ -109,7 +110,9 @@ class Fold:
     def _find_bases(self, heads: Sequence[Commit]) -> Mapping[Commit, Commit]:
         """Where each head left the history of the tip, for those that brought commits of theirs alone."""
         asked = "\n".join((f"^{self._tip}", *heads, "")).encode()
-        listing = self._git.tell("rev-list", "--parents", "--stdin", stdin=asked).text.splitlines()
+        # A head that is not there is for whoever wants to merge it to find out.
+        options = ("--parents", "--ignore-missing", "--stdin")
+        listing = self._git.tell("rev-list", *options, stdin=asked).text.splitlines()
         parents = {Commit(own): others for own, *others in (line.split(" ") for line in listing)}
         bases = {}
         for head in heads:

@@ -1,7 +1,7 @@
 """Trees with some files exchanged, made without an index: the change decides the price, not the tree."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cli_multi_rapid.core.ids import Tree
@@ -9,7 +9,7 @@ from cli_multi_rapid.git_command import Git, joined
 from cli_multi_rapid.git_objects import hashed, write_object
 
 _FOLDER = b"40000"
-_Entries = dict[bytes, tuple[bytes, bytes]]
+Entries = dict[bytes, tuple[bytes, bytes]]
 """Of one folder: the name of each entry -> its mode and its binary id, both as a tree object holds them."""
 
 
@@ -22,20 +22,22 @@ class TreeFile:
     blob: str
 
 
-def lay_over(git: Git, tree: Tree, files: Iterable[TreeFile]) -> Tree:
+def lay_over(git: Git, tree: Tree, files: Iterable[TreeFile], seen: dict[bytes, Entries]) -> Tree:
     """The tree with these files in it, in place of those of the same name; folders are made as needed.
 
-    No file may be where the tree has a folder, or the other way round.
+    No file may be where the tree has a folder, or the other way round. `seen` holds folders of this very tree
+    that were read before, and gets those that are read now.
     """
-    by_folder: dict[bytes, _Entries] = {b"": {}}
+    by_folder: dict[bytes, Entries] = {b"": {}}
     for file in files:
         folder, _, name = os.fsencode(file.path).rpartition(b"/")
         for each in (folder, *_folders_above(folder)):
             by_folder.setdefault(each, {})
         by_folder[folder][name] = (file.mode.lstrip("0").encode(), bytes.fromhex(file.blob))
-    known = _read_folders(git, tree, by_folder)
+    if unseen := [folder for folder in by_folder if folder not in seen]:
+        seen.update(_read_folders(git, tree, unseen))
     for folder in sorted(by_folder, key=lambda path: path.count(b"/") if path else -1, reverse=True):
-        body = _tree_body({**known.get(folder, {}), **by_folder[folder]})
+        body = _tree_body({**seen[folder], **by_folder[folder]})
         if not folder:
             return Tree(write_object(git, "tree", body))
         above, _, name = folder.rpartition(b"/")
@@ -43,14 +45,13 @@ def lay_over(git: Git, tree: Tree, files: Iterable[TreeFile]) -> Tree:
     return tree
 
 
-def _read_folders(git: Git, tree: Tree, folders: Iterable[bytes]) -> Mapping[bytes, _Entries]:
-    """The entries of these folders; one that the tree does not have is left out."""
-    wanted = list(folders)
-    names = joined(f"{tree}:{os.fsdecode(folder)}" for folder in wanted)
+def _read_folders(git: Git, tree: Tree, folders: Sequence[bytes]) -> Mapping[bytes, Entries]:
+    """The entries of these folders; of one that the tree does not have, none."""
+    names = joined(f"{tree}:{os.fsdecode(folder)}" for folder in folders)
     output = git.tell("cat-file", "--batch=%(objecttype) %(objectsize)", "-z", stdin=names).stdout
-    found: dict[bytes, _Entries] = {}
+    found: dict[bytes, Entries] = {folder: {} for folder in folders}
     place = 0
-    for folder in wanted:
+    for folder in folders:
         missing = b"%s:%s missing\n" % (tree.encode(), folder)
         if output.startswith(missing, place):
             place += len(missing)
@@ -62,8 +63,8 @@ def _read_folders(git: Git, tree: Tree, folders: Iterable[bytes]) -> Mapping[byt
     return found
 
 
-def _entries(body: bytes, id_bytes: int) -> _Entries:
-    entries: _Entries = {}
+def _entries(body: bytes, id_bytes: int) -> Entries:
+    entries: Entries = {}
     place = 0
     while place < len(body):
         end = body.index(b"\0", place) + 1
@@ -73,7 +74,7 @@ def _entries(body: bytes, id_bytes: int) -> _Entries:
     return entries
 
 
-def _tree_body(entries: _Entries) -> bytes:
+def _tree_body(entries: Entries) -> bytes:
     """Git sorts the entries of a folder by name, those of folders as if they ended with a slash."""
     order = sorted(entries, key=lambda name: name + b"/" if entries[name][0] == _FOLDER else name)
     return b"".join(b"%s %s\0%s" % (entries[name][0], name, entries[name][1]) for name in order)

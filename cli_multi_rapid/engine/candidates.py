@@ -46,15 +46,17 @@ class Workbench:
         self._fold: Fold | None = None
         self._merged: dict[_Path, tuple[Commit, Tree]] = {}
 
-    def build(self, tip: Tip, entries: Sequence[MergeEntry], now: datetime) -> Candidate:
-        """Merge entries onto the tip until one clashes.
+    def build(
+        self, tip: Tip, entries: Sequence[MergeEntry], now: datetime, *, ahead: Iterable[MergeEntry] = ()
+    ) -> Candidate:
+        """Merge entries onto the tip until one clashes. `ahead` may be asked for soon, on the same tip.
 
         The candidate's first parent is the tip, its other parents are the members' heads, so that every
         first-parent commit of the target is one that was checked.
         """
         if self._tip != tip:
             self._tip, self._fold, self._merged = tip, None, {(): (tip.commit, tip.tree)}
-        done = self._known(tip, entries, now)
+        done = self._known(tip, entries, now, ahead)
         current, tree = self._merged[_path(entries[:done])]
         merged = list(entries[:done])
         clash: Clash | None = None
@@ -71,7 +73,9 @@ class Workbench:
         commit = current if len(merged) < 2 else train(self._repository, tip.commit, tree, merged, now)
         return Candidate(entries=tuple(entry.id for entry in merged), commit=commit, tree=tree, clash=clash)
 
-    def _known(self, tip: Tip, entries: Sequence[MergeEntry], now: datetime) -> int:
+    def _known(
+        self, tip: Tip, entries: Sequence[MergeEntry], now: datetime, ahead: Iterable[MergeEntry]
+    ) -> int:
         """How many of the entries, from the first on, are merged: before, or by a fold just now."""
         path = _path(entries)
         done = next(count for count in range(len(path), -1, -1) if path[:count] in self._merged)
@@ -79,6 +83,7 @@ class Workbench:
             return done
         if self._fold is None:
             self._fold = self._repository.fold_onto(tip.commit)
+            self._fold.learn(entry.head for entry in (*entries, *ahead))
         folded = self._fold.fold([entry.head for entry in entries])
         if folded.count <= done:
             return done

@@ -125,6 +125,15 @@ def test_a_branch_that_merged_is_left_to_a_merge(repository: Repository, builder
     assert folded(repository, builder.head, [head]) == 0
 
 
+def test_a_head_that_is_not_there_is_left_to_a_merge(
+    repository: Repository, builder: RepositoryBuilder
+) -> None:
+    head = builder.commit_on("lane", {"a": "1\n"})
+    fold = repository.fold_onto(builder.head)
+    fold.learn([Commit("1" * 40)])
+    assert fold.fold([head, Commit("1" * 40)]).count == 1
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_whatever_branches_do_a_fold_is_what_merging_gives(
     repository: Repository, builder: RepositoryBuilder, seed: int
