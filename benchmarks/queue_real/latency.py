@@ -27,7 +27,6 @@ class Latency:
 
 def latency_of(events: Sequence[Event], command_s: float) -> Latency:
     """Read it from the events of one `queue process` that took `command_s`."""
-    begins = {event.data.key: event.time for event in events if isinstance(event.data, CheckStarted)}
     around: list[float] = []
     gaps: list[float] = []
     begun: dict[str, datetime] = {}
@@ -40,7 +39,7 @@ def latency_of(events: Sequence[Event], command_s: float) -> Latency:
                 ended = None  # those started beside it would count the same wait again
         elif isinstance(event.data, CheckFinished) and not event.data.reused:
             ended = event.time
-            if event.data.verdict is not Verdict.ERROR and event.data.key in begins:
+            if event.data.verdict is not Verdict.ERROR:
                 span = (event.time - begun[event.data.key]).total_seconds()
                 around.append(span - event.data.duration_s)
     return Latency(
