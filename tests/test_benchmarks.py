@@ -108,6 +108,7 @@ def test_a_real_run_is_held_against_the_mean_of_its_simulations() -> None:
         landed=11,
         ejected=1,
         cpu_per_change_s=0.05,
+        machine_load=0.5,
         latency=Latency(around_check=1.0, to_next_check=2.0, outside=3.0, trains=4),
         wrong=(),
     )

@@ -23,7 +23,7 @@ dice of the checks' durations differ.
 `real` is from the first candidate to the last event, in V, `command` all of `queue process`; each `ratio` is
 that beside the mean simulated makespan. `around check`, `to next` and `outside` say where the rest goes, in
 ms: what the engine adds to a check, the wait from its end to the next start, and the command's own start and
-end. Goal: a ratio within 15 %."""
+end. `load` is the machine's load average. Goal: a ratio within 15 %."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

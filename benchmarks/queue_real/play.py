@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import getloadavg
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +35,8 @@ class RealRun:
     ejected: int
     cpu_per_change_s: float
     """Of `queue process` and all its processes; a check costs next to nothing."""
+    machine_load: float
+    """The machine's load average of one minute at the end of the run: others' work slows our own."""
     latency: Latency
     wrong: tuple[str, ...]
     """What is not as it must be; empty for a sound run."""
@@ -62,6 +65,7 @@ def play(workload: Workload, seed: int, check_s: float) -> RealRun:
         landed=len(landed),
         ejected=len(changes) - len(landed),
         cpu_per_change_s=processed.cpu_s / len(changes),
+        machine_load=getloadavg()[0],
         latency=latency_of(events, processed.wall_s),
         wrong=(*_broken_promises(changes, landed), *_bad_ends(changes, added, processed)),
     )

@@ -13,7 +13,7 @@ _DICE = 20
 _HEAD = (
     *("workload", "seed", "simulated", "(range)", "real", "ratio", "command", "ratio"),
     *("runs/change", "simulated", "landed", "trains"),
-    *("around check", "to next", "outside", "CPU ms/change"),
+    *("around check", "to next", "outside", "CPU ms/change", "load"),
 )
 
 
@@ -104,4 +104,5 @@ def _cells(one: Comparison) -> tuple[str, ...]:
         f"{latency.to_next_check:.0f}",
         f"{latency.outside:.0f}",
         f"{1000 * real.cpu_per_change_s:.0f}",
+        f"{real.machine_load:.1f}",
     )
