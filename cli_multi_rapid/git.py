@@ -37,6 +37,7 @@ from cli_multi_rapid.git_config import (
     value_of,
 )
 from cli_multi_rapid.git_discovery import Found, find_git, find_repository
+from cli_multi_rapid.git_fold import Fold, Folded
 from cli_multi_rapid.git_history import (
     ChangeKind,
     CommitFacts,
@@ -48,6 +49,7 @@ from cli_multi_rapid.git_history import (
     list_files,
     log_first_parent,
     merge_base,
+    missing,
     read_file,
     resolve,
     tree_of,
@@ -94,6 +96,8 @@ __all__ = [
     "FastForwardRefused",
     "FastForwarded",
     "FileChange",
+    "Fold",
+    "Folded",
     "Identity",
     "Landed",
     "LandingEvidence",
@@ -205,6 +209,10 @@ class Repository:
         """The commit that a branch, tag or id means (a branch before a tag of the same name), or None."""
         return resolve(self._git, revision)
 
+    def missing(self, commits: Sequence[Commit]) -> set[Commit]:
+        """Those of these commits that are not in the repository (any more)."""
+        return missing(self._git, commits)
+
     def branch_tip(self, branch: Branch) -> Commit | None:
         """The commit of a branch, or None when there is no such branch."""
         ref = branch_ref(branch)
@@ -267,6 +275,10 @@ class Repository:
     def merge(self, ours: Commit, theirs: Commit) -> Merged | Conflicted:
         """Merge in memory; the attributes of `ours` count."""
         return merge(self.plumbing, ours, theirs)
+
+    def fold_onto(self, tip: Commit) -> Fold:
+        """What can be laid over a commit without merging branch by branch."""
+        return Fold(self.plumbing, tip, self.tree_of(tip))
 
     def replay(self, base: Commit, head: Commit, onto: Commit) -> Merged | Conflicted:
         """Apply the difference from `base` to `head` on `onto`, in memory.

@@ -78,6 +78,12 @@ def resolve(git: Git, revision: str) -> Commit | None:
     return next((found for found in _commits(git, candidates) if found is not None), None)
 
 
+def missing(git: Git, commits: Sequence[Commit]) -> set[Commit]:
+    """Those of these commits that the object store does not have."""
+    found = _commits(git, commits) if commits else ()
+    return {commit for commit, there in zip(commits, found, strict=True) if there is None}
+
+
 def _commits(git: Git, revisions: Sequence[str]) -> Iterator[Commit | None]:
     """The commit of each revision, asked on standard input, where nothing is an option."""
     questions = joined(f"{revision}^{{commit}}" for revision in revisions)

@@ -56,9 +56,7 @@ def commit(
         message.replace("\0", "").removesuffix("\n") + "\n",
     ]
     body = "\n".join(lines).encode("utf-8", "replace")
-    if git.objects_by_hand:
-        return Commit(_write_object(git, b"commit", body))
-    return Commit(git.tell("hash-object", "-t", "commit", "-w", "--stdin", stdin=body).text)
+    return Commit(write_object(git, "commit", body))
 
 
 def _signature(identity: Identity) -> str:
@@ -71,12 +69,28 @@ def _plain(text: str) -> str:
     return kept if any(letter not in " .,:;\"\\'" for letter in kept) else ""
 
 
-def _write_object(git: Git, kind: bytes, body: bytes) -> str:
-    """Write a loose object as git does: a temporary file, read-only, renamed into place. Returns its id."""
-    content = b"%s %d\0%s" % (kind, len(body), body)
+def write_object(git: Git, kind: str, body: bytes) -> str:
+    """Put an object of this kind into the store and return its id; writing it again changes nothing.
+
+    Raises `EnvironmentFault` when the object store cannot be written.
+    """
+    if git.objects_by_hand:
+        return _write_loose(git, _content(kind, body), hashed(git, kind, body).hexdigest())
+    return git.tell("hash-object", "-t", kind, "-w", "--stdin", stdin=body).text
+
+
+def hashed(git: Git, kind: str, body: bytes) -> "hashlib._Hash":
+    """The hash that names an object."""
     algorithm = hashlib.sha256 if git.object_format == "sha256" else hashlib.sha1
-    hashed = algorithm(content, usedforsecurity=False)  # git's own ids
-    name = hashed.hexdigest()
+    return algorithm(_content(kind, body), usedforsecurity=False)  # git's own ids
+
+
+def _content(kind: str, body: bytes) -> bytes:
+    return b"%s %d\0%s" % (kind.encode(), len(body), body)
+
+
+def _write_loose(git: Git, content: bytes, name: str) -> str:
+    """Write a loose object as git does: a temporary file, read-only, renamed into place. Returns its id."""
     path = git.git_dir / "objects" / name[:2] / name[2:]
     if path.exists():
         return name

@@ -107,8 +107,9 @@ def _process(shop: "Workshop", target: Branch, *, watch: bool) -> Processed:
 
 def _document(done: Sequence[Processed], records: "Records") -> ProcessDocument:
     entries = [
-        _entry(load_queue(records, processed.target), known, records)
+        _entry(queue, known, records)
         for processed in done
+        for queue in (load_queue(records, processed.target),)
         for known in processed.entries
     ]
     return ProcessDocument(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit
@@ -13,6 +14,9 @@ from cli_multi_rapid.engine.candidate_pins import CandidatePins
 from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.git import Repository
+
+_AHEAD = 128
+"""How many entries of the line are looked at together when the target has moved."""
 
 
 class CandidateDesk:
@@ -36,7 +40,8 @@ class CandidateDesk:
         beside this candidate is out of date when an entry did not merge.
         """
         entries = [self._state.entries[entry_id].entry for entry_id in intent.entries]
-        candidate = self._workbench.build(tip, entries, now)
+        ahead = [self._state.entries[entry_id].entry for entry_id in islice(self._state.open, _AHEAD)]
+        candidate = self._workbench.build(tip, entries, now, ahead=ahead)
         if candidate.clash is not None:
             self._put_aside(candidate, candidate.clash)
         known = self._state.trials.get(candidate.entries)

@@ -8,7 +8,12 @@ from cli_multi_rapid.core.ids import Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.merge_policy import Tip
 from cli_multi_rapid.core.queue_state import EntryState
-from cli_multi_rapid.git import Conflicted, Repository
+from cli_multi_rapid.git import Conflicted, Fold, Repository
+
+_WORTH_FOLDING = 3
+"""A fold asks git three questions, however many entries it holds; a merge asks one."""
+
+_Path = tuple[tuple[EntryId, Commit], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,39 +35,68 @@ class Candidate:
 
 
 class Workbench:
-    """Merges beginnings of the line onto the tip, each entry once per tip and predecessor."""
+    """Merges beginnings of the line onto the tip, each entry once per tip and predecessor.
+
+    Entries that have nothing to do with each other are laid over the tip all at once (see `git_fold`).
+    """
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._tip: Tip | None = None
-        self._merged: dict[tuple[tuple[EntryId, Commit], ...], tuple[Commit, Tree]] = {}
+        self._fold: Fold | None = None
+        self._merged: dict[_Path, tuple[Commit, Tree]] = {}
 
-    def build(self, tip: Tip, entries: Sequence[MergeEntry], now: datetime) -> Candidate:
-        """Merge entries onto the tip until one clashes.
+    def build(
+        self, tip: Tip, entries: Sequence[MergeEntry], now: datetime, *, ahead: Iterable[MergeEntry] = ()
+    ) -> Candidate:
+        """Merge entries onto the tip until one clashes. `ahead` may be asked for soon, on the same tip.
 
         The candidate's first parent is the tip, its other parents are the members' heads, so that every
         first-parent commit of the target is one that was checked.
         """
         if self._tip != tip:
-            self._tip, self._merged = tip, {}
-        current, tree = tip.commit, tip.tree
-        merged: list[MergeEntry] = []
-        path: tuple[tuple[EntryId, Commit], ...] = ()
+            self._tip, self._fold, self._merged = tip, None, {(): (tip.commit, tip.tree)}
+        done = self._known(tip, entries, now, ahead)
+        current, tree = self._merged[_path(entries[:done])]
+        merged = list(entries[:done])
         clash: Clash | None = None
-        for entry in entries:
-            path = (*path, (entry.id, entry.head))
-            if path not in self._merged:
-                outcome = self._repository.merge(current, entry.head)
-                if isinstance(outcome, Conflicted):
-                    clash = Clash(entry=entry, files=outcome.files)
-                    break
-                message = f"Merge {entry.branch}"
-                step = self._repository.commit(outcome.tree, (current, entry.head), message, when=now)
-                self._merged[path] = (step, outcome.tree)
-            current, tree = self._merged[path]
+        for entry in entries[done:]:
+            outcome = self._repository.merge(current, entry.head)
+            if isinstance(outcome, Conflicted):
+                clash = Clash(entry=entry, files=outcome.files)
+                break
+            message = f"Merge {entry.branch}"
+            current = self._repository.commit(outcome.tree, (current, entry.head), message, when=now)
+            tree = outcome.tree
             merged.append(entry)
+            self._merged[_path(merged)] = (current, tree)
         commit = current if len(merged) < 2 else train(self._repository, tip.commit, tree, merged, now)
         return Candidate(entries=tuple(entry.id for entry in merged), commit=commit, tree=tree, clash=clash)
+
+    def _known(
+        self, tip: Tip, entries: Sequence[MergeEntry], now: datetime, ahead: Iterable[MergeEntry]
+    ) -> int:
+        """How many of the entries, from the first on, are merged: before, or by a fold just now."""
+        path = _path(entries)
+        done = next(count for count in range(len(path), -1, -1) if path[:count] in self._merged)
+        if len(entries) - done < _WORTH_FOLDING:
+            return done
+        if self._fold is None:
+            self._fold = self._repository.fold_onto(tip.commit)
+            self._fold.learn(entry.head for entry in (*entries, *ahead))
+        folded = self._fold.fold([entry.head for entry in entries])
+        if folded.count <= done:
+            return done
+        laid = entries[: folded.count]
+        self._merged[path[: folded.count]] = (
+            train(self._repository, tip.commit, folded.tree, laid, now),
+            folded.tree,
+        )
+        return folded.count
+
+
+def _path(entries: Sequence[MergeEntry]) -> _Path:
+    return tuple((entry.id, entry.head) for entry in entries)
 
 
 def train(
@@ -90,4 +124,6 @@ def find_partner(repository: Repository, clash: Clash, landed: Sequence[MergeEnt
 
 def find_vanished(repository: Repository, entries: Iterable[EntryState]) -> list[MergeEntry]:
     """The entries that can never land: their branch was deleted and `git gc` took their commit away."""
-    return [known.entry for known in entries if repository.resolve(known.entry.head) is None]
+    waiting = [known.entry for known in entries]
+    gone = repository.missing([entry.head for entry in waiting])
+    return [entry for entry in waiting if entry.head in gone]
