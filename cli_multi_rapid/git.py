@@ -69,6 +69,16 @@ from cli_multi_rapid.git_merge import Conflicted, Merged, merge, replay
 from cli_multi_rapid.git_names import HEADS, OURS, branch_ref, is_branch
 from cli_multi_rapid.git_objects import Identity, commit
 from cli_multi_rapid.git_push import Pushed, PushRefused, push
+from cli_multi_rapid.git_push_landing import (
+    InStep,
+    LandedThereOnly,
+    OutOfStep,
+    PushedLandingOutcome,
+    RemoteRefused,
+    RemoteSite,
+    follow,
+    land_and_push,
+)
 from cli_multi_rapid.git_refs import (
     ANY,
     RefChange,
@@ -80,6 +90,7 @@ from cli_multi_rapid.git_refs import (
     tip_of,
     update_refs,
 )
+from cli_multi_rapid.git_remote import quiet, require_remote
 
 __all__ = [
     "ANY",
@@ -95,7 +106,9 @@ __all__ = [
     "FastForwarded",
     "FileChange",
     "Identity",
+    "InStep",
     "Landed",
+    "LandedThereOnly",
     "LandingEvidence",
     "LandingOutcome",
     "LandingRefused",
@@ -103,13 +116,16 @@ __all__ = [
     "LogEntry",
     "Merged",
     "NotCheckedOut",
+    "OutOfStep",
     "PushRefused",
     "Pushed",
+    "PushedLandingOutcome",
     "RefChange",
     "RefUnchanged",
     "RefsRefused",
     "RefsUpdated",
     "Refusal",
+    "RemoteRefused",
     "Repository",
     "TargetMoved",
     "is_branch",
@@ -325,19 +341,43 @@ class Repository:
             known_child = request.expected in self._parents.get(request.new, ())
             return land(self._site, request, known_child=known_child)
 
+    def land_and_push(
+        self, remote: str, request: LandingRequest, *, look_first: bool
+    ) -> PushedLandingOutcome:
+        """Land on the remote and then here. Idempotent; with `look_first` nothing is pushed twice."""
+        return land_and_push(self._remote_site(remote), request, look_first=look_first)
+
+    def follow(
+        self, remote: str, target: Branch, markers: Sequence[str], *, update_checkout: bool
+    ) -> InStep | OutOfStep | RemoteRefused:
+        """Step forward to where the remote has the target, and set these markers as far as it has them."""
+        return follow(self._remote_site(remote), target, markers, update_checkout=update_checkout)
+
+    def require_remote(self, name: str) -> None:
+        """Raise `UserError` unless landings can be pushed to a remote of this name. Asks nobody outside."""
+        require_remote(self._git, self.settings, name)
+
     def landing_evidence(self, request: LandingRequest) -> LandingEvidence:
         """What the refs say about a landing whose end is not recorded."""
         return landing_evidence(self._git, request)
 
     def push(self, remote: str, changes: Sequence[RefChange], *, atomic: bool = True) -> Pushed | PushRefused:
         """Push refs with leases, all or none."""
-        return push(self._git, remote, changes, atomic=atomic)
+        return push(self._network_git, remote, changes, atomic=atomic)
 
     @property
     def _site(self) -> LandingSite:
         return LandingSite(
             git=self._git, common_dir=self.git_dir, root=self.root, main_work_tree=self._main_work_tree
         )
+
+    def _remote_site(self, remote: str) -> RemoteSite:
+        return RemoteSite(here=self._site, remote=remote, git=self._network_git, land=self.land)
+
+    @cached_property
+    def _network_git(self) -> Git:
+        """Git in the person's folder, which a remote's relative address starts from."""
+        return quiet(self._git.at(work_tree=self.root, index=self._git.index), self.settings)
 
     def _landing_lock(self) -> AbstractContextManager[None]:
         return locked(self.scratch / "landing.lock")

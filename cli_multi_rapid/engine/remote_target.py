@@ -1,0 +1,66 @@
+"""The queue and the remote that its landings go to: keep step with it, and say what is in the way."""
+
+from cli_multi_rapid.core.facts import Payload
+from cli_multi_rapid.core.ids import Branch
+from cli_multi_rapid.core.merge_events import MergeHalted, MergeHeld, MergeLanded, MergeLanding, MergeMissed
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.git import InStep, LandedThereOnly, OutOfStep, RemoteRefused, Repository
+from cli_multi_rapid.reports import commands
+
+
+def keep_step(
+    journal: Journal[QueueState], repository: Repository, remote: str, *, update_checkout: bool
+) -> None:
+    """Before anything is checked: bring the target to where the remote has it, so that work is done once.
+
+    Entries that another clone has landed there are recorded as landed. The queue halts when the two cannot
+    be brought together. A remote that does not answer is no obstacle yet: the landing will say so.
+    """
+    state = journal.state
+    entries = {entry.marker: entry for entry in (state.entries[known].entry for known in state.open)}
+    found = repository.follow(remote, state.target, tuple(entries), update_checkout=update_checkout)
+    match found:
+        case InStep(landed=landed):
+            for marker, commit in landed.items():
+                journal.record(
+                    MergeLanded(
+                        entries=(entries[marker].id,),
+                        commit=commit,
+                        tree=repository.tree_of(commit),
+                        recovered=True,
+                        remote=remote,
+                    )
+                )
+        case OutOfStep():
+            journal.record(_halt(found))
+        case RemoteRefused():
+            pass
+
+
+def of_remote_trouble(
+    landing: MergeLanding, target: Branch, trouble: RemoteRefused | LandedThereOnly | OutOfStep
+) -> list[Payload]:
+    """How a landing ends that the remote, or the way back from it, did not allow."""
+    again = commands.queue_process(target, push=landing.remote)
+    if isinstance(trouble, OutOfStep):
+        return [MergeMissed(entries=landing.entries, reason=trouble.reason), _halt(trouble)]
+    reason, unreachable = trouble.reason, False
+    if isinstance(trouble, LandedThereOnly):
+        reason = f"it is on {landing.remote} already, but not here: {reason}"
+    else:
+        unreachable = trouble.unreachable
+    command = f"{trouble.command} && {again}" if trouble.command else again
+    return [
+        MergeHeld(
+            entries=landing.entries,
+            commit=landing.commit,
+            reason=reason,
+            command=command,
+            unreachable=unreachable,
+        )
+    ]
+
+
+def _halt(found: OutOfStep) -> MergeHalted:
+    return MergeHalted(reason=f"{found.reason}; type: {found.command}", hint="then let the queue work again")
