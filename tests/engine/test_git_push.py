@@ -1,5 +1,7 @@
 """Pushing with leases: all or none, never by force."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,10 @@ import pytest
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.git import Pushed, PushRefused, RefChange, Repository, open_repository
-from tests.fakes.repositories import RepositoryBuilder, make_bare_remote, make_repository
+from cli_multi_rapid.git_push import push
+from tests.fakes.real_runs import make_gate
+from tests.fakes.remotes import set_hook
+from tests.fakes.repositories import RepositoryBuilder, git_environment, make_bare_remote, make_repository
 
 MARKER = "refs/cli-orchestrator/landed/run/n"
 
@@ -100,6 +105,39 @@ def test_a_remote_that_is_not_there_is_refused_with_gits_words(
     outcome = repository.push("nowhere", train(builder.head, builder.head))
     assert isinstance(outcome, PushRefused)
     assert "nowhere" in outcome.details
+
+
+def test_a_push_without_an_answer_is_given_up_and_counts_as_unreachable(
+    repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, tmp_path: Path
+) -> None:
+    gate = make_gate(tmp_path)
+    set_hook(remote, "pre-receive", gate.wait)
+    old = builder.head
+    git = replace(repository.plumbing, environment=git_environment(tmp_path))
+    outcome = push(git, "origin", train(old, builder.commit({"a": "1\n"})), timeout_s=0.5)
+    assert isinstance(outcome, PushRefused)
+    assert (outcome.reason, outcome.unreachable) == ("no answer within 0.5 s", True)
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_ssh_asks_no_questions_unless_a_person_has_a_command_of_their_own(
+    builder: RepositoryBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: bool
+) -> None:
+    programs, words = tmp_path / "bin", tmp_path / "words"
+    programs.mkdir()
+    for name in ("ssh", "mine"):
+        (programs / name).write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> {words}\nexit 255\n')
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    builder.git("remote", "add", "far", "ssh://host.invalid/repo.git")
+    if configured:
+        builder.git("config", "core.sshCommand", "mine")
+    repository = open_repository(builder.path, tmp_path / "state")
+    outcome = repository.push("far", train(builder.head, builder.head))
+    assert isinstance(outcome, PushRefused)
+    assert outcome.unreachable
+    said = words.read_text().splitlines()[-1]
+    assert said.startswith("mine " if configured else "ssh -oBatchMode=yes ")
 
 
 @pytest.mark.parametrize("name", ["", "--receive-pack=touch /tmp/x"])
