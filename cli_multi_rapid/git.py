@@ -78,6 +78,7 @@ from cli_multi_rapid.git_push_landing import (
     RemoteSite,
     follow,
     land_and_push,
+    landed_there,
 )
 from cli_multi_rapid.git_refs import (
     ANY,
@@ -352,6 +353,12 @@ class Repository:
     ) -> InStep | OutOfStep | RemoteRefused:
         """Step forward to where the remote has the target, and set these markers as far as it has them."""
         return follow(self._remote_site(remote), target, markers, update_checkout=update_checkout)
+
+    def landed_there(
+        self, remote: str, target: Branch, markers: Sequence[str]
+    ) -> Mapping[str, Commit] | RemoteRefused:
+        """Which of these markers are on the target of a remote. Nothing moves."""
+        return landed_there(self._remote_site(remote), target, markers)
 
     def require_remote(self, name: str) -> None:
         """Raise `UserError` unless landings can be pushed to a remote of this name. Asks nobody outside."""

@@ -124,6 +124,14 @@ def follow(
     return _catch_up(site, target, seen, update_checkout=update_checkout)
 
 
+def landed_there(
+    site: RemoteSite, target: Branch, markers: Sequence[str]
+) -> Mapping[str, Commit] | RemoteRefused:
+    """Which of these markers are on the remote's target. Nothing moves."""
+    seen = read_remote(site.git, site.remote, target, markers)
+    return _refusal(site, seen) if isinstance(seen, NoAnswer) else marked_on(site.git, seen)
+
+
 def _marking(request: LandingRequest) -> list[RefChange]:
     return [RefChange(ref=marker, old=None, new=request.new) for marker in request.markers]
 
@@ -164,7 +172,7 @@ def _put_back(site: RemoteSite, stray: tuple[str, Commit], target: Branch) -> Re
     marker, at = stray
     return RemoteRefused(
         reason=f"{site.remote} says by {marker} that this work landed as {at}, which its {target} lacks",
-        command=f"git push {site.remote} {shlex.quote(f':{marker}')}",
+        command=f"{_git(site)} push {site.remote} {shlex.quote(f':{marker}')}",
     )
 
 
@@ -190,7 +198,7 @@ def _catch_up(
     site: RemoteSite, target: Branch, seen: RemoteRefs, *, update_checkout: bool
 ) -> InStep | OutOfStep:
     remote, here = site.remote, tip_of(site.here.git, branch_ref(target))
-    to_push = f"git push {remote} {shlex.quote(target)}"
+    to_push = f"{_git(site)} push {remote} {shlex.quote(target)}"
     if seen.tip is None or here is None:
         return OutOfStep(reason=f"{remote} has no branch {target}", command=to_push)
     if here != seen.tip and is_ancestor(site.git, seen.tip, here):
@@ -221,9 +229,13 @@ def _adopt(site: RemoteSite, landed: Mapping[str, Commit]) -> Mapping[str, Commi
     return {marker: at for marker, at in {**here, **set_now}.items() if marker in landed}
 
 
+def _git(site: RemoteSite) -> str:
+    return f"git -C {shlex.quote(str(site.here.root))}"
+
+
 def _join_by_hand(site: RemoteSite, target: Branch) -> str:
-    folder, name = shlex.quote(str(site.here.root)), shlex.quote(target)
-    return f"git -C {folder} switch {name} && git -C {folder} pull --no-rebase {site.remote} {name}"
+    git, name = _git(site), shlex.quote(target)
+    return f"{git} switch {name} && {git} pull --no-rebase {site.remote} {name}"
 
 
 def _refusal(site: RemoteSite, refused: PushRefused | NoAnswer) -> RemoteRefused:

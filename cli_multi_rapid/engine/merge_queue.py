@@ -43,7 +43,7 @@ from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
-from cli_multi_rapid.engine.remote_target import keep_step
+from cli_multi_rapid.engine.remote_target import is_out_of_doubt, keep_step
 from cli_multi_rapid.engine.reseal import reseal
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, Leases
@@ -231,6 +231,10 @@ class MergeQueue:
         for held in list(self.state.held):
             if repository.resolve(held.commit) and repository.is_ancestor(held.commit, tip):
                 finish_held_landing(self.journal, repository, self.target, held)
+            elif held.remote != self._tools.remote and not is_out_of_doubt(
+                self.journal, repository, held, update_checkout=self._tools.update_checkout
+            ):
+                return
         self._in_step = False
         self.journal.record(MergeResumed(reason=reason), cause=cause)
 

@@ -11,11 +11,12 @@ from cli_multi_rapid.reports import commands
 
 def keep_step(
     journal: Journal[QueueState], repository: Repository, remote: str, *, update_checkout: bool
-) -> None:
+) -> bool:
     """Before anything is checked: bring the target to where the remote has it, so that work is done once.
 
     Entries that another clone has landed there are recorded as landed. The queue halts when the two cannot
-    be brought together. A remote that does not answer is no obstacle yet: the landing will say so.
+    be brought together. A remote that does not answer is no obstacle yet: the landing will say so. Returns
+    whether the target here is now where the remote has it.
     """
     state = journal.state
     entries = {entry.marker: entry for entry in (state.entries[known].entry for known in state.open)}
@@ -36,6 +37,24 @@ def keep_step(
             journal.record(_halt(found))
         case RemoteRefused():
             pass
+    return isinstance(found, InStep)
+
+
+def is_out_of_doubt(
+    journal: Journal[QueueState], repository: Repository, held: MergeLanding, *, update_checkout: bool
+) -> bool:
+    """Whether a held landing may be planned anew by a process that does not push to its remote.
+
+    The push may have arrived though its answer was lost. Then the work has landed, and is recorded as such.
+    """
+    entries = (journal.state.entries[entry_id] for entry_id in held.entries)
+    markers = [known.entry.marker for known in entries if known.open]
+    if held.remote is None or not markers:
+        return True
+    there = repository.landed_there(held.remote, journal.state.target, markers)
+    if isinstance(there, RemoteRefused):
+        return False
+    return not there or keep_step(journal, repository, held.remote, update_checkout=update_checkout)
 
 
 def of_remote_trouble(

@@ -46,6 +46,11 @@ def own(bench: QueueBench) -> dict[str, str]:
     }
 
 
+def to_push(bench: QueueBench) -> str:
+    """What a person types to publish the target."""
+    return f"git -C {bench.repository.path} push origin main"
+
+
 def assert_nothing_moved(bench: QueueBench, remote: RepositoryBuilder, start: str) -> None:
     assert bench.repository.commit_of("main") == start
     assert remote.commit_of("main") == start
@@ -173,7 +178,7 @@ def test_a_commit_of_yours_that_the_remote_lacks_is_not_published_by_us(
     outcome = bench.process()
     assert outcome.merged == []
     assert outcome.checks_run == 0
-    assert outcome.processed.halted == "main has commits that origin lacks; type: git push origin main"
+    assert outcome.processed.halted == f"main has commits that origin lacks; type: {to_push(bench)}"
     assert remote.commit_of("main") == start
     bench.repository.git("push", "-q", "origin", "main")
     assert bench.process().merged == ["p"]
@@ -191,7 +196,7 @@ def test_a_commit_that_you_make_during_a_check_is_not_published_by_us_either(
     )
     outcome = bench.process()
     assert outcome.merged == []
-    assert outcome.processed.halted == "main has commits that origin lacks; type: git push origin main"
+    assert outcome.processed.halted == f"main has commits that origin lacks; type: {to_push(bench)}"
     assert remote.commit_of("main") == start
     assert bench.repository.git("log", "-1", "--format=%s", "main") == "mine"
 
@@ -207,7 +212,7 @@ def test_a_target_that_has_diverged_stops_with_the_commands_that_join_the_two(
     reason, _, commands = (outcome.processed.halted or "").partition("; type: ")
     assert reason == "main and origin's main have diverged"
     assert (bench.repository.commit_of("main"), remote.commit_of("main")) == (mine, foreign)
-    run_by_hand(bench.repository, commands.replace("git push", f"git -C '{bench.repository.path}' push"))
+    run_by_hand(bench.repository, commands)
     assert bench.process().merged == ["p"]
     assert {"foreign.txt", "mine.txt", "src/p.txt"} <= set(remote.files("main"))
     assert_same_landings(bench.repository, remote)
@@ -256,6 +261,7 @@ def test_work_that_another_clone_lands_during_our_check_lands_once(
     outcome = bench.process()
     assert sorted(outcome.merged) == ["p", "q"]
     assert outcome.entries["p"].landed_commit == other.head
+    assert outcome.candidates == [["p", "q"], ["q"]]
     subjects = remote.git("log", "--first-parent", "--format=%s", "main").splitlines()
     assert subjects == ["Merge work/q", "theirs", "first"]
     assert_same_landings(bench.repository, remote)
@@ -319,8 +325,9 @@ def test_a_remote_that_is_not_there_holds_the_work_and_it_lands_when_it_is_back(
     assert_same_landings(bench.repository, remote)
 
 
+@pytest.mark.parametrize("pushes", [True, False])
 def test_a_push_whose_answer_is_lost_is_found_done_and_not_repeated(
-    bench: QueueBench, remote: RepositoryBuilder
+    bench: QueueBench, remote: RepositoryBuilder, pushes: bool
 ) -> None:
     script = set_hook(remote, "post-receive", 'kill -9 "$PPID"  # the refs have moved, nobody was told yet')
     bench.add("p")
@@ -330,6 +337,11 @@ def test_a_push_whose_answer_is_lost_is_found_done_and_not_repeated(
     assert landed != start
     assert bench.repository.commit_of("main") == start
     script.unlink()
+    if not pushes:  # whoever comes next lands here only, and must not land it a second time
+        bench.shop = replace(bench.shop, policies=replace(bench.shop.policies, push=None))
+        away = remote.path.rename(remote.path.with_name("away"))
+        assert bench.process().status("p") is MergeStatus.BLOCKED
+        away.rename(remote.path)
     outcome = bench.process()
     assert outcome.merged == ["p"]
     assert remote.commit_of("main") == landed
@@ -347,7 +359,7 @@ def test_a_landing_that_was_put_back_on_the_remote_is_a_persons_to_decide(
     fact = held(bench.process())
     assert fact.reason == f"origin says by {marker} that this work landed as {stray}, which its main lacks"
     first, _, again = fact.command.partition(" && ")
-    assert (first, again) == (f"git push origin :{marker}", FINISH)
+    assert (first, again) == (f"git -C {bench.repository.path} push origin :{marker}", FINISH)
     assert remote.commit_of("main") == bench.repository.commit_of("main") == start
 
 
@@ -357,5 +369,31 @@ def test_a_remote_without_the_target_gets_no_branch_that_nobody_asked_for(
     remote.git("update-ref", "-d", "refs/heads/main")
     bench.add("p")
     outcome = bench.process()
-    assert outcome.processed.halted == "origin has no branch main; type: git push origin main"
+    assert outcome.processed.halted == f"origin has no branch main; type: {to_push(bench)}"
     assert remote.git("for-each-ref", "refs/heads/main") == ""
+
+
+def test_a_commit_of_yours_between_the_push_and_the_step_here_is_joined_by_the_named_commands(
+    bench: QueueBench, remote: RepositoryBuilder
+) -> None:
+    here = bench.repository.path
+    commit = f"cd '{here}' && echo mine > mine.txt && git add mine.txt && git commit -q -m mine"
+    script = set_hook(remote, "post-receive", f"unset $(env | grep -o '^GIT_[A-Z_]*'); {commit}")
+    bench.add("p")
+    fact = held(bench.process())
+    script.unlink()
+    landed = remote.commit_of("main")
+    assert fact.reason.startswith(
+        "it is on origin already, but not here: main and origin's main have diverged"
+    )
+    assert bench.repository.git("log", "-1", "--format=%s", "main") == "mine"
+
+    outcome = bench.process()
+    assert outcome.merged == []
+    reason, _, commands = (outcome.processed.halted or "").partition("; type: ")
+    assert reason == "main and origin's main have diverged"
+    run_by_hand(bench.repository, commands)
+    outcome = bench.process()
+    assert (outcome.merged, outcome.checks_run) == (["p"], 0)
+    assert outcome.entries["p"].landed_commit == landed
+    assert_same_landings(bench.repository, remote)
