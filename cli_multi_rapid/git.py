@@ -68,7 +68,6 @@ from cli_multi_rapid.git_lock import locked
 from cli_multi_rapid.git_merge import Conflicted, Merged, merge, replay
 from cli_multi_rapid.git_names import HEADS, OURS, branch_ref, is_branch
 from cli_multi_rapid.git_objects import Identity, commit
-from cli_multi_rapid.git_push import Pushed, PushRefused, push
 from cli_multi_rapid.git_push_landing import (
     InStep,
     LandedThereOnly,
@@ -118,8 +117,6 @@ __all__ = [
     "Merged",
     "NotCheckedOut",
     "OutOfStep",
-    "PushRefused",
-    "Pushed",
     "PushedLandingOutcome",
     "RefChange",
     "RefUnchanged",
@@ -129,7 +126,10 @@ __all__ = [
     "RemoteRefused",
     "Repository",
     "TargetMoved",
+    "follow",
     "is_branch",
+    "land_and_push",
+    "landed_there",
     "open_repository",
 ]
 
@@ -342,23 +342,9 @@ class Repository:
             known_child = request.expected in self._parents.get(request.new, ())
             return land(self._site, request, known_child=known_child)
 
-    def land_and_push(
-        self, remote: str, request: LandingRequest, *, look_first: bool
-    ) -> PushedLandingOutcome:
-        """Land on the remote and then here. Idempotent; with `look_first` nothing is pushed twice."""
-        return land_and_push(self._remote_site(remote), request, look_first=look_first)
-
-    def follow(
-        self, remote: str, target: Branch, markers: Sequence[str], *, update_checkout: bool
-    ) -> InStep | OutOfStep | RemoteRefused:
-        """Step forward to where the remote has the target, and set these markers as far as it has them."""
-        return follow(self._remote_site(remote), target, markers, update_checkout=update_checkout)
-
-    def landed_there(
-        self, remote: str, target: Branch, markers: Sequence[str]
-    ) -> Mapping[str, Commit] | RemoteRefused:
-        """Which of these markers are on the target of a remote. Nothing moves."""
-        return landed_there(self._remote_site(remote), target, markers)
+    def remote(self, name: str) -> RemoteSite:
+        """This repository and a remote, for `land_and_push`, `follow` and `landed_there`."""
+        return RemoteSite(here=self._site, remote=name, git=self._network_git, land=self.land)
 
     def require_remote(self, name: str) -> None:
         """Raise `UserError` unless landings can be pushed to a remote of this name. Asks nobody outside."""
@@ -368,18 +354,11 @@ class Repository:
         """What the refs say about a landing whose end is not recorded."""
         return landing_evidence(self._git, request)
 
-    def push(self, remote: str, changes: Sequence[RefChange], *, atomic: bool = True) -> Pushed | PushRefused:
-        """Push refs with leases, all or none."""
-        return push(self._network_git, remote, changes, atomic=atomic)
-
     @property
     def _site(self) -> LandingSite:
         return LandingSite(
             git=self._git, common_dir=self.git_dir, root=self.root, main_work_tree=self._main_work_tree
         )
-
-    def _remote_site(self, remote: str) -> RemoteSite:
-        return RemoteSite(here=self._site, remote=remote, git=self._network_git, land=self.land)
 
     @cached_property
     def _network_git(self) -> Git:

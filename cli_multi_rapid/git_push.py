@@ -75,15 +75,25 @@ def push(
 
 
 def _refused(git: Git, done: Completed) -> PushRefused:
-    lines = [line.split("\t") for line in done.text.split("\n") if line.startswith("!\t")]
-    verdicts = [f"{parts[1].rpartition(':')[2]}: {parts[2]}" for parts in lines if len(parts) == 3]
-    telling = [verdict for verdict in verdicts if _COMPANION not in verdict] or verdicts
     words = done.error_text
+    lines = [line.split("\t") for line in done.text.split("\n") if line.startswith("!\t")]
+    verdicts = {parts[1].rpartition(":")[2]: _bare(parts[2]) for parts in lines if len(parts) == 3}
     if not verdicts:
         return PushRefused(reason=said(git, done), moved=False, details=words, unreachable=no_contact(words))
+    telling = {ref: why for ref, why in verdicts.items() if _COMPANION not in why} or verdicts
+    whys = set(telling.values())
+    why = "; ".join(f"{ref}: {why}" for ref, why in telling.items())
+    if telling.keys() == verdicts.keys() and len(whys) == 1:
+        why = whys.pop()  # the same for all
     hooks = [line.removeprefix("remote:") for line in words.split("\n") if line.startswith("remote:")]
     return PushRefused(
-        reason=safe(git, f"{' '.join(hooks)} ({'; '.join(telling)})" if hooks else "; ".join(telling)),
-        moved=any(_MOVED.search(verdict) for verdict in telling),
+        reason=safe(git, f"{' '.join(hooks)} ({why})" if hooks else why),
+        moved=any(_MOVED.search(why) for why in telling.values()),
         details=words,
     )
+
+
+def _bare(summary: str) -> str:
+    """`[remote rejected] (hook declined)` without its frame."""
+    inner = re.fullmatch(r"\[[a-z ]*rejected\] \((.*)\)", summary)
+    return inner[1] if inner else summary

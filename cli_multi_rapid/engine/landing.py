@@ -24,6 +24,7 @@ from cli_multi_rapid.git import (
     RemoteRefused,
     Repository,
     TargetMoved,
+    land_and_push,
 )
 from cli_multi_rapid.reports import commands
 
@@ -82,7 +83,7 @@ def finish_landing(
     if landing.remote is None:
         outcome: PushedLandingOutcome = repository.land(request)
     else:
-        outcome = repository.land_and_push(landing.remote, request, look_first=recovered)
+        outcome = land_and_push(repository.remote(landing.remote), request, look_first=recovered)
     match outcome:
         case Landed():
             journal.record(

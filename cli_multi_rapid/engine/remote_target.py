@@ -5,7 +5,15 @@ from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.merge_events import MergeHalted, MergeHeld, MergeLanded, MergeLanding, MergeMissed
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.journal import Journal
-from cli_multi_rapid.git import InStep, LandedThereOnly, OutOfStep, RemoteRefused, Repository
+from cli_multi_rapid.git import (
+    InStep,
+    LandedThereOnly,
+    OutOfStep,
+    RemoteRefused,
+    Repository,
+    follow,
+    landed_there,
+)
 from cli_multi_rapid.reports import commands
 
 
@@ -20,7 +28,7 @@ def keep_step(
     """
     state = journal.state
     entries = {entry.marker: entry for entry in (state.entries[known].entry for known in state.open)}
-    found = repository.follow(remote, state.target, tuple(entries), update_checkout=update_checkout)
+    found = follow(repository.remote(remote), state.target, tuple(entries), update_checkout=update_checkout)
     match found:
         case InStep(landed=landed):
             for marker, commit in landed.items():
@@ -51,7 +59,7 @@ def is_out_of_doubt(
     markers = [known.entry.marker for known in entries if known.open]
     if held.remote is None or not markers:
         return True
-    there = repository.landed_there(held.remote, journal.state.target, markers)
+    there = landed_there(repository.remote(held.remote), journal.state.target, markers)
     if isinstance(there, RemoteRefused):
         return False
     return not there or keep_step(journal, repository, held.remote, update_checkout=update_checkout)
@@ -82,4 +90,4 @@ def of_remote_trouble(
 
 
 def _halt(found: OutOfStep) -> MergeHalted:
-    return MergeHalted(reason=f"{found.reason}; type: {found.command}", hint="then let the queue work again")
+    return MergeHalted(reason=f"{found.reason}; type `{found.command}`, then run the queue again")

@@ -8,8 +8,8 @@ import pytest
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
-from cli_multi_rapid.git import Pushed, PushRefused, RefChange, Repository, open_repository
-from cli_multi_rapid.git_push import push
+from cli_multi_rapid.git import RefChange, Repository, open_repository
+from cli_multi_rapid.git_push import Pushed, PushRefused, push
 from tests.fakes.real_runs import make_gate
 from tests.fakes.remotes import set_hook
 from tests.fakes.repositories import RepositoryBuilder, git_environment, make_bare_remote, make_repository
@@ -36,14 +36,18 @@ def train(old: Commit, new: Commit) -> list[RefChange]:
     return [RefChange(ref=MARKER, old=None, new=new), RefChange(ref="refs/heads/main", old=old, new=new)]
 
 
+def push_to(repository: Repository, remote: str, changes: list[RefChange]) -> Pushed | PushRefused:
+    return push(repository.remote(remote).git, remote, changes)
+
+
 def test_target_and_marker_arrive_together_and_a_repeated_push_is_fine(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder
 ) -> None:
     old = builder.head
     new = builder.commit({"a": "1\n"})
-    assert repository.push("origin", train(old, new)) == Pushed()
+    assert push_to(repository, "origin", train(old, new)) == Pushed()
     assert (remote.commit_of("main"), remote.commit_of(MARKER)) == (new, new)
-    assert repository.push("origin", train(old, new)) == Pushed()
+    assert push_to(repository, "origin", train(old, new)) == Pushed()
 
 
 def test_a_remote_that_moved_gets_nothing(
@@ -54,7 +58,7 @@ def test_a_remote_that_moved_gets_nothing(
     builder.git("push", "-q", "origin", "main")
     builder.git("reset", "-q", "--hard", old)
     new = builder.commit({"a": "ours\n"})
-    outcome = repository.push("origin", train(old, new))
+    outcome = push_to(repository, "origin", train(old, new))
     assert isinstance(outcome, PushRefused)
     assert outcome.moved
     assert "refs/heads/main" in outcome.reason
@@ -68,7 +72,7 @@ def test_a_marker_on_the_remote_stops_a_second_landing(
     old = builder.head
     builder.git("push", "-q", "origin", f"{old}:{MARKER}")
     new = builder.commit({"a": "1\n"})
-    outcome = repository.push("origin", train(old, new))
+    outcome = push_to(repository, "origin", train(old, new))
     assert isinstance(outcome, PushRefused)
     assert outcome.moved
     assert remote.commit_of("main") == old
@@ -82,7 +86,7 @@ def test_a_hook_of_the_remote_is_quoted(
     hook.write_text("#!/bin/sh\necho frozen until monday >&2\nexit 1\n")
     hook.chmod(0o755)
     old = builder.head
-    outcome = repository.push("origin", train(old, builder.commit({"a": "1\n"})))
+    outcome = push_to(repository, "origin", train(old, builder.commit({"a": "1\n"})))
     assert isinstance(outcome, PushRefused)
     assert not outcome.moved
     assert "hook declined" in outcome.reason
@@ -94,7 +98,12 @@ def test_a_ref_can_be_deleted_on_the_remote(
 ) -> None:
     builder.git("push", "-q", "origin", "main:refs/heads/lane")
     assert (
-        repository.push("origin", [RefChange(ref="refs/heads/lane", old=builder.head, new=None)]) == Pushed()
+        push_to(
+            repository,
+            "origin",
+            [RefChange(ref="refs/heads/lane", old=builder.head, new=None)],
+        )
+        == Pushed()
     )
     assert remote.git("for-each-ref", "refs/heads/lane") == ""
 
@@ -102,7 +111,7 @@ def test_a_ref_can_be_deleted_on_the_remote(
 def test_a_remote_that_is_not_there_is_refused_with_gits_words(
     repository: Repository, builder: RepositoryBuilder
 ) -> None:
-    outcome = repository.push("nowhere", train(builder.head, builder.head))
+    outcome = push_to(repository, "nowhere", train(builder.head, builder.head))
     assert isinstance(outcome, PushRefused)
     assert "nowhere" in outcome.details
 
@@ -133,7 +142,7 @@ def test_ssh_asks_no_questions_unless_a_person_has_a_command_of_their_own(
     if configured:
         builder.git("config", "core.sshCommand", "mine")
     repository = open_repository(builder.path, tmp_path / "state")
-    outcome = repository.push("far", train(builder.head, builder.head))
+    outcome = push_to(repository, "far", train(builder.head, builder.head))
     assert isinstance(outcome, PushRefused)
     assert outcome.unreachable
     said = words.read_text().splitlines()[-1]
@@ -143,4 +152,4 @@ def test_ssh_asks_no_questions_unless_a_person_has_a_command_of_their_own(
 @pytest.mark.parametrize("name", ["", "--receive-pack=touch /tmp/x"])
 def test_a_remote_is_never_an_option(repository: Repository, builder: RepositoryBuilder, name: str) -> None:
     with pytest.raises(UserError, match="name of a remote"):
-        repository.push(name, train(builder.head, builder.head))
+        push_to(repository, name, train(builder.head, builder.head))

@@ -11,6 +11,7 @@ from cli_multi_rapid.git import (
     RemoteRefused,
     Repository,
     TargetMoved,
+    land_and_push,
     open_repository,
 )
 from tests.fakes.landings import MAIN, START, a_train, assert_landed, assert_nothing_moved
@@ -49,7 +50,7 @@ def test_a_landing_is_on_both_sides_and_the_same_request_again_changes_nothing(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, request_: LandingRequest
 ) -> None:
     for look_first in (False, True, False):
-        outcome = repository.land_and_push("origin", request_, look_first=look_first)
+        outcome = land_and_push(repository.remote("origin"), request_, look_first=look_first)
         assert isinstance(outcome, Landed)
         assert outcome.commit == request_.new
         assert_landed(builder, request_)
@@ -61,7 +62,7 @@ def test_a_landing_that_the_remote_has_is_finished_here_without_asking_it_to_tak
 ) -> None:
     push_by_hand(builder, request_)
     builder.git("config", "remote.origin.pushurl", str(builder.path.parent / "closed.git"))
-    outcome = open_again(builder).land_and_push("origin", request_, look_first=True)
+    outcome = land_and_push(open_again(builder).remote("origin"), request_, look_first=True)
     assert isinstance(outcome, Landed)
     assert_landed(builder, request_)
     assert_same_landings(builder, remote)
@@ -75,7 +76,7 @@ def open_again(builder: RepositoryBuilder) -> Repository:
 def test_a_landing_that_never_reached_the_remote_is_pushed_by_the_next_process(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, request_: LandingRequest
 ) -> None:
-    outcome = repository.land_and_push("origin", request_, look_first=True)
+    outcome = land_and_push(repository.remote("origin"), request_, look_first=True)
     assert isinstance(outcome, Landed)
     assert_same_landings(builder, remote)
 
@@ -85,7 +86,7 @@ def test_a_landing_on_the_remote_is_not_denied_because_the_branch_here_went_else
 ) -> None:
     push_by_hand(builder, request_)
     mine = builder.commit({"mine.txt": "mine\n"})
-    outcome = repository.land_and_push("origin", request_, look_first=True)
+    outcome = land_and_push(repository.remote("origin"), request_, look_first=True)
     assert isinstance(outcome, LandedThereOnly)
     assert "diverged" in outcome.reason
     assert builder.commit_of("main") == mine
@@ -95,7 +96,7 @@ def test_a_branch_here_that_moved_keeps_a_landing_from_the_remote(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, request_: LandingRequest
 ) -> None:
     mine = builder.commit({"mine.txt": "mine\n"})
-    assert repository.land_and_push("origin", request_, look_first=False) == TargetMoved(actual=mine)
+    assert land_and_push(repository.remote("origin"), request_, look_first=False) == TargetMoved(actual=mine)
     assert remote.commit_of("main") == request_.expected
     assert markers_of(remote) == {}
 
@@ -108,7 +109,7 @@ def test_a_remote_that_moved_brings_the_branch_here_along_and_the_landing_is_to_
     tmp_path: Path,
 ) -> None:
     foreign = push_foreign(remote, tmp_path / "other", {"foreign.txt": "theirs\n"})
-    outcome = repository.land_and_push("origin", request_, look_first=False)
+    outcome = land_and_push(repository.remote("origin"), request_, look_first=False)
     assert outcome == TargetMoved(actual=foreign)
     assert builder.commit_of("main") == remote.commit_of("main") == foreign
     assert markers_of(builder) == markers_of(remote) == {}
@@ -118,7 +119,7 @@ def test_a_stale_lock_of_the_remote_is_no_movement_of_its_branch(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, request_: LandingRequest
 ) -> None:
     (remote.path / "refs" / "heads" / "main.lock").touch()
-    outcome = repository.land_and_push("origin", request_, look_first=False)
+    outcome = land_and_push(repository.remote("origin"), request_, look_first=False)
     assert isinstance(outcome, RemoteRefused)
     assert not outcome.unreachable
     assert "main.lock" in outcome.reason
@@ -129,7 +130,7 @@ def test_a_remote_whose_every_word_is_too_long_is_cut_short(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, request_: LandingRequest
 ) -> None:
     set_hook(remote, "pre-receive", "head -c 20000 /dev/zero | tr '\\0' x >&2; exit 1")
-    outcome = repository.land_and_push("origin", request_, look_first=False)
+    outcome = land_and_push(repository.remote("origin"), request_, look_first=False)
     assert isinstance(outcome, RemoteRefused)
     assert len(outcome.reason) < 600
     assert_nothing_moved(builder, request_)
@@ -139,7 +140,7 @@ def test_a_remote_that_cannot_take_several_refs_at_once_gets_none(
     repository: Repository, builder: RepositoryBuilder, remote: RepositoryBuilder, request_: LandingRequest
 ) -> None:
     remote.git("config", "receive.advertiseAtomic", "false")
-    outcome = repository.land_and_push("origin", request_, look_first=False)
+    outcome = land_and_push(repository.remote("origin"), request_, look_first=False)
     assert isinstance(outcome, RemoteRefused)
     assert "atomic" in outcome.reason
     assert remote.commit_of(MAIN) == request_.expected

@@ -46,9 +46,9 @@ def own(bench: QueueBench) -> dict[str, str]:
     }
 
 
-def to_push(bench: QueueBench) -> str:
-    """What a person types to publish the target."""
-    return f"git -C {bench.repository.path} push origin main"
+def halted_by(bench: QueueBench, reason: str) -> str:
+    """What the queue says when a person has to publish the target first."""
+    return f"{reason}; type `git -C {bench.repository.path} push origin main`, then run the queue again"
 
 
 def assert_nothing_moved(bench: QueueBench, remote: RepositoryBuilder, start: str) -> None:
@@ -178,7 +178,7 @@ def test_a_commit_of_yours_that_the_remote_lacks_is_not_published_by_us(
     outcome = bench.process()
     assert outcome.merged == []
     assert outcome.checks_run == 0
-    assert outcome.processed.halted == f"main has commits that origin lacks; type: {to_push(bench)}"
+    assert outcome.processed.halted == halted_by(bench, "main has commits that origin lacks")
     assert remote.commit_of("main") == start
     bench.repository.git("push", "-q", "origin", "main")
     assert bench.process().merged == ["p"]
@@ -196,7 +196,7 @@ def test_a_commit_that_you_make_during_a_check_is_not_published_by_us_either(
     )
     outcome = bench.process()
     assert outcome.merged == []
-    assert outcome.processed.halted == f"main has commits that origin lacks; type: {to_push(bench)}"
+    assert outcome.processed.halted == halted_by(bench, "main has commits that origin lacks")
     assert remote.commit_of("main") == start
     assert bench.repository.git("log", "-1", "--format=%s", "main") == "mine"
 
@@ -209,8 +209,8 @@ def test_a_target_that_has_diverged_stops_with_the_commands_that_join_the_two(
     bench.add("p")
     outcome = bench.process()
     assert outcome.merged == []
-    reason, _, commands = (outcome.processed.halted or "").partition("; type: ")
-    assert reason == "main and origin's main have diverged"
+    reason, commands, _ = (outcome.processed.halted or "").split("`")
+    assert reason == "main and origin's main have diverged; type "
     assert (bench.repository.commit_of("main"), remote.commit_of("main")) == (mine, foreign)
     run_by_hand(bench.repository, commands)
     assert bench.process().merged == ["p"]
@@ -369,7 +369,7 @@ def test_a_remote_without_the_target_gets_no_branch_that_nobody_asked_for(
     remote.git("update-ref", "-d", "refs/heads/main")
     bench.add("p")
     outcome = bench.process()
-    assert outcome.processed.halted == f"origin has no branch main; type: {to_push(bench)}"
+    assert outcome.processed.halted == halted_by(bench, "origin has no branch main")
     assert remote.git("for-each-ref", "refs/heads/main") == ""
 
 
@@ -390,8 +390,8 @@ def test_a_commit_of_yours_between_the_push_and_the_step_here_is_joined_by_the_n
 
     outcome = bench.process()
     assert outcome.merged == []
-    reason, _, commands = (outcome.processed.halted or "").partition("; type: ")
-    assert reason == "main and origin's main have diverged"
+    reason, commands, _ = (outcome.processed.halted or "").split("`")
+    assert reason == "main and origin's main have diverged; type "
     run_by_hand(bench.repository, commands)
     outcome = bench.process()
     assert (outcome.merged, outcome.checks_run) == (["p"], 0)
