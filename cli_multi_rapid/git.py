@@ -70,7 +70,17 @@ from cli_multi_rapid.git_lock import locked
 from cli_multi_rapid.git_merge import Conflicted, Merged, merge, replay
 from cli_multi_rapid.git_names import HEADS, OURS, branch_ref, is_branch
 from cli_multi_rapid.git_objects import Identity, commit
-from cli_multi_rapid.git_push import Pushed, PushRefused, push
+from cli_multi_rapid.git_push_landing import (
+    InStep,
+    LandedThereOnly,
+    OutOfStep,
+    PushedLandingOutcome,
+    RemoteRefused,
+    RemoteSite,
+    follow,
+    land_and_push,
+    landed_there,
+)
 from cli_multi_rapid.git_refs import (
     ANY,
     RefChange,
@@ -82,6 +92,7 @@ from cli_multi_rapid.git_refs import (
     tip_of,
     update_refs,
 )
+from cli_multi_rapid.git_remote import quiet, require_remote
 
 __all__ = [
     "ANY",
@@ -99,7 +110,9 @@ __all__ = [
     "Fold",
     "Folded",
     "Identity",
+    "InStep",
     "Landed",
+    "LandedThereOnly",
     "LandingEvidence",
     "LandingOutcome",
     "LandingRefused",
@@ -107,16 +120,20 @@ __all__ = [
     "LogEntry",
     "Merged",
     "NotCheckedOut",
-    "PushRefused",
-    "Pushed",
+    "OutOfStep",
+    "PushedLandingOutcome",
     "RefChange",
     "RefUnchanged",
     "RefsRefused",
     "RefsUpdated",
     "Refusal",
+    "RemoteRefused",
     "Repository",
     "TargetMoved",
+    "follow",
     "is_branch",
+    "land_and_push",
+    "landed_there",
     "open_repository",
 ]
 
@@ -337,19 +354,28 @@ class Repository:
             known_child = request.expected in self._parents.get(request.new, ())
             return land(self._site, request, known_child=known_child)
 
+    def remote(self, name: str) -> RemoteSite:
+        """This repository and a remote, for `land_and_push`, `follow` and `landed_there`."""
+        return RemoteSite(here=self._site, remote=name, git=self._network_git, land=self.land)
+
+    def require_remote(self, name: str) -> None:
+        """Raise `UserError` unless landings can be pushed to a remote of this name. Asks nobody outside."""
+        require_remote(self._git, self.settings, name)
+
     def landing_evidence(self, request: LandingRequest) -> LandingEvidence:
         """What the refs say about a landing whose end is not recorded."""
         return landing_evidence(self._git, request)
-
-    def push(self, remote: str, changes: Sequence[RefChange], *, atomic: bool = True) -> Pushed | PushRefused:
-        """Push refs with leases, all or none."""
-        return push(self._git, remote, changes, atomic=atomic)
 
     @property
     def _site(self) -> LandingSite:
         return LandingSite(
             git=self._git, common_dir=self.git_dir, root=self.root, main_work_tree=self._main_work_tree
         )
+
+    @cached_property
+    def _network_git(self) -> Git:
+        """Git in the person's folder, which a remote's relative address starts from."""
+        return quiet(self._git.at(work_tree=self.root, index=self._git.index), self.settings)
 
     def _landing_lock(self) -> AbstractContextManager[None]:
         return locked(self.scratch / "landing.lock")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_command import Git, joined, split
-from cli_multi_rapid.git_history import GITLINK, SYMLINK, FileChange, changes, read_blobs
+from cli_multi_rapid.git_history import GITLINK, SYMLINK, ChangeKind, FileChange, changes, read_blobs
 from cli_multi_rapid.git_names import branch_ref
 from cli_multi_rapid.git_refs import tip_of
 
@@ -142,6 +142,20 @@ def fast_forward(
         or f"{branch} is at {tip} afterwards",
         files=tuple(re.findall(r"^\t(.+)$", words, re.MULTILINE)),
     )
+
+
+def files_in_the_way(git: Git, checkout: CheckedOut, old: Commit, new: Commit) -> tuple[str, ...]:
+    """The person's files that a step from `old` to `new` would have to overwrite.
+
+    A look only, and stricter than git, which steps over an edit that happens to be what `new` has.
+    """
+    own = _in_checkout(git, checkout)
+    status = own.tell("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames").stdout
+    edited = {entry[3:] for entry in split(status)}
+    step = changes(git, old, new)
+    appearing = {change.path for change in step if change.status in {ChangeKind.ADDED, ChangeKind.RENAMED}}
+    there = {name for name in appearing if os.path.lexists(checkout.path / name)}
+    return tuple(sorted(there | edited & {name for change in step for name in change.names}))
 
 
 def adopt_written_files(

@@ -96,8 +96,17 @@ class Git:
         """The same git with more `name=value` settings; the last one of a name counts."""
         return replace(self, settings=self.settings + settings)
 
-    def ask(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Completed:
-        """Run a git command and return what it said, whatever its return code."""
+    def ask(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Completed:
+        """Run a git command and return what it said, whatever its return code.
+
+        Raises `ProgramTimeout` when it was killed after `timeout_s`.
+        """
         settings = [part for setting in self.settings for part in ("-c", setting)]
         environment = {
             **self.environment,
@@ -106,7 +115,8 @@ class Git:
             "GIT_WORK_TREE": str(self.work_tree),
             "GIT_INDEX_FILE": str(self.index),
         }
-        return run([self.program, *settings, *args], cwd=self.work_tree, env=environment, stdin=stdin)
+        argv = [self.program, *settings, *args]
+        return run(argv, cwd=self.work_tree, env=environment, stdin=stdin, timeout_s=timeout_s)
 
     def tell(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Completed:
         """Run a git command that has to succeed. Raises `EnvironmentFault` with git's words if it fails."""

@@ -33,6 +33,7 @@ from cli_multi_rapid.git_checkout import (
     adopt_written_files,
     checkout_of,
     fast_forward,
+    files_in_the_way,
 )
 from cli_multi_rapid.git_command import Git
 from cli_multi_rapid.git_history import is_ancestor
@@ -147,6 +148,29 @@ def land(site: LandingSite, request: LandingRequest, *, known_child: bool = Fals
     return _withdraw(site.git, request) or TargetMoved(actual=refs.tip)
 
 
+def foresee(site: LandingSite, request: LandingRequest) -> LandingOutcome | None:
+    """What `land` would run into, as far as that can be known without moving anything; None: nothing."""
+    refs = _read(site.git, request)
+    if elsewhere := _landed_elsewhere(site.git, refs, request):
+        return elsewhere
+    if refs.tip is not None and is_ancestor(site.git, request.new, refs.tip):
+        return None
+    if refs.tip != request.expected:
+        return TargetMoved(actual=refs.tip)
+    match checkout_of(site.common_dir, site.main_work_tree, request.target):
+        case NotCheckedOut():
+            return _symbolic(site, request)
+        case Busy(path=path, operation=operation):
+            return _refused(f"{path}: {operation} in progress", _by_hand(request, path))
+        case CheckedOut(path=path) if not request.update_checkout:
+            return _refused(f"{request.target} is checked out in {path}", _by_hand(request, path))
+        case CheckedOut() as checkout:
+            files = files_in_the_way(site.git, checkout, request.expected, request.new)
+            reason = f"your own version of {', '.join(files[:5])} is in the way"
+            command = _by_hand(request, checkout.path)
+            return LandingRefused(reason=reason, command=command, files=files) if files else None
+
+
 def landing_evidence(git: Git, request: LandingRequest) -> LandingEvidence:
     """What happened of a landing, from the refs alone."""
     refs = _read(git, request)
@@ -218,9 +242,9 @@ def _swap_at_once(site: LandingSite, request: LandingRequest) -> LandingOutcome 
 
 def _swap(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOutcome | RefsRefused:
     """Swap the target and set the markers; `RefsRefused` when the refs are no longer as they were seen."""
+    if symbolic := _symbolic(site, request):
+        return symbolic
     target = branch_ref(request.target)
-    if _is_symbolic(site.common_dir / target):
-        return _refused(f"{request.target} is a symbolic ref", f"git symbolic-ref {shlex.quote(target)}")
     step = RefChange(ref=target, old=request.expected, new=request.new)
     done = update_refs(site.git, [*_marking(request, refs), step], reason="cli-orchestrator: land")
     if isinstance(done, RefsUpdated):
@@ -229,6 +253,13 @@ def _swap(site: LandingSite, request: LandingRequest, refs: _Refs) -> LandingOut
         return done
     by_hand = f"git -C {shlex.quote(str(site.root))} update-ref {shlex.quote(target)}"
     return _refused(done.reason, f"{by_hand} {request.new} {request.expected}")
+
+
+def _symbolic(site: LandingSite, request: LandingRequest) -> LandingRefused | None:
+    target = branch_ref(request.target)
+    if not _is_symbolic(site.common_dir / target):
+        return None
+    return _refused(f"{request.target} is a symbolic ref", f"git symbolic-ref {shlex.quote(target)}")
 
 
 def _is_symbolic(path: Path) -> bool:

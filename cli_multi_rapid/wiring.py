@@ -195,6 +195,8 @@ def open_workshop(
     settings, tools = load_settings(root, flags), load_tools(root)
     refuse_what_is_not_built(settings)
     repository = open_repository(repo, place.state / "git")
+    if settings.landing.push is not None:
+        repository.require_remote(settings.landing.push)
     become_subreaper()
     with open_records(place, create=True) as records:
         if place.root != root:  # beside the repository it goes where the repository goes, copies included
@@ -238,11 +240,6 @@ def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
 
 def refuse_what_is_not_built(settings: "Settings") -> None:
     """Settings that this version reads but does not carry out: refused, never silently ignored."""
-    if settings.landing.push is not None:
-        raise UserError(
-            "landing.push is not part of this version: it lands on local branches only",
-            hint=f"set landing.push to null and push by hand: git push {settings.landing.push}",
-        )
     if settings.sandbox.value != "none":
         raise UserError(
             f"sandbox: {settings.sandbox.value} is not part of this version",
@@ -275,6 +272,7 @@ def policies_of(settings: "Settings") -> "Policies":
         lane=settings.worktrees.lane,
         claims_rule=settings.claims.violation.value,
         update_checkout=settings.landing.update_checkout,
+        push=settings.landing.push,
     )
 
 

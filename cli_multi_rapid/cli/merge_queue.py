@@ -115,20 +115,31 @@ def _rows(queue: LoadedQueue, now: "datetime", most_gone: int | None) -> list[Qu
     return queue_rows(queue.state, now=now, processor=queue.processor, most_gone=most_gone)
 
 
-@queue.command(epilog=examples("queue process", "queue process --target main --watch"))
+@queue.command(
+    epilog=examples(
+        "queue process",
+        "queue process --target main --watch",
+        "queue process --push origin           # land on origin's branch and on yours, together",
+    )
+)
 @some_target_option
 @click.option("--watch", is_flag=True, help="Wait for others who process it, and for new entries, for ever")
+@click.option(
+    "--push",
+    metavar="REMOTE",
+    help="Land on this remote first, in one atomic push  [default: the configuration's landing.push]",
+)
 @format_option
 @place_options
-def process(place: Place, format_: Format, target: str | None, watch: bool) -> int:
+def process(place: Place, format_: Format, target: str | None, watch: bool, push: str | None) -> int:
     """Check what waits and land what is green, until nothing is left to do.
 
     Exit code 0: all landed; 1: something did not, and why; 4: it waits for your approval; 5: another process
-    works on this queue.
+    works on this queue, or the remote cannot be reached.
     """
     from cli_multi_rapid.cli.queue_process import process_queues
 
-    return process_queues(place, target, watch=watch, format_=format_)
+    return process_queues(place, target, watch=watch, format_=format_, push=push)
 
 
 @queue.command(epilog=examples("queue why feature-a", "queue why feature-a@1234567890 --format json"))

@@ -92,7 +92,8 @@ def _check_finished(data: merge.CheckFinished, told: Narrator) -> str | None:
 
 
 def _landed(data: merge.MergeLanded, told: Narrator) -> str:
-    return f"{told.names(data.entries)} landed in {data.commit[:8]}"
+    there = f", on {data.remote} too" if data.remote else ""
+    return f"{told.names(data.entries)} landed in {data.commit[:8]}{there}"
 
 
 def _held(data: merge.MergeHeld, told: Narrator) -> str:

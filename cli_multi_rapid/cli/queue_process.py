@@ -13,6 +13,7 @@ from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.plan import Json
 from cli_multi_rapid.core.queue_state import EntryState
 from cli_multi_rapid.engine.queue_processor import Processed, process_queue
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
@@ -56,11 +57,17 @@ class ProcessDocument(TypedDict):
     halted: dict[str, str]
 
 
-def process_queues(place: Place, target: str | None, *, watch: bool, format_: Format) -> int:
-    """Process one queue, or each that has something waiting; returns the exit code of the contract."""
+def process_queues(
+    place: Place, target: str | None, *, watch: bool, format_: Format, push: str | None = None
+) -> int:
+    """Process one queue, or each that has something waiting; returns the exit code of the contract.
+
+    `push`: the remote that landings are pushed to; None: the configuration's, if it names one.
+    """
     from cli_multi_rapid.wiring import open_records, open_workshop
 
-    with open_workshop(place.repo, place.home) as shop:
+    flags: dict[str, Json] = {} if push is None else {"landing": {"push": push}}
+    with open_workshop(place.repo, place.home, flags=flags) as shop:
         with open_records(shop.home) as records:
             targets = _targets(place, shop, records, target, watch=watch)
         done = [_process(shop, each, watch=watch) for each in targets]
@@ -144,6 +151,8 @@ def _exit_code(processed: Processed) -> ExitCode:
     asking = [known for known in left if known.open and known.entry.needs_approval and not known.approved]
     if len(asking) == len(left) and processed.halted is None:
         return ExitCode.WAITING
+    if processed.unreachable:
+        return ExitCode.ENVIRONMENT
     return ExitCode.NOT_LANDED
 
 

@@ -144,6 +144,8 @@ class MergeLanding(Payload):
     markers: tuple[str, ...]
     verdicts: tuple[str, ...] = ()
     """The keys of the passing verdicts."""
+    remote: str | None = None
+    """The remote whose refs move first, and which decides after a crash whether they did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,8 @@ class MergeLanded(Payload):
     tree: Tree
     recovered: bool = False
     """True when the landing was found done after a crash."""
+    remote: str | None = None
+    """The remote that has it as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +173,15 @@ class MergeMissed(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeHeld(Payload):
-    """Verified and ready to land, but git or the user's checkout is in the way; `command` finishes it."""
+    """Verified and ready to land, but git, a checkout or the remote is in the way; `command` finishes it."""
 
     type: ClassVar[str] = "merge.held"
     entries: tuple[EntryId, ...]
     commit: Commit
     reason: str
     command: str
+    unreachable: bool = False
+    """True when it waits for a remote that did not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

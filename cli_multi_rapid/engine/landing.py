@@ -12,20 +12,33 @@ from cli_multi_rapid.core.merge_policy import Land
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.candidates import train
 from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.remote_target import of_remote_trouble
 from cli_multi_rapid.git import (
     AlreadyLanded,
     Landed,
+    LandedThereOnly,
     LandingRefused,
     LandingRequest,
+    OutOfStep,
+    PushedLandingOutcome,
+    RemoteRefused,
     Repository,
     TargetMoved,
+    land_and_push,
 )
+from cli_multi_rapid.reports import commands
 
 
 def land(
-    journal: Journal[QueueState], repository: Repository, target: Branch, intent: Land, now: datetime
+    journal: Journal[QueueState],
+    repository: Repository,
+    target: Branch,
+    intent: Land,
+    now: datetime,
+    *,
+    remote: str | None = None,
 ) -> None:
-    """Append `merge.landing`, move the refs in one transaction, append what came of it.
+    """Append `merge.landing`, move the refs (a remote's first), append what came of it.
 
     A candidate whose beginning has landed meanwhile gets a commit on the new tip, with the verified tree.
     """
@@ -40,6 +53,7 @@ def land(
         tree=trial.tree,
         markers=tuple(entry.marker for entry in entries),
         verdicts=intent.verdicts,
+        remote=remote,
     )
     journal.record(landing)
     finish_landing(journal, repository, target, landing, recovered=False)
@@ -53,7 +67,7 @@ def finish_landing(
     *,
     recovered: bool,
 ) -> None:
-    """Do the ref transaction of a recorded landing, or find that it was done, and record the end.
+    """Move the refs of a recorded landing, or find that they were moved, and record the end.
 
     Safe to call again after a crash at any point: the refs tell what happened.
     """
@@ -66,21 +80,30 @@ def finish_landing(
         markers=landing.markers,
         update_checkout=all(entry.update_checkout for entry in entries),
     )
-    match repository.land(request):
+    if landing.remote is None:
+        outcome: PushedLandingOutcome = repository.land(request)
+    else:
+        outcome = land_and_push(repository.remote(landing.remote), request, look_first=recovered)
+    match outcome:
         case Landed():
             journal.record(
                 MergeLanded(
-                    entries=landing.entries, commit=landing.commit, tree=landing.tree, recovered=recovered
+                    entries=landing.entries,
+                    commit=landing.commit,
+                    tree=landing.tree,
+                    recovered=recovered,
+                    remote=landing.remote,
                 )
             )
         case TargetMoved() as moved:
-            journal.record(
-                MergeMissed(entries=landing.entries, reason=f"{target} moved to {moved.actual} meanwhile")
-            )
+            reason = f"{target} moved to {moved.actual} meanwhile"
+            journal.record(MergeMissed(entries=landing.entries, reason=reason))
         case LandingRefused() as refused:
             journal.record(*_held(journal.state, repository, landing, refused))
         case AlreadyLanded() as already:
             _record_already_landed(journal, repository, landing, already)
+        case RemoteRefused() | LandedThereOnly() | OutOfStep() as trouble:
+            journal.record(*of_remote_trouble(landing, target, trouble))
 
 
 def assert_as_verified(repository: Repository, landing: MergeLanding, entries: Sequence[MergeEntry]) -> None:
@@ -102,11 +125,12 @@ def _held(
     state: QueueState, repository: Repository, landing: MergeLanding, refused: LandingRefused
 ) -> list[Payload]:
     """Hold a landing that the person's checkout does not admit; members that touch nothing there go on."""
+    again = commands.queue_process(state.target, push=landing.remote) if landing.remote else ""
     if not refused.files:
-        held = MergeHeld(
-            entries=landing.entries, commit=landing.commit, reason=refused.reason, command=refused.command
-        )
-        return [held]
+        command = f"{refused.command} && {again}" if again else refused.command
+        return [
+            MergeHeld(entries=landing.entries, commit=landing.commit, reason=refused.reason, command=command)
+        ]
     touching = tuple(
         entry_id
         for entry_id in landing.entries
@@ -115,11 +139,12 @@ def _held(
     in_the_way = touching or landing.entries
     run_id = state.entries[in_the_way[0]].entry.run_id
     names = ", ".join(refused.files[:5])
+    resume = f"cli-orchestrator resume {run_id}" if run_id else "cli-orchestrator queue process"
     held = MergeHeld(
         entries=in_the_way,
         commit=landing.commit,
         reason=f"your own version of {names} is in the way: commit it, stash it or move it away",
-        command=f"cli-orchestrator resume {run_id}" if run_id else "cli-orchestrator queue process",
+        command=again or resume,
     )
     others = tuple(entry_id for entry_id in landing.entries if entry_id not in in_the_way)
     parted = MergeMissed(entries=others, reason="parted from work that a file in the checkout holds up")
@@ -159,5 +184,12 @@ def _record_already_landed(
     journal.record(MergeMissed(entries=landing.entries, reason="a part of it had landed already"))
     for marker in already.markers:
         commit = repository.refs(marker)[marker]
-        tree = repository.tree_of(commit)
-        journal.record(MergeLanded(entries=(by_marker[marker],), commit=commit, tree=tree, recovered=True))
+        journal.record(
+            MergeLanded(
+                entries=(by_marker[marker],),
+                commit=commit,
+                tree=repository.tree_of(commit),
+                recovered=True,
+                remote=landing.remote,
+            )
+        )

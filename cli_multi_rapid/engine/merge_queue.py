@@ -47,6 +47,7 @@ from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
+from cli_multi_rapid.engine.remote_target import is_out_of_doubt, keep_step
 from cli_multi_rapid.engine.reseal import reseal
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, Leases
@@ -64,6 +65,10 @@ class QueueTools:
     inbox: Inbox
     logs: Path
     """The folder of the checks' logs."""
+    remote: str | None = None
+    """Where landings are pushed to; None: they stay here."""
+    update_checkout: bool = True
+    """Whether a checkout of the target may follow when the remote is ahead."""
 
 
 class MergeQueue:
@@ -77,6 +82,8 @@ class MergeQueue:
         self._tools = tools
         self._limits = limits
         self._tip: Tip | None = None
+        self._in_step = False
+        """Whether the remote was looked at since the queue took up work."""
         self._candidates = CandidateDesk(journal, tools.repository, limits.fingerprint)
         self._desk = CheckDesk(
             tools.runner,
@@ -153,11 +160,25 @@ class MergeQueue:
         if not self._take_lease():
             return
         self._answer_commands()
+        self._keep_step()
         while self.state.open and self.state.halted is None:
             before = self.state.seq
             self._act(decide(self.state, self._read_tip(), self._limits, self._tools.clock.now()))
             if self.state.seq == before:
                 return  # nothing new is known, so the next decision would be the same
+
+    def _keep_step(self) -> None:
+        """Look at the remote once whenever there is something to do again."""
+        if not self.state.open or self.state.halted is not None:
+            self._in_step = False
+        elif self._tools.remote is not None and not self._in_step:
+            self._in_step, self._tip = True, None
+            keep_step(
+                self.journal,
+                self._tools.repository,
+                self._tools.remote,
+                update_checkout=self._tools.update_checkout,
+            )
 
     def deliver(self, ended: CheckEnded) -> None:
         """Record what a checker found, unless nobody wants to know any more."""
@@ -214,6 +235,11 @@ class MergeQueue:
         for held in list(self.state.held):
             if repository.resolve(held.commit) and repository.is_ancestor(held.commit, tip):
                 finish_held_landing(self.journal, repository, self.target, held)
+            elif held.remote != self._tools.remote and not is_out_of_doubt(
+                self.journal, repository, held, update_checkout=self._tools.update_checkout
+            ):
+                return
+        self._in_step = False
         self.journal.record(MergeResumed(reason=reason), cause=cause)
 
     def _answer_commands(self) -> None:
@@ -256,7 +282,8 @@ class MergeQueue:
                 self._start_checks(intent)
             case Land():
                 self._tip = None
-                land(self.journal, self._tools.repository, self.target, intent, now)
+                tools = self._tools
+                land(self.journal, tools.repository, self.target, intent, now, remote=tools.remote)
                 self._candidates.pin_what_counts()
             case Split():
                 self.journal.record(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, EntryId
-from cli_multi_rapid.core.merge_events import MergeEnqueued
+from cli_multi_rapid.core.merge_events import MergeEnqueued, MergeHeld
 from cli_multi_rapid.core.queue_state import EntryState
 from cli_multi_rapid.engine.inbox import CheckEnded, Hint, Inbox, Interrupted
 from cli_multi_rapid.engine.merge_queue import MergeQueue
@@ -29,6 +29,8 @@ class Processed:
     halted: str | None
     interrupted: str | None = None
     """The signal that ended it before everything was done."""
+    unreachable: bool = False
+    """Whether something is ready to land and waits for a remote that did not answer."""
 
 
 def process_queue(
@@ -62,6 +64,7 @@ class _Processing:
         self._inbox = inbox
         self._observer = observer
         self._concerned: dict[EntryId, None] = {}
+        self._cut_off: set[EntryId] = set()
         self._signal: str | None = None
 
     def run(self, *, watch: bool, waiting: Callable[[str], None]) -> Processed:
@@ -93,6 +96,8 @@ class _Processing:
         for event in self._queue.take_news():
             if isinstance(event.data, MergeEnqueued):
                 self._concerned[event.data.entry.id] = None
+            elif isinstance(event.data, MergeHeld) and event.data.unreachable:
+                self._cut_off.update(event.data.entries)
             self._observer(event)
 
     def _say_who_leads(self, *, watch: bool, waiting: Callable[[str], None]) -> None:
@@ -113,4 +118,5 @@ class _Processing:
             entries=tuple(state.entries[entry_id] for entry_id in self._concerned),
             halted=state.halted,
             interrupted=self._signal,
+            unreachable=any(state.entries[entry_id].command for entry_id in self._cut_off),
         )

@@ -114,6 +114,8 @@ def open_queue(shop: Workshop, target: Branch, inbox: Inbox) -> Iterator[MergeQu
             clock=shop.clock,
             inbox=inbox,
             logs=shop.home.artifacts / "logs" / "checks",
+            remote=shop.policies.push,
+            update_checkout=shop.policies.update_checkout,
         ),
         shop.policies.queue,
     )

@@ -29,6 +29,8 @@ class Policies:
     lane: str = "lane/{run}/{node}"
     claims_rule: str = "fail"
     update_checkout: bool = True
+    push: str | None = None
+    """The remote that landings are pushed to; None: they stay here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

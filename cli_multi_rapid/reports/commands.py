@@ -63,9 +63,9 @@ def queue_add(branch: Branch) -> str:
     return _line("queue", "add", branch)
 
 
-def queue_process(target: Branch) -> str:
-    """Check and land what waits for a target."""
-    return _line("queue", "process", "--target", target)
+def queue_process(target: Branch, *, push: str | None = None) -> str:
+    """Check and land what waits for a target; `push`: on this remote as well."""
+    return _line("queue", "process", *(["--push", push] if push else []), "--target", target)
 
 
 def queue_retry(entry: EntryId) -> str:

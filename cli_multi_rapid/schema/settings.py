@@ -99,7 +99,7 @@ class LandingSettings:
 
     update_checkout: bool = True
     push: str | None = None
-    """The remote to push to; None: nothing is pushed."""
+    """The remote to land on as well; None: nothing is pushed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
