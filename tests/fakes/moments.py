@@ -76,10 +76,13 @@ def interrupted(
     bench: QueueBench, moment: Moment, action: Callable[[], object], *, times: int = 1
 ) -> QueueBench:
     """The same bench, whose queue is interrupted at a moment."""
-    return replace(bench, shop=_interrupted(bench.shop, moment, action, times=times))
+    return replace(bench, shop=interrupted_shop(bench.shop, moment, action, times=times))
 
 
-def _interrupted(shop: Workshop, moment: Moment, action: Callable[[], object], *, times: int = 1) -> Workshop:
+def interrupted_shop(
+    shop: Workshop, moment: Moment, action: Callable[[], object], *, times: int = 1
+) -> Workshop:
+    """The same workshop, whose log is interrupted at a moment."""
     log = InterruptedLog(shop.log, moment, action, times=times)
     return replace(shop, log=log)  # type: ignore[arg-type]  # it delegates the rest
 
@@ -103,7 +106,7 @@ def _die() -> None:
 def main(repository: Path, moment: Moment, target: Branch = MAIN) -> None:
     """Work on the queue of a repository into the moment."""
     with wiring.open_workshop(repository) as shop:
-        process_queue(_interrupted(shop, moment, _die), target, lambda _event: None)
+        process_queue(interrupted_shop(shop, moment, _die), target, lambda _event: None)
 
 
 if __name__ == "__main__":
