@@ -94,6 +94,28 @@ def test_whatever_others_write_into_the_log_meanwhile_nothing_is_lost_or_done_tw
     bench.assert_sound(outcome)
 
 
+def test_a_target_that_git_must_not_move_keeps_the_work_ready_and_it_lands_when_that_is_settled(
+    bench: QueueBench,
+) -> None:
+    bench.add("p")
+    git = bench.repository.git
+    git("checkout", "-q", "--detach")
+    git("branch", "-m", "main", "trunk")
+    git("symbolic-ref", "refs/heads/main", "refs/heads/trunk")
+    tip = bench.repository.commit_of("trunk")
+    outcome = bench.process()
+    assert outcome.status("p") is MergeStatus.BLOCKED
+    assert outcome.entries["p"].reason == "main is a symbolic ref"
+    assert outcome.entries["p"].command == "git symbolic-ref refs/heads/main"
+    assert bench.repository.commit_of("trunk") == tip
+    git("symbolic-ref", "-d", "refs/heads/main")
+    git("branch", "main", "trunk")
+    outcome = bench.process()
+    assert outcome.merged == ["p"]
+    assert outcome.checks_run == 0
+    bench.assert_sound(outcome)
+
+
 # --- a processor that is gone ------------------------------------------------------------------------------
 
 
