@@ -4,10 +4,10 @@ import pytest
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import queue_stream
-from cli_multi_rapid.core.merge_events import MergeEnqueued, MergeLanded, MergeMissed
+from cli_multi_rapid.core.merge_events import MergeEnqueued, MergeHeld, MergeLanded, MergeMissed
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.run_events import CommandRefused
-from cli_multi_rapid.ports import Leases
+from tests.fakes.landings import run_by_hand
 from tests.fakes.moments import (
     AFTER_THE_REFS_MOVED,
     BEFORE_THE_REFS_MOVE,
@@ -165,6 +165,12 @@ def test_what_a_killed_processor_landed_and_somebody_rewound_is_landed_again_and
 # --- a processor that has lost its lease -------------------------------------------------------------------
 
 
+def break_locks(bench: QueueBench) -> None:
+    """What somebody does who takes the lock files of a living process away."""
+    for lock in (bench.shop.home.state / "locks").iterdir():
+        lock.unlink()
+
+
 @AROUND_THE_REF_UPDATE
 def test_a_processor_whose_lease_is_stolen_around_the_landing_stops_and_the_thief_records_it_once(
     bench: QueueBench, moment: Moment
@@ -173,8 +179,7 @@ def test_a_processor_whose_lease_is_stolen_around_the_landing_stops_and_the_thie
     thief: list[Outcome] = []
 
     def steal() -> None:
-        for lock in (bench.shop.home.state / "locks").iterdir():
-            lock.unlink()
+        break_locks(bench)
         thief.append(bench.process())
 
     with pytest.raises(EnvironmentFault, match="another process took over"):
@@ -192,9 +197,10 @@ def test_a_processor_whose_lease_is_stolen_before_it_announces_a_landing_moves_n
     bench.add("p")
 
     def steal() -> None:
-        for lock in (bench.shop.home.state / "locks").iterdir():
-            lock.unlink()
-        _take_and_give_back(bench.shop.leases)
+        break_locks(bench)
+        lease = bench.shop.leases.acquire(queue_stream(MAIN))
+        assert lease is not None
+        lease.release()
 
     with pytest.raises(EnvironmentFault, match="another process took over"):
         interrupted(bench, Moment(type="merge.landing", before=True), steal).process()
@@ -205,7 +211,22 @@ def test_a_processor_whose_lease_is_stolen_before_it_announces_a_landing_moves_n
     bench.assert_sound(outcome)
 
 
-def _take_and_give_back(leases: Leases) -> None:
-    lease = leases.acquire(queue_stream(MAIN))
-    assert lease is not None
-    lease.release()
+def test_what_the_thief_of_a_lease_holds_ready_for_a_person_survives_the_end_of_the_one_it_stole_from(
+    bench: QueueBench,
+) -> None:
+    bench.add("p", update_checkout=False)
+    thief: list[Outcome] = []
+
+    def steal() -> None:
+        break_locks(bench)
+        thief.append(bench.process())
+
+    with pytest.raises(EnvironmentFault, match="another process took over"):
+        interrupted(bench, BEFORE_THE_REFS_MOVE, steal).process()
+    held = thief[0].all_of(MergeHeld)[-1]
+    assert isinstance(held, MergeHeld)
+    assert bench.repository.git("for-each-ref", f"--points-at={held.commit}"), "git gc would take it away"
+    run_by_hand(bench.repository, held.command)
+    outcome = bench.process()
+    assert outcome.merged == ["p"]
+    bench.assert_sound(outcome)
