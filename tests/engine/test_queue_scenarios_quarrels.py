@@ -5,7 +5,7 @@ import pytest
 from cli_multi_rapid.core.merge_events import MergeFailed
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from tests.fakes.queues import Outcome, QueueBench, check
+from tests.fakes.queues import NO_BAD, Outcome, QueueBench, check
 
 
 def quarrel(*sets: str) -> CheckSpec:
@@ -14,7 +14,7 @@ def quarrel(*sets: str) -> CheckSpec:
     for names in sets:
         together = " && ".join(f"[ -e src/{name}.txt ]" for name in names.split())
         lines.append(f"if {together}; then echo '{names} do not go together'; exit 1; fi")
-    return check("; ".join([*lines, "true"]))
+    return check("; ".join([*lines, "true"]), name="together")
 
 
 def ejected(outcome: Outcome) -> list[str]:
@@ -37,7 +37,7 @@ def test_of_a_pair_the_first_in_line_lands_and_the_other_leaves_alone_wherever_t
     assert ejected(outcome) == ["right"]
     assert sorted(outcome.merged) == sorted(set(names.split()) - {"right"})
     right = outcome.entries["right"]
-    assert right.check == "ok"
+    assert right.check == "together"
     assert "left right do not go together" in right.evidence
     bench.assert_sound(outcome)
 
@@ -71,6 +71,40 @@ def test_of_three_that_fail_only_all_together_the_two_of_higher_priority_land(
     assert ejected(outcome) == ["r"]
     assert sorted(outcome.merged) == ["p", "q"]
     assert "p q r do not go together" in outcome.entries["r"].evidence
+    bench.assert_sound(outcome)
+
+
+BESIDE_A_BAD_ONE = pytest.mark.parametrize(
+    "names", ["left bad right", "left bad p right", "bad left p q right", "left p right bad q r"]
+)
+RANKS = {"left": 0, "right": 2}
+
+
+@BESIDE_A_BAD_ONE
+def test_the_one_of_higher_priority_of_a_pair_lands_also_when_it_fails_at_first_beside_a_bad_one(
+    bench: QueueBench, names: str
+) -> None:
+    for name in names.split():
+        broken = {f"src/{name}.txt": "BAD\n"} if name == "bad" else None
+        checks = [NO_BAD, quarrel("left right")]
+        bench.add(name, broken, checks=checks, priority=RANKS.get(name, 1))
+    outcome = bench.process()
+    assert sorted(ejected(outcome)) == ["bad", "right"]
+    assert sorted(outcome.merged) == sorted(set(names.split()) - {"bad", "right"})
+    bench.assert_sound(outcome)
+
+
+@BESIDE_A_BAD_ONE
+def test_of_two_that_conflict_the_one_of_higher_priority_lands_also_when_it_fails_at_first_beside_a_bad_one(
+    bench: QueueBench, names: str
+) -> None:
+    for name in names.split():
+        path = "src/start.txt" if name in RANKS else f"src/{name}.txt"
+        text = "BAD\n" if name == "bad" else f"one\n{name}\nthree\n"
+        bench.add(name, {path: text}, priority=RANKS.get(name, 1))
+    outcome = bench.process()
+    assert (outcome.status("right"), outcome.entries["right"].partner) == (MergeStatus.CONFLICTED, "left")
+    assert sorted(outcome.merged) == sorted(set(names.split()) - {"bad", "right"})
     bench.assert_sound(outcome)
 
 
