@@ -116,6 +116,15 @@ def test_a_target_that_git_must_not_move_keeps_the_work_ready_and_it_lands_when_
     bench.assert_sound(outcome)
 
 
+def test_what_is_added_while_the_last_work_lands_is_landed_by_the_same_processor(bench: QueueBench) -> None:
+    bench.add("p")
+    bench.branch("late", {"src/late.txt": "late\n"})
+    outcome = interrupted(bench, Moment(type="merge.landed"), lambda: bench.add("late")).process()
+    assert outcome.merged == ["p", "late"]
+    assert [str(known.entry.id) for known in outcome.processed.entries] == ["p", "late"]
+    bench.assert_sound(outcome)
+
+
 # --- a processor that is gone ------------------------------------------------------------------------------
 
 
