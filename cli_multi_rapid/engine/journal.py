@@ -40,6 +40,8 @@ class Journal(Generic[S]):
         self.state = state
         self.lease: Lease | None = None
         self.observers: list[Callable[[Event], None]] = []
+        self._lost_fence: int | None = None
+        """Of the lease that another process took: what is recorded without a new one is refused as well."""
         self._log = log
         self._bus = bus
         self._clock = clock
@@ -56,7 +58,7 @@ class Journal(Generic[S]):
         """Append facts as the holder of the lease and fold them.
 
         A command that came in between is folded first; the facts stay true. Raises `EnvironmentFault` when
-        another process holds the lease by now: then nothing was written.
+        another process holds the lease by now: then nothing was written, and `lease` is None.
         """
         if not facts:
             return []
@@ -67,10 +69,11 @@ class Journal(Generic[S]):
                     self.stream,
                     events,
                     expected_seq=self.state.seq,
-                    fence=self.lease.fence if self.lease else None,
+                    fence=self.lease.fence if self.lease else self._lost_fence,
                 )
             except StaleWriter as stale:
                 if stale.fenced:
+                    self._lose_lease()
                     raise EnvironmentFault(
                         f"another process took over {self.stream}; this one stops",
                         hint="watch it with: cli-orchestrator status",
@@ -80,6 +83,13 @@ class Journal(Generic[S]):
             self._fold(appended)
             self._bus.hint(self.stream)
             return appended
+
+    def _lose_lease(self) -> None:
+        """From now on nothing here is ours to write or to tidy up: it may be the new holder's."""
+        if self.lease is not None:
+            self.lease.release()
+            self._lost_fence = self.lease.fence
+            self.lease = None
 
     def submit(self, fact: Payload) -> Event:
         """Append a fact without a lease, as people's commands and new entries of a queue are."""

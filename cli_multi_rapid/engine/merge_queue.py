@@ -164,6 +164,7 @@ class MergeQueue:
         while self.state.open and self.state.halted is None:
             before = self.state.seq
             self._act(decide(self.state, self._read_tip(), self._limits, self._tools.clock.now()))
+            self._answer_commands()  # also those that came during the last landing: nothing follows it
             if self.state.seq == before:
                 return  # nothing new is known, so the next decision would be the same
 

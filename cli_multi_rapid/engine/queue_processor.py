@@ -80,7 +80,9 @@ class _Processing:
                 self._say_who_leads(watch=watch, waiting=waiting)
                 told = True
             if leads and not watch and not self._queue.busy:
-                break
+                if not self._queue.journal.catch_up():
+                    break
+                continue  # somebody added or asked for something while the last of it was done
             for message in self._inbox.wait(_NET_S):
                 self._receive(message)
         self._tell_news()
