@@ -31,6 +31,10 @@ class MergeEntry:
     label: str = ""
     needs_approval: bool = False
     update_checkout: bool = True
+    urgent: bool = False
+    """Goes to the head of the line, whatever waits there and for how long."""
+    solo: bool = False
+    """Is checked and landed in a train of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

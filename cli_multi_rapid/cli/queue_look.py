@@ -1,0 +1,69 @@
+"""What one sees beside a queue's own state: estimates, and commits that came after an entry was sealed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli_multi_rapid.cli.context import Place
+from cli_multi_rapid.cli.queue_view import LoadedQueue
+from cli_multi_rapid.core.errors import OrchestratorError
+from cli_multi_rapid.core.ids import EntryId
+from cli_multi_rapid.core.merge_policy import QueueLimits
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.reports.queue_estimate import outlook_of, trees_under_check
+from cli_multi_rapid.reports.queue_rows import Look, newest_of_branches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A look at one queue. `unknown`: why entries in line have no estimate; empty when all have one."""
+
+    look: Look
+    unknown: str
+
+
+def look_at(place: Place, queues: Sequence[LoadedQueue], now: datetime) -> list[View]:
+    """A look at each queue, in order. Neither wrong settings nor a missing repository keep one from it."""
+    limits, newer = _limits(place), _newer_commits(place, [queue.state for queue in queues])
+    return [_view(queue, limits, newer, now) for queue in queues]
+
+
+def _view(queue: LoadedQueue, limits: QueueLimits, newer: Mapping[EntryId, int], now: datetime) -> View:
+    under_check = trees_under_check(queue.events) if queue.processor is not None else {}
+    outlook = outlook_of(queue.state, under_check, limits, now)
+    look = Look(now=now, processor=queue.processor, estimates=outlook.estimates, newer_commits=newer)
+    return View(look=look, unknown=outlook.unknown)
+
+
+def _limits(place: Place) -> QueueLimits:
+    """How the queue would be worked off from here; the built-in way when the settings are wrong."""
+    from cli_multi_rapid.wiring import load_settings, policies_of
+
+    try:
+        return policies_of(load_settings(place.root)).queue
+    except OrchestratorError:
+        return QueueLimits()
+
+
+def _newer_commits(place: Place, states: Sequence[QueueState]) -> dict[EntryId, int]:
+    """For entries that are the last of their branch: commits on it that neither they nor the target have."""
+    from cli_multi_rapid.git import HEADS, open_repository
+
+    if not any(state.entries for state in states):
+        return {}
+    try:
+        repository = open_repository(place.repo, place.find_home().state / "git")
+        tips = repository.refs(HEADS)
+    except OrchestratorError:
+        return {}
+    found: dict[EntryId, int] = {}
+    for state in states:
+        target = tips.get(f"{HEADS}{state.target}")
+        for branch, known in newest_of_branches(state).items():
+            entry, tip = known.entry, tips.get(f"{HEADS}{branch}")
+            if tip is None or tip == entry.head or entry.run_id is not None:
+                continue
+            count = repository.count_commits(tip, [entry.head, *([target] if target else [])])
+            if count:
+                found[entry.id] = count
+    return found
