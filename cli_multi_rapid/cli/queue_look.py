@@ -24,7 +24,9 @@ class View:
 
 def look_at(place: Place, queues: Sequence[LoadedQueue], now: datetime) -> list[View]:
     """A look at each queue, in order. Neither wrong settings nor a missing repository keep one from it."""
-    limits, newer = _limits(place), _newer_commits(place, [queue.state for queue in queues])
+    states = [queue.state for queue in queues]
+    limits = _limits(place) if any(state.open and state.records for state in states) else QueueLimits()
+    newer = _newer_commits(place, states)
     return [_view(queue, limits, newer, now) for queue in queues]
 
 
@@ -37,19 +39,21 @@ def _view(queue: LoadedQueue, limits: QueueLimits, newer: Mapping[EntryId, int],
 
 def _limits(place: Place) -> QueueLimits:
     """How the queue would be worked off from here; the built-in way when the settings are wrong."""
-    from cli_multi_rapid.wiring import load_settings, policies_of
+    from cli_multi_rapid.wiring import load_settings, queue_limits
 
     try:
-        return policies_of(load_settings(place.root)).queue
+        policy = load_settings(place.root).merge_policy
     except OrchestratorError:
         return QueueLimits()
+    return queue_limits(policy)
 
 
 def _newer_commits(place: Place, states: Sequence[QueueState]) -> dict[EntryId, int]:
     """For entries that are the last of their branch: commits on it that neither they nor the target have."""
     from cli_multi_rapid.git import HEADS, open_repository
 
-    if not any(state.entries for state in states):
+    own = [known for state in states for known in state.entries.values() if known.entry.run_id is None]
+    if not own:
         return {}
     try:
         repository = open_repository(place.repo, place.find_home().state / "git")

@@ -192,7 +192,7 @@ def estimate_line(waiting: Line, pace: Pace) -> list[Estimate]:
     tried = [one.length for one in waiting.running]
     rounds = Rounds(len(waiting.checks), waiting.start, tried, pace.odds, pace.limits)
     known = list(_round_times(waiting, pace, candidates=len(rounds.first)))
-    early, late = rounds.until_decided(0.5), rounds.until_decided(0.9)
+    early, late = rounds.until_decided(0.5, 0.9)
     found = []
     for place, ((typical, slow), r50, r90) in enumerate(zip(known, early, late, strict=False), 1):
         behind = _elapsed(waiting.running, place)

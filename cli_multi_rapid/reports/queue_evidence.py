@@ -28,7 +28,7 @@ class TriedCheck(TypedDict):
 
 
 class TriedTree(TypedDict):
-    """A tree that held the entry. `partners`: the other entries in it."""
+    """A tree that held the entry. `partners`: the others that were not on the target yet, the last time."""
 
     tree: str
     commit: str
@@ -43,9 +43,10 @@ def tried_trees(events: Sequence[Event], entry_id: EntryId) -> list[TriedTree]:
     for event in events:
         match event.data:
             case MergeChecking(entries=entries, tree=tree) as built if entry_id in entries:
-                known = trees.pop(tree, None)  # tried again: the latest is the last
+                before = trees.pop(tree, None)  # tried again, perhaps with fewer: the latest is the last
                 partners = [str(name) for name in entries if name != entry_id]
-                trees[tree] = known or TriedTree(tree=tree, commit=built.commit, partners=partners, checks=[])
+                found = before["checks"] if before else []
+                trees[tree] = TriedTree(tree=tree, commit=built.commit, partners=partners, checks=found)
             case CheckStarted(tree=tree, check=check, log=log) if tree in trees:
                 tried = _check_of(trees[tree], checks, tree, check)
                 times = tried["times_run"] + 1

@@ -10,13 +10,16 @@ after how many rounds it is decided, with any chance that is asked for.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import sqrt
 from typing import Final
 
 from cli_multi_rapid.core.ladder import Odds, choose_lengths
 from cli_multi_rapid.core.merge_policy import QueueLimits
 
-_NEGLIGIBLE: Final = 1e-6
+_NEGLIGIBLE: Final = 1e-4
 """A course of events less likely than this is not followed any further."""
+_FOLLOWED: Final = 64
+"""So many places are followed one by one. Those behind keep their pace: luck has evened out by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,13 @@ FRESH: Final = Standing()
 
 
 class Rounds:
-    """The rounds of one line of `length` entries, of which `running` beginnings are under check."""
+    """The rounds of one line of `length` entries; `running` are the lengths that are under check."""
 
     def __init__(
         self, length: int, start: Standing, running: Sequence[int], odds: Odds, limits: QueueLimits
     ) -> None:
         self._length = length
+        self._followed = min(length, _FOLLOWED)
         self._start = start
         self._given = odds
         self._limits = limits
@@ -49,17 +53,28 @@ class Rounds:
         self.first = self._first_lengths(running)
         """The lengths that are tried in the present round."""
 
-    def until_decided(self, share: float) -> list[int]:
-        """For each place from the head: after how many rounds it is decided with this chance."""
-        found: list[int] = []
-        for number, left in enumerate(self._reached(share), 1):
-            found += [number] * (left - len(found))
-            if len(found) >= self._length:
+    def until_decided(self, *shares: float) -> list[list[float]]:
+        """For each chance that is asked for, the lowest first, and each place from the head: how many rounds.
+
+        After so many rounds the entry at that place is decided with that chance.
+        """
+        near = self._first_places(shares)
+        behind = [place / self._followed for place in range(self._followed + 1, self._length + 1)]
+        pace = near[0][-1] if near[0] else 0
+        return [[*found, *(pace * far + (found[-1] - pace) * sqrt(far) for far in behind)] for found in near]
+
+    def _first_places(self, shares: Sequence[float]) -> list[list[int]]:
+        found: list[list[int]] = [[] for _ in shares]
+        for number, standings in enumerate(self._walk(), 1):
+            for share, places in zip(shares, found, strict=True):
+                reached = min(_lower_bound(standings, share), self._followed)
+                places.extend([number] * (reached - len(places)))
+            if all(len(places) >= self._followed for places in found):
                 break
         return found
 
-    def _reached(self, share: float) -> Iterator[int]:
-        """After each round: how many have left the line at least, with this chance."""
+    def _walk(self) -> Iterator[dict[Standing, float]]:
+        """How likely each standing is after each round, without end."""
         standings = {self._start: 1.0}
         lengths: tuple[int, ...] | None = self.first
         while True:
@@ -67,16 +82,15 @@ class Rounds:
             for standing, chance in standings.items():
                 for after, share_of_it in self._after_round(standing, lengths):
                     following[after] = following.get(after, 0.0) + chance * share_of_it
-            total = sum(following.values())
-            standings = {at: chance / total for at, chance in following.items() if chance > _NEGLIGIBLE}
+            standings = {at: chance for at, chance in following.items() if chance > _NEGLIGIBLE}
             lengths = None
-            yield _lower_bound(standings, share)
+            yield standings
 
     def _after_round(
         self, standing: Standing, lengths: tuple[int, ...] | None
     ) -> Iterator[tuple[Standing, float]]:
         """Every outcome of one round with its chance."""
-        if standing.left >= self._length:
+        if standing.left >= self._followed:
             yield standing, 1.0
             return
         if standing.failing == 1:  # it is tried once more, and leaves the line one way or the other
@@ -123,9 +137,9 @@ def _advanced(standing: Standing, landed: int, failed: int | None) -> Standing:
 
 def _lower_bound(standings: Mapping[Standing, float], share: float) -> int:
     """The most entries that have left the line with at least this chance."""
-    reached = 0.0
+    reached, total = 0.0, sum(standings.values())
     for standing in sorted(standings, key=lambda at: at.left, reverse=True):
         reached += standings[standing]
-        if reached >= share:
+        if reached >= share * total:  # courses that are not followed any further are left out of account
             return standing.left
     return 0
