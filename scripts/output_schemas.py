@@ -187,6 +187,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "carried": "Entries that took the place of those that depended on a replaced one.",
     "delayed": "Entries in line that land later.",
     "depends_on": "Entries that must land first.",
+    "landing_estimates": "By node that waits for the merge queue: how long until it is decided.",
     "later_s": "Seconds at P50 of the entry that loses most; null: nothing has been measured yet.",
     "newer_commits": "Commits that the branch has got since it was queued: they are not part of it.",
     "no_estimate": "Why there is no estimate.",

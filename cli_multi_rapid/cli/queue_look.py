@@ -3,15 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from cli_multi_rapid.cli.context import Place
-from cli_multi_rapid.cli.queue_view import LoadedQueue
+from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queue
 from cli_multi_rapid.core.errors import OrchestratorError
-from cli_multi_rapid.core.ids import EntryId
+from cli_multi_rapid.core.ids import EntryId, NodeId
 from cli_multi_rapid.core.merge_policy import QueueLimits
+from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.queue_state import QueueState
-from cli_multi_rapid.reports.queue_estimate import outlook_of, trees_under_check
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.reports.queue_estimate import Estimate, outlook_of, trees_under_check
 from cli_multi_rapid.reports.queue_rows import Look, newest_of_branches
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.wiring import Records
+
+_WAITING: Final = frozenset(
+    {MergeStatus.QUEUED, MergeStatus.CHECKING, MergeStatus.MERGING, MergeStatus.BLOCKED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +38,23 @@ def look_at(place: Place, queues: Sequence[LoadedQueue], now: datetime) -> list[
     limits = _limits(place) if any(state.open and state.records for state in states) else QueueLimits()
     newer = _newer_commits(place, states)
     return [_view(queue, limits, newer, now) for queue in queues]
+
+
+def landing_estimates(
+    place: Place, records: "Records", run: RunState, now: datetime
+) -> dict[NodeId, Estimate]:
+    """By node of a run: how long until the merge queue has decided on its work, where that is known."""
+    waits = any(node.merge_status in _WAITING for node in run.nodes.values())
+    if not waits or run.started is None:
+        return {}
+    queue = load_queue(records, run.started.target)
+    estimates = _view(queue, _limits(place), {}, now).look.estimates
+    entries = (queue.state.entries[entry_id].entry for entry_id in estimates)
+    return {
+        entry.node_id: estimates[entry.id]
+        for entry in entries
+        if entry.run_id == run.run_id and entry.node_id is not None
+    }
 
 
 def _view(queue: LoadedQueue, limits: QueueLimits, newer: Mapping[EntryId, int], now: datetime) -> View:

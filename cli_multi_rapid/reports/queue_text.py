@@ -118,7 +118,7 @@ def _line(row: QueueRow) -> QueueLine:
         urgent=row.urgent,
         solo=row.solo,
         waits_for=list(row.waits_for),
-        estimate=_estimate(row.estimate),
+        estimate=estimate_document(row.estimate) if row.estimate else None,
         newer_commits=row.newer_commits,
         since=iso(row.since) if row.since else None,
         next_command=row.next_command,
@@ -129,20 +129,14 @@ def _line(row: QueueRow) -> QueueLine:
     )
 
 
-def _estimate(estimate: Estimate | None) -> EstimateDocument | None:
-    if estimate is None:
-        return None
+def estimate_document(estimate: Estimate) -> EstimateDocument:
+    """The estimate as JSON, to the tenth of a second."""
     return EstimateDocument(p50_s=round(estimate.p50_s, 1), p90_s=round(estimate.p90_s, 1))
 
 
-def estimate_text(estimate: Estimate | EstimateDocument) -> str:
+def estimate_text(estimate: EstimateDocument) -> str:
     """`estimate 42 s (P50), 1 min 20 s (P90)`."""
-    typical, slow = (
-        (estimate.p50_s, estimate.p90_s)
-        if isinstance(estimate, Estimate)
-        else (estimate["p50_s"], estimate["p90_s"])
-    )
-    return f"estimate {span(typical)} (P50), {span(slow)} (P90)"
+    return f"estimate {span(estimate['p50_s'])} (P50), {span(estimate['p90_s'])} (P90)"
 
 
 def newer_text(branch: str, target: str, count: int) -> str:
@@ -179,7 +173,7 @@ def _row_lines(row: QueueRow, names: int, now: datetime) -> list[str]:
     ago = " ago" if row.position is None and age else ""
     sign = PAINTS[tone_of_node("completed", row.status)].sign
     waits = f"waits for {', '.join(row.waits_for)}" if row.waits_for else ""
-    estimate = estimate_text(row.estimate) if row.estimate else ""
+    estimate = estimate_text(estimate_document(row.estimate)) if row.estimate else ""
     wishes = wishes_text(urgent=row.urgent, solo=row.solo)
     words = "; ".join(word for word in (wishes, waits, estimate, one_line(row.reason, 120)) if word)
     branch, target = one_line(row.branch), one_line(row.target)

@@ -8,7 +8,7 @@ import pytest
 
 from cli_multi_rapid.schema.published import schema_violations
 from tests.fakes.command_line import type_in
-from tests.fakes.real_runs import make_gate
+from tests.fakes.real_runs import ended, execute, make_gate, plan_of, saved, start, writes
 from tests.fakes.repositories import RepositoryBuilder, make_repository
 
 CHECKED = """\
@@ -141,6 +141,23 @@ def test_the_wait_is_estimated_once_a_check_has_ended_and_not_before(repository:
     assert re.search(
         r"estimate \d\.\d s \(P50\), \d\.\d s \(P90\)", type_in(repository.path, "queue", "list").out
     )
+
+
+def test_the_status_of_a_run_says_how_long_the_merge_queue_will_take(repository: RepositoryBuilder) -> None:
+    gate, arrival = make_gate(repository.path.parent), make_gate(repository.path.parent, "arrival")
+    head = "checks: {good: {run: '%s'}}\nmerge_policy: {checklist: [good]}\n"
+    assert execute(repository, plan_of(writes("a"), head=head % "true")).status == 0
+    assert type_in(repository.path, "status", "--format", "json").document["landing_estimates"] == {}
+
+    slow = plan_of(writes("b"), head=head % f'echo >"{arrival.path}"; cat "{gate.path}"')
+    run = start(repository, "execute", saved(repository, slow))
+    arrival.await_arrival()
+    status = type_in(repository.path, "status", "--format", "json").document
+    assert schema_violations(status, "status") == []
+    assert list(status["landing_estimates"]) == ["b"]
+    assert re.search(r" b .* CHECKING .* estimate \d", type_in(repository.path, "status").out)
+    gate.open()
+    assert ended(run).status == 0
 
 
 def test_a_listing_needs_no_configuration_that_is_right(repository: RepositoryBuilder) -> None:
