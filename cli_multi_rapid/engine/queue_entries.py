@@ -98,7 +98,7 @@ def entry_for(
         )
     deps = resolve_deps(repository, state, wish.branch, wish.depends_on, tip)
     entry = _entry(shop, state, wish, _Sealed(head=head, base=base, deps=deps))
-    if found := next((known for known in same if _same_wish(known.entry, entry)), None):
+    if found := next((known for known in same if _same_wish(state, known.entry, entry)), None):
         return WaitsAlready(entry_id=found.entry.id)
     replaces = tuple(known.entry.id for known in same)
     return Queueable(entry=entry, replaces=replaces, carried=_carry(state, replaces, entry.id))
@@ -122,11 +122,12 @@ def _carry(state: QueueState, replaced: tuple[EntryId, ...], new: EntryId) -> tu
     return tuple(carried)
 
 
-def _same_wish(known: MergeEntry, new: MergeEntry) -> bool:
+def _same_wish(state: QueueState, known: MergeEntry, new: MergeEntry) -> bool:
     """Whether nothing would change: another commit, or any other wish, replaces an entry."""
-    return all(
+    awaited = tuple(dep for dep in known.deps if not state.landed(dep))
+    return awaited == new.deps and all(
         getattr(known, name) == getattr(new, name)
-        for name in ("head", "checks", "priority", "needs_approval", "urgent", "solo", "deps")
+        for name in ("head", "checks", "priority", "needs_approval", "urgent", "solo")
     )
 
 

@@ -147,6 +147,14 @@ def test_what_has_landed_already_is_no_reason_to_wait(repository: RepositoryBuil
     assert add(repository, "docs", "--depends-on", "main")["entries"][0]["depends_on"] == []
 
 
+def test_a_dependency_that_has_landed_meanwhile_makes_no_other_wish(repository: RepositoryBuilder) -> None:
+    add(repository, "api")
+    client = add(repository, "client", "--depends-on", "api", "--approval")["entries"][0]["entry_id"]
+    assert type_in(repository.path, "queue", "process").status == 4
+    (again,) = add(repository, "client", "--depends-on", "api", "--approval")["entries"]
+    assert (again["outcome"], again["entry_id"]) == ("waits already", client)
+
+
 def test_dependents_follow_a_branch_that_is_queued_at_a_newer_commit(repository: RepositoryBuilder) -> None:
     old = add(repository, "api")["entries"][0]["entry_id"]
     add(repository, "client", "--depends-on", "api")
