@@ -45,6 +45,7 @@ from cli_multi_rapid.git_history import (
     LogEntry,
     changes,
     commit_facts,
+    count_commits,
     is_ancestor,
     list_files,
     log_first_parent,
@@ -274,6 +275,10 @@ class Repository:
     def changes(self, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
         """The files that differ, renames with both names."""
         return changes(self._git, base, head)
+
+    def count_commits(self, tip: Commit, without: Sequence[Commit]) -> int:
+        """How many commits `tip` contains that none of the others contain; 0 when one of them is gone."""
+        return count_commits(self._git, tip, without)
 
     def log_first_parent(self, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
         """The newest commits of a branch along the first parents, the newest first."""

@@ -190,6 +190,12 @@ def _line_counts(first: str, rest: Iterator[str]) -> Iterator[tuple[int, int]]:
         word = next(rest, None)
 
 
+def count_commits(git: Git, tip: Commit, without: Sequence[Commit]) -> int:
+    """How many commits `tip` contains that none of the others contain. 0 when one of them is gone."""
+    done = git.ask("rev-list", "--count", "--end-of-options", tip, *(f"^{commit}" for commit in without))
+    return int(done.text) if done.ok else 0
+
+
 def log_first_parent(git: Git, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
     """The newest commits of a branch along the first parents, the newest first."""
     form = "%H%x00%T%x00%P%x00%an%x00%ct%x00%s"

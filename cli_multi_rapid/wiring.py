@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,13 @@ from cli_multi_rapid.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
     from cli_multi_rapid.core.ids import ToolName
+    from cli_multi_rapid.core.merge_policy import QueueLimits
     from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
     from cli_multi_rapid.core.routing import ToolFacts
     from cli_multi_rapid.engine.workshop import Policies, Workshop
     from cli_multi_rapid.schema.problems import Problem
-    from cli_multi_rapid.schema.settings import Settings
+    from cli_multi_rapid.schema.settings import MergeSettings, Settings
     from cli_multi_rapid.schema.tools import ToolConfig
 
 CONFIG_FILE = Path("config/orchestrator.yaml")
@@ -250,7 +251,6 @@ def refuse_what_is_not_built(settings: "Settings") -> None:
 def policies_of(settings: "Settings") -> "Policies":
     """The engine's policies from the configuration."""
     from cli_multi_rapid.core.budget import BudgetRules
-    from cli_multi_rapid.core.merge_policy import QueueLimits
     from cli_multi_rapid.engine.workshop import Policies
 
     return Policies(
@@ -261,18 +261,24 @@ def policies_of(settings: "Settings") -> "Policies":
             node_limit=settings.budget.node_usd,
             day_limit=settings.budget.day_usd,
         ),
-        queue=QueueLimits(
-            workers=settings.merge_policy.workers,
-            retry_flaky=settings.merge_policy.retry_flaky,
-            batch=1 if settings.merge_policy.per_change else QueueLimits().batch,
-            fingerprint=fingerprint(),
-        ),
+        queue=replace(queue_limits(settings.merge_policy), fingerprint=fingerprint()),
         checks=settings.checks,
         checklist=settings.merge_policy.checklist,
         lane=settings.worktrees.lane,
         claims_rule=settings.claims.violation.value,
         update_checkout=settings.landing.update_checkout,
         push=settings.landing.push,
+    )
+
+
+def queue_limits(settings: "MergeSettings") -> "QueueLimits":
+    """How a queue works, but for the fingerprint: enough to look at one."""
+    from cli_multi_rapid.core.merge_policy import QueueLimits
+
+    return QueueLimits(
+        workers=settings.workers,
+        retry_flaky=settings.retry_flaky,
+        batch=1 if settings.per_change else QueueLimits().batch,
     )
 
 

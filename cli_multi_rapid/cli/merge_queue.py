@@ -1,6 +1,6 @@
 """`queue …`: the merge queue alone, for branches made by anything."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -8,21 +8,16 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.queue_look import look_at
 from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queues, open_entry
-from cli_multi_rapid.cli.run_options import read_priority
+from cli_multi_rapid.cli.queue_wish import AddWish, wish_options
 from cli_multi_rapid.reports.queue_rows import queue_rows
-from cli_multi_rapid.reports.queue_text import QueueRow, queue_document, queue_text
+from cli_multi_rapid.reports.queue_text import queue_document, queue_text
 from cli_multi_rapid.system import SystemClock
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _MOST_GONE: Final = 10
 """Entries that have left the queue and are still listed."""
 
-target_option = click.option(
-    "--target", metavar="BRANCH", help="Where it lands  [default: the configuration's target, else main]"
-)
 some_target_option = click.option("--target", metavar="BRANCH", help="Only the queue of this branch")
 
 
@@ -45,43 +40,22 @@ def queue() -> None:
     epilog=examples(
         "queue add feature-a feature-b",
         "queue add hotfix --target release/1.2 --priority high",
+        "queue add hotfix --urgent             # says first what it costs the others",
+        "queue add api client --depends-on schema",
         "queue add docs --checks lint          # only this check",
         "queue add notes --checks ''           # no check at all",
     )
 )
-@click.argument("branches", nargs=-1, required=True, metavar="BRANCH...")
-@target_option
-@click.option("--priority", callback=read_priority, metavar="WORD", help="high, medium, low or a number")
-@click.option(
-    "--checks",
-    metavar="NAMES",
-    help="The checks that must pass, with commas  [default: the configuration's, else what is found]",
-)
-@click.option("--approval", is_flag=True, help="Land only after `queue approve`")
+@wish_options
 @format_option
 @place_options
-def add(
-    place: Place,
-    format_: Format,
-    branches: tuple[str, ...],
-    target: str | None,
-    priority: int | None,
-    checks: str | None,
-    approval: bool,
-) -> int:
+def add(place: Place, format_: Format, wish: AddWish) -> int:
     """Queue branches at their present heads. Nothing is checked yet: `queue process` does the work.
 
-    A branch that waits already at an older commit is replaced.
+    A branch that waits already at an older commit is replaced; what depends on it waits for the new one.
     """
-    from cli_multi_rapid.cli.queue_add import AddWish, add_branches
+    from cli_multi_rapid.cli.queue_add import add_branches
 
-    wish = AddWish(
-        branches=branches,
-        target=target,
-        priority=1 if priority is None else priority,
-        checks=None if checks is None else tuple(name for name in checks.split(",") if name.strip()),
-        approval=approval,
-    )
     return add_branches(place, wish, format_)
 
 
@@ -98,31 +72,47 @@ def list_queue(place: Place, format_: Format, target: str | None, everything: bo
         with place.open_records() as records:
             queues = load_queues(records, target)
     most = None if everything else _MOST_GONE
-    rows = [row for queue in queues for row in _rows(queue, now, most)]
+    seen = look_at(place, queues, now)
+    rows = [
+        row
+        for queue, view in zip(queues, seen, strict=True)
+        for row in queue_rows(queue.state, view.look, most_gone=most)
+    ]
+    unknown = {
+        str(queue.state.target): view.unknown
+        for queue, view in zip(queues, seen, strict=True)
+        if view.unknown
+    }
     halted = "; ".join(
         f"{queue.state.target}: {queue.state.halted}" for queue in queues if queue.state.halted
     )
     if format_ is Format.JSON:
-        print_json(queue_document(rows, halted=halted or None))
+        print_json(queue_document(rows, halted=halted or None, no_estimate=unknown))
         return
     workers = [
         f"{queue.state.target} is being processed by {queue.processor}" for queue in queues if queue.processor
     ]
-    print_text("".join(f"{line}\n" for line in workers) + queue_text(rows, now=now, halted=halted or None))
-
-
-def _rows(queue: LoadedQueue, now: "datetime", most_gone: int | None) -> list[QueueRow]:
-    return queue_rows(queue.state, now=now, processor=queue.processor, most_gone=most_gone)
+    print_text(
+        "".join(f"{line}\n" for line in workers)
+        + queue_text(rows, now=now, halted=halted or None, no_estimate=unknown)
+    )
 
 
 @queue.command(
     epilog=examples(
         "queue process",
+        "queue process --workers 8",
         "queue process --target main --watch",
         "queue process --push origin           # land on origin's branch and on yours, together",
     )
 )
 @some_target_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1, max=1000),
+    metavar="N",
+    help="Checks at once  [default: merge_policy.workers of the configuration, else 2]",
+)
 @click.option("--watch", is_flag=True, help="Wait for others who process it, and for new entries, for ever")
 @click.option(
     "--push",
@@ -131,7 +121,9 @@ def _rows(queue: LoadedQueue, now: "datetime", most_gone: int | None) -> list[Qu
 )
 @format_option
 @place_options
-def process(place: Place, format_: Format, target: str | None, watch: bool, push: str | None) -> int:
+def process(
+    place: Place, format_: Format, target: str | None, workers: int | None, watch: bool, push: str | None
+) -> int:
     """Check what waits and land what is green, until nothing is left to do.
 
     Exit code 0: all landed; 1: something did not, and why; 4: it waits for your approval; 5: another process
@@ -139,7 +131,7 @@ def process(place: Place, format_: Format, target: str | None, watch: bool, push
     """
     from cli_multi_rapid.cli.queue_process import process_queues
 
-    return process_queues(place, target, watch=watch, format_=format_, push=push)
+    return process_queues(place, target, workers=workers, watch=watch, format_=format_, push=push)
 
 
 @queue.command(epilog=examples("queue why feature-a", "queue why feature-a@1234567890 --format json"))
@@ -155,7 +147,8 @@ def why(place: Place, format_: Format, entry: str, target: str | None) -> None:
     from cli_multi_rapid.cli.queue_entry import entry_document, entry_text
 
     with open_entry(place, entry, target) as (records, queue, known):
-        document = entry_document(queue, known, now=records.clock.now())
+        (view,) = look_at(place, [queue], records.clock.now())
+        document = entry_document(queue, known, view)
     if format_ is Format.JSON:
         print_json(document)
     else:

@@ -8,6 +8,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.output import Format, print_json, print_text
 from cli_multi_rapid.cli.queue_view import LoadedQueue, open_entry, queue_journal
+from cli_multi_rapid.cli.queue_wish import AddWish
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.merge_events import MergeApproved, MergeCancelled, MergeResumed
@@ -45,7 +46,7 @@ def cancel_entry(place: Place, name: str, target: str | None, reason: str, forma
         )
     step = NextStep(
         text=f"the branch {known.entry.branch} is as it was; queue it again",
-        command=commands.queue_add(known.entry.branch),
+        command=commands.queue_add(known.entry.branch, queue.state.target),
     )
     _tell(_document("cancel", queue, known, told, step), format_)
 
@@ -84,11 +85,11 @@ def retry_entry(place: Place, name: str, target: str | None, format_: Format) ->
             )
             _tell(_document("retry", queue, known, told, _landing_step(queue)), format_)
             return ExitCode.DONE
-    return _queue_again(place, known, format_)
+    return _queue_again(place, queue, known, format_)
 
 
-def _queue_again(place: Place, known: EntryState, format_: Format) -> int:
-    from cli_multi_rapid.cli.queue_add import AddWish, add_branches
+def _queue_again(place: Place, queue: LoadedQueue, known: EntryState, format_: Format) -> int:
+    from cli_multi_rapid.cli.queue_add import add_branches
 
     entry = known.entry
     if known.status is MergeStatus.MERGED:
@@ -97,7 +98,7 @@ def _queue_again(place: Place, known: EntryState, format_: Format) -> int:
         raise UserError(
             f"{entry.id} is the work of a node of run {entry.run_id}",
             hint=f"do the node again: {commands.retry(entry.run_id, entry.node_id)}; or put the branch right "
-            f"and type: {commands.queue_add(entry.branch)}",
+            f"and type: {commands.queue_add(entry.branch, entry.target)}",
         )
     wish = AddWish(
         branches=(entry.branch,),
@@ -105,6 +106,10 @@ def _queue_again(place: Place, known: EntryState, format_: Format) -> int:
         priority=entry.priority,
         checks=tuple(check.id for check in entry.checks),
         approval=entry.needs_approval,
+        urgent=entry.urgent,
+        solo=entry.solo,
+        # By branch: what they need may have been queued again since, under another id.
+        depends_on=tuple(queue.state.entries[dep].entry.branch for dep in entry.deps),
     )
     return add_branches(place, wish, format_)
 

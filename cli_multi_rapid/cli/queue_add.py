@@ -1,13 +1,14 @@
 """`queue add`: branches become merge entries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from cli_multi_rapid.cli.command_given import person
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
-from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.output import Format, print_json, print_text, tell
+from cli_multi_rapid.cli.queue_urgency import UrgencyDocument, urgency_cost, urgency_text
+from cli_multi_rapid.cli.queue_wish import AddWish
 from cli_multi_rapid.core.ids import Branch, CheckId, EntryId
 from cli_multi_rapid.core.merge_events import MergeCancelled, MergeEnqueued, MergeEntry
 from cli_multi_rapid.core.run_events import CommandGiven
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from cli_multi_rapid.engine.workshop import Workshop
 
 
+_USUAL: Final = 1
+"""The priority of a branch for which none is named: medium."""
+
+
 class AddedEntry(TypedDict):
     """What became of one branch: `added`, `waits already` or `landed already`."""
 
@@ -38,6 +43,10 @@ class AddedEntry(TypedDict):
     head: str
     checks: list[str]
     replaces: list[str]
+    carried: list[str]
+    urgent: bool
+    solo: bool
+    depends_on: list[str]
 
 
 class AddDocument(TypedDict):
@@ -45,18 +54,8 @@ class AddDocument(TypedDict):
 
     schema_version: int
     entries: list[AddedEntry]
+    urgent_cost: UrgencyDocument | None
     next: list[NextStep]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddWish:
-    """The words of `queue add`."""
-
-    branches: tuple[str, ...]
-    target: str | None
-    priority: int = 1
-    checks: tuple[str, ...] | None = None
-    approval: bool = False
 
 
 def add_branches(place: Place, wish: AddWish, format_: Format) -> int:
@@ -66,14 +65,21 @@ def add_branches(place: Place, wish: AddWish, format_: Format) -> int:
     with open_workshop(place.repo, place.home) as shop:
         target = target_of(place, shop, wish.target)
         journal = queue_journal(shop, target)
-        journal.catch_up()
+        events = journal.catch_up()
         wishes = _wishes(place, wish, target)
-        for each in wishes:
-            entry_for(shop, journal.state, each)  # a wrong name among them adds nothing
+        # All of them before any: a wrong name among them adds nothing.
+        planned = [entry_for(shop, journal.state, each) for each in wishes]
+        fresh = [each.entry for each in planned if isinstance(each, Queueable) and each.entry.urgent]
+        cost = urgency_cost(shop, journal.state, events, fresh) if fresh else None
+        if cost is not None:
+            tell(urgency_text(cost))
         entries = [_add(shop, journal, each) for each in wishes]
         processor = shop.leases.holder(journal.stream)
     document = AddDocument(
-        schema_version=SCHEMA_VERSION, entries=entries, next=_next_steps(entries, target, processor)
+        schema_version=SCHEMA_VERSION,
+        entries=entries,
+        urgent_cost=cost,
+        next=_next_steps(entries, target, processor),
     )
     if format_ is Format.JSON:
         print_json(document)
@@ -108,9 +114,12 @@ def _wishes(place: Place, wish: AddWish, target: Branch) -> list[QueueWish]:
         QueueWish(
             branch=branch,
             target=target,
-            priority=wish.priority,
+            priority=_USUAL if wish.priority is None else wish.priority,
             checklist=checklist,
             needs_approval=wish.approval or manual,
+            urgent=wish.urgent,
+            solo=wish.solo,
+            depends_on=wish.depends_on,
         )
         for branch in dict.fromkeys(map(Branch, wish.branches))
     ]
@@ -120,12 +129,11 @@ def _add(shop: "Workshop", journal: "Journal[QueueState]", wish: QueueWish) -> A
     branch, target = wish.branch, wish.target
     while True:
         match entry_for(shop, journal.state, wish):
-            case Queueable(entry=entry, replaces=replaces):
+            case Queueable(entry=entry) as found:
                 if journal.offer(MergeEnqueued(entry=entry)) is None:
                     continue  # somebody else wrote to the queue: perhaps the same branch
-                for old in replaces:
-                    _replace(shop, journal, old, entry)
-                return _line("added", branch, target, entry, replaces)
+                _take_over(shop, journal, found)
+                return _line("added", branch, target, entry, found)
             case WaitsAlready(entry_id=entry_id):
                 return _line("waits already", branch, target, journal.state.entries[entry_id].entry)
             case OnTargetAlready(commit=commit):
@@ -137,7 +145,21 @@ def _add(shop: "Workshop", journal: "Journal[QueueState]", wish: QueueWish) -> A
                     head=commit,
                     checks=[],
                     replaces=[],
+                    carried=[],
+                    urgent=wish.urgent,
+                    solo=wish.solo,
+                    depends_on=[],
                 )
+
+
+def _take_over(shop: "Workshop", journal: "Journal[QueueState]", added: Queueable) -> None:
+    """Put the new entries in the place of the old ones: first all that is new, then away with the old."""
+    for each in added.carried:
+        journal.submit(MergeEnqueued(entry=each.entry))
+    for each in reversed(added.carried):
+        _replace(shop, journal, each.replaces, each.entry)
+    for old in added.replaces:
+        _replace(shop, journal, old, added.entry)
 
 
 def _replace(shop: "Workshop", journal: "Journal[QueueState]", old: EntryId, new: MergeEntry) -> None:
@@ -158,7 +180,7 @@ def _replace(shop: "Workshop", journal: "Journal[QueueState]", old: EntryId, new
 
 
 def _line(
-    outcome: str, branch: Branch, target: Branch, entry: MergeEntry, replaces: Sequence[EntryId] = ()
+    outcome: str, branch: Branch, target: Branch, entry: MergeEntry, added: Queueable | None = None
 ) -> AddedEntry:
     return AddedEntry(
         branch=branch,
@@ -167,7 +189,11 @@ def _line(
         entry_id=entry.id,
         head=entry.head,
         checks=[check.id for check in entry.checks],
-        replaces=list(replaces),
+        replaces=list(added.replaces) if added else [],
+        carried=[each.entry.id for each in added.carried] if added else [],
+        urgent=entry.urgent,
+        solo=entry.solo,
+        depends_on=list(entry.deps),
     )
 
 
@@ -192,5 +218,8 @@ def _entry_lines(entry: AddedEntry) -> list[str]:
         return [f"{where}: has landed already"]
     checks = ", ".join(entry["checks"]) or "no check"
     word = "queued" if entry["outcome"] == "added" else "waits already"
-    lines = [f"{where}: {word} as {entry['entry_id']} ({checks})"]
-    return lines + [f"  in place of {old}" for old in entry["replaces"]]
+    how = checks + "; urgent" * entry["urgent"] + "; solo" * entry["solo"]
+    lines = [f"{where}: {word} as {entry['entry_id']} ({how})"]
+    lines += [f"  after {dep}" for dep in entry["depends_on"]]
+    lines += [f"  in place of {old}" for old in entry["replaces"]]
+    return lines + [f"  {follower} waits for it now" for follower in entry["carried"]]

@@ -17,12 +17,13 @@ from cli_multi_rapid.core.plan import Json
 from cli_multi_rapid.core.queue_state import EntryState
 from cli_multi_rapid.engine.queue_processor import Processed, process_queue
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
-from cli_multi_rapid.reports.queue_rows import row_of
+from cli_multi_rapid.reports.queue_rows import Look, row_of
 from cli_multi_rapid.reports.queue_text import QueueLine, queue_document
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.store.plain_files import write_plain_files
 
 if TYPE_CHECKING:
+    from cli_multi_rapid.core.plan import Json
     from cli_multi_rapid.engine.workshop import Workshop
     from cli_multi_rapid.wiring import Records
 
@@ -58,15 +59,24 @@ class ProcessDocument(TypedDict):
 
 
 def process_queues(
-    place: Place, target: str | None, *, watch: bool, format_: Format, push: str | None = None
+    place: Place,
+    target: str | None,
+    *,
+    workers: int | None,
+    watch: bool,
+    format_: Format,
+    push: str | None = None,
 ) -> int:
     """Process one queue, or each that has something waiting; returns the exit code of the contract.
 
-    `push`: the remote that landings are pushed to; None: the configuration's, if it names one.
+    `workers`: how many checks at once, in place of the configuration's `merge_policy.workers`. `push`: the
+    remote that landings are pushed to; None: the configuration's, if it names one.
     """
     from cli_multi_rapid.wiring import open_records, open_workshop
 
     flags: dict[str, Json] = {} if push is None else {"landing": {"push": push}}
+    if workers is not None:
+        flags["merge_policy"] = {"workers": workers}
     with open_workshop(place.repo, place.home, flags=flags) as shop:
         with open_records(shop.home) as records:
             targets = _targets(place, shop, records, target, watch=watch)
@@ -129,7 +139,7 @@ def _document(done: Sequence[Processed], records: "Records") -> ProcessDocument:
 
 
 def _entry(queue: LoadedQueue, known: EntryState, records: "Records") -> ProcessedEntry:
-    row = row_of(queue.state, known, now=records.clock.now(), processor=queue.processor)
+    row = row_of(queue.state, known, Look(now=records.clock.now(), processor=queue.processor))
     document = queue_document([row])
     (line,) = [*document["queue"], *document["processing_history"]]
     return ProcessedEntry(
@@ -179,4 +189,5 @@ def _entry_lines(result: ProcessedEntry) -> list[str]:
     lines += [f"      files: {', '.join(result['files'])}"] if result["files"] else []
     lines += [f"      with:  {result['partner']}"] if result["partner"] else []
     lines += [f"      log:   {result['log']}"] if result["log"] else []
-    return lines + ([f"      type:  {entry['next_command']}"] if entry["next_command"] else [])
+    word = "type:" if entry["asks"] else "look:"
+    return lines + ([f"      {word}  {entry['next_command']}"] if entry["next_command"] else [])

@@ -107,10 +107,10 @@ def find_entry(queues: Sequence[LoadedQueue], name: str) -> tuple[LoadedQueue, E
     if matches:
         ids = ", ".join(pair[1].entry.id for pair in matches[:5])
         raise UserError(f"{name} may mean {ids}", hint="type more of it")
-    raise _no_entry(name, [pair[1].entry.id for pair in pairs])
+    raise _no_entry(name, [word for _, known in pairs for word in (known.entry.branch, known.entry.id)])
 
 
-def _no_entry(name: str, known: Sequence[EntryId]) -> UserError:
+def _no_entry(name: str, known: Sequence[str]) -> UserError:
     from cli_multi_rapid.schema.names import did_you_mean
 
     hint = did_you_mean(name, known) or "list them: cli-orchestrator queue list"

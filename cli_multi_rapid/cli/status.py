@@ -6,6 +6,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.loaded_run import load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.cli.queue_look import landing_estimates
 from cli_multi_rapid.cli.terminal import terminal_width
 from cli_multi_rapid.reports.status import status_document, status_text
 
@@ -24,9 +25,10 @@ def status(place: Place, format_: Format, run: str | None, *, everything: bool) 
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
         now = records.clock.now()
+        landing = landing_estimates(place, records, loaded.state, now)
     if format_ is Format.JSON:
         document = status_document(
-            loaded.state, loaded.events, now=now, alive=loaded.alive, everything=everything
+            loaded.state, loaded.events, now=now, alive=loaded.alive, everything=everything, landing=landing
         )
         print_json(document)
         return
@@ -38,5 +40,6 @@ def status(place: Place, format_: Format, run: str | None, *, everything: bool) 
             alive=loaded.alive,
             width=terminal_width(),
             everything=everything,
+            landing=landing,
         )
     )

@@ -1,6 +1,6 @@
 """Merge entries for branches that people or other programs made, without any plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId
@@ -8,6 +8,7 @@ from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.queue_state import EntryState, QueueState
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import required_checks
+from cli_multi_rapid.engine.queue_deps import resolve_deps
 from cli_multi_rapid.engine.workshop import Workshop
 
 _SHORT = 10
@@ -24,6 +25,10 @@ class QueueWish:
     checklist: tuple[CheckId, ...] | None = None
     """None: from the configuration, else what is found in the branch. Empty: nothing to check."""
     needs_approval: bool = False
+    urgent: bool = False
+    solo: bool = False
+    depends_on: tuple[str, ...] = ()
+    """Entries or branches that must land first, as a person names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,16 @@ class Queueable:
 
     entry: MergeEntry
     replaces: tuple[EntryId, ...] = ()
+    carried: tuple["Carried", ...] = ()
+    """Those that depend on a replaced one, as entries that depend on this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """An entry that takes the place of another, with nothing changed but what it depends on."""
+
+    replaces: EntryId
+    entry: MergeEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +63,23 @@ class OnTargetAlready:
     commit: Commit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sealed:
+    """What the wish comes to in this repository at this moment."""
+
+    head: Commit
+    base: Commit
+    deps: tuple[EntryId, ...]
+
+
 def entry_for(
     shop: Workshop, state: QueueState, wish: QueueWish
 ) -> Queueable | WaitsAlready | OnTargetAlready:
     """The entry for a branch, sealed at its present head.
 
     Raises `UserError` when there is no such branch or target, when they have no common history, when a check
-    has no command, and when a run that goes on waits to land this branch itself.
+    has no command, when it cannot depend on what it is to depend on, and when a run that goes on waits to
+    land this branch itself.
     """
     repository = shop.repository
     tip, head = tip_of(repository, wish.target), _head_of(shop, wish.branch)
@@ -71,36 +96,59 @@ def entry_for(
             f"{wish.branch} and {wish.target} have no common history",
             hint=f"rebase {wish.branch} onto {wish.target} first",
         )
-    entry = _entry(shop, state, wish, head, base)
-    if found := next((known for known in same if _same_wish(known.entry, entry)), None):
+    deps = resolve_deps(repository, state, wish.branch, wish.depends_on, tip)
+    entry = _entry(shop, state, wish, _Sealed(head=head, base=base, deps=deps))
+    if found := next((known for known in same if _same_wish(state, known.entry, entry)), None):
         return WaitsAlready(entry_id=found.entry.id)
-    return Queueable(entry=entry, replaces=tuple(known.entry.id for known in same))
+    replaces = tuple(known.entry.id for known in same)
+    return Queueable(entry=entry, replaces=replaces, carried=_carry(state, replaces, entry.id))
 
 
-def _same_wish(known: MergeEntry, new: MergeEntry) -> bool:
-    """Whether nothing would change: another commit, other checks or another priority replace an entry."""
-    return all(
+def _carry(state: QueueState, replaced: tuple[EntryId, ...], new: EntryId) -> tuple[Carried, ...]:
+    """Dependents of a replaced entry would leave the queue with it: they follow the new one instead."""
+    successor = dict.fromkeys(replaced, new)
+    carried = []
+    for entry_id in state.open:  # in order of arrival: a dependent came after what it depends on
+        entry = state.entries[entry_id].entry
+        if entry_id in successor or entry.run_id is not None or successor.keys().isdisjoint(entry.deps):
+            continue
+        fresh = replace(
+            entry,
+            id=_free_id(state, _id_of(entry.branch, entry.head)),
+            deps=tuple(successor.get(dep, dep) for dep in entry.deps),
+        )
+        successor[entry_id] = fresh.id
+        carried.append(Carried(replaces=entry_id, entry=fresh))
+    return tuple(carried)
+
+
+def _same_wish(state: QueueState, known: MergeEntry, new: MergeEntry) -> bool:
+    """Whether nothing would change: another commit, or any other wish, replaces an entry."""
+    awaited = tuple(dep for dep in known.deps if not state.landed(dep))
+    return awaited == new.deps and all(
         getattr(known, name) == getattr(new, name)
-        for name in ("head", "checks", "priority", "needs_approval")
+        for name in ("head", "checks", "priority", "needs_approval", "urgent", "solo")
     )
 
 
-def _entry(shop: Workshop, state: QueueState, wish: QueueWish, head: Commit, base: Commit) -> MergeEntry:
+def _entry(shop: Workshop, state: QueueState, wish: QueueWish, sealed: _Sealed) -> MergeEntry:
     repository, policies = shop.repository, shop.policies
     checklist = policies.checklist if wish.checklist is None else wish.checklist
-    short = head[:_SHORT]
     return MergeEntry(
-        id=_free_id(state, f"{wish.branch}@{short}"),
+        id=_free_id(state, _id_of(wish.branch, sealed.head)),
         branch=wish.branch,
-        head=head,
-        base=base,
+        head=sealed.head,
+        base=sealed.base,
         target=wish.target,
         priority=wish.priority,
-        checks=required_checks(checklist, policies.checks, repository.list_files(head)),
-        marker=f"refs/cli-orchestrator/landed/queue/{wish.branch}/{short}",
+        deps=sealed.deps,
+        checks=required_checks(checklist, policies.checks, repository.list_files(sealed.head)),
+        marker=f"refs/cli-orchestrator/landed/queue/{wish.branch}/{sealed.head[:_SHORT]}",
         label=_subject(shop, wish.branch),
         needs_approval=wish.needs_approval,
         update_checkout=policies.update_checkout,
+        urgent=wish.urgent,
+        solo=wish.solo,
     )
 
 
@@ -123,6 +171,10 @@ def _refuse_run_entries(same: list[EntryState]) -> None:
                 f"{known.entry.branch} waits in the queue already, for run {known.entry.run_id}",
                 hint=f"take that entry out first: cli-orchestrator queue cancel {known.entry.id}",
             )
+
+
+def _id_of(branch: Branch, head: Commit) -> str:
+    return f"{branch}@{head[:_SHORT]}"
 
 
 def _free_id(state: QueueState, wanted: str) -> EntryId:

@@ -58,9 +58,9 @@ def report(run: RunId) -> str:
     return _line("report", run, "--format", "md")
 
 
-def queue_add(branch: Branch) -> str:
-    """Queue a branch that a person has put right."""
-    return _line("queue", "add", branch)
+def queue_add(branch: Branch, target: Branch | None = None) -> str:
+    """Queue a branch that a person has put right; without a target for the one that is configured."""
+    return _line("queue", "add", branch, *(("--target", target) if target else ()))
 
 
 def queue_process(target: Branch, *, push: str | None = None) -> str:

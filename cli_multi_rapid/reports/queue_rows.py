@@ -1,32 +1,44 @@
-"""From the state of a merge queue to the rows that people see: place, what it waits for, what to type."""
+"""The rows of a queue's listing: what each entry waits for, how long, and what to type, from its state."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from cli_multi_rapid.core.ids import EntryId
+from cli_multi_rapid.core.ids import Branch, EntryId
 from cli_multi_rapid.core.merge_policy import QueueLimits, line, required_checks
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.queue_state import EntryState, QueueState
 from cli_multi_rapid.reports import commands
+from cli_multi_rapid.reports.queue_estimate import Estimate
 from cli_multi_rapid.reports.queue_text import QueueRow
 
 
-def queue_rows(
-    state: QueueState, *, now: datetime, processor: str | None, most_gone: int | None = None
-) -> list[QueueRow]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What only the one who looks at a queue can know."""
+
+    now: datetime
+    processor: str | None
+    """The living process that works on the queue."""
+    estimates: Mapping[EntryId, Estimate] = field(default_factory=dict)
+    newer_commits: Mapping[EntryId, int] = field(default_factory=dict)
+    """How many commits a branch has got since its entry was sealed; entries without any are missing."""
+
+
+def queue_rows(state: QueueState, look: Look, *, most_gone: int | None = None) -> list[QueueRow]:
     """The entries in line, in order, then those that have left it, the latest last.
 
-    `processor`: the living process that works on the queue; only the caller can know. `most_gone`: as many
-    of the entries that have left; None: all of them.
+    `most_gone`: as many of the entries that have left; None: all of them.
     """
-    order = _order(state, now)
-    waiting = [_waiting_row(state, entry_id, place, processor) for place, entry_id in enumerate(order, 1)]
+    order = _order(state, look.now)
+    waiting = [_waiting_row(state, entry_id, place, look) for place, entry_id in enumerate(order, 1)]
     gone = sorted(
         (entry for entry in state.entries.values() if not entry.open),
         key=lambda entry: entry.ended_at or entry.enqueued_at,
     )
     kept = gone if most_gone is None else gone[max(0, len(gone) - most_gone) :]
-    return [*waiting, *(_gone_row(state, entry) for entry in kept)]
+    newest = newest_of_branches(state)
+    return [*waiting, *(_gone_row(entry, newest[entry.entry.branch], look) for entry in kept)]
 
 
 def _order(state: QueueState, now: datetime) -> list[EntryId]:
@@ -36,19 +48,27 @@ def _order(state: QueueState, now: datetime) -> list[EntryId]:
     return [entry_id for entry_id in dict.fromkeys((*tried, *ready, *state.open)) if entry_id in state.open]
 
 
-def row_of(state: QueueState, entry: EntryState, *, now: datetime, processor: str | None) -> QueueRow:
+def row_of(state: QueueState, entry: EntryState, look: Look) -> QueueRow:
     """The row of one entry."""
     if not entry.open:
-        return _gone_row(state, entry)
-    place = _order(state, now).index(entry.entry.id) + 1
-    return _waiting_row(state, entry.entry.id, place, processor)
+        return _gone_row(entry, newest_of_branches(state)[entry.entry.branch], look)
+    place = _order(state, look.now).index(entry.entry.id) + 1
+    return _waiting_row(state, entry.entry.id, place, look)
 
 
-def _waiting_row(state: QueueState, entry_id: EntryId, place: int, processor: str | None) -> QueueRow:
+def newest_of_branches(state: QueueState) -> dict[Branch, EntryState]:
+    """The latest entry of each branch: what became of the branch in the end."""
+    return {known.entry.branch: known for known in state.entries.values()}  # in order of arrival
+
+
+# --- entries in line ----------------------------------------------------------------------------------------
+
+
+def _waiting_row(state: QueueState, entry_id: EntryId, place: int, look: Look) -> QueueRow:
     known = state.entries[entry_id]
     entry = known.entry
-    waits_for = tuple(_waits_for(state, known, processor))
     blocked = known.status is MergeStatus.QUEUED and bool(_conditions(state, known))
+    asked = _asked_of_person(state, known, look.processor)
     return QueueRow(
         position=place,
         id=entry.id,
@@ -56,9 +76,14 @@ def _waiting_row(state: QueueState, entry_id: EntryId, place: int, processor: st
         target=entry.target,
         status=MergeStatus.BLOCKED if blocked else known.status,
         priority=entry.priority,
-        waits_for=waits_for,
+        urgent=entry.urgent,
+        solo=entry.solo,
+        waits_for=tuple(_waits_for(state, known, look.processor)),
+        estimate=look.estimates.get(entry.id),
+        newer_commits=look.newer_commits.get(entry.id, 0),
         since=known.enqueued_at,
-        next_command=_command_for_waiting(state, known, processor),
+        next_command=asked or commands.queue_why(entry.id),
+        asks=asked is not None,
         run=entry.run_id,
         node=entry.node_id,
         reason=known.reason,
@@ -83,10 +108,11 @@ def _waits_for(state: QueueState, known: EntryState, processor: str | None) -> I
     elif known.status is MergeStatus.CHECKING:
         yield from (f"check {check.id}" for check in required_checks(state, (known.entry.id,)))
     elif not _conditions(state, known):
-        yield "its turn"
+        yield "its landing" if known.status is MergeStatus.MERGING else "its turn"
 
 
-def _command_for_waiting(state: QueueState, known: EntryState, processor: str | None) -> str | None:
+def _asked_of_person(state: QueueState, known: EntryState, processor: str | None) -> str | None:
+    """What must be typed before it goes on; None: it goes on by itself."""
     entry = known.entry
     if known.command:
         return known.command
@@ -99,8 +125,12 @@ def _command_for_waiting(state: QueueState, known: EntryState, processor: str | 
     return commands.queue_retry(entry.id) if state.halted is not None else None
 
 
-def _gone_row(state: QueueState, known: EntryState) -> QueueRow:
+# --- entries that have left it ------------------------------------------------------------------------------
+
+
+def _gone_row(known: EntryState, newest: EntryState, look: Look) -> QueueRow:
     entry = known.entry
+    asks = newest.entry.id == entry.id and known.status in MERGE_DEAD
     return QueueRow(
         position=None,
         id=entry.id,
@@ -108,23 +138,20 @@ def _gone_row(state: QueueState, known: EntryState) -> QueueRow:
         target=entry.target,
         status=known.status,
         priority=entry.priority,
+        urgent=entry.urgent,
+        solo=entry.solo,
+        newer_commits=look.newer_commits.get(entry.id, 0),
         since=known.ended_at,
-        next_command=_command_for_gone(state, known),
+        next_command=_try_again(known) if asks else commands.queue_why(newest.entry.id),
+        asks=asks,
         run=entry.run_id,
         node=entry.node_id,
         reason=known.reason,
     )
 
 
-def _command_for_gone(state: QueueState, known: EntryState) -> str | None:
-    """How to try again what did not land, unless its branch was queued again already."""
-    if known.status not in MERGE_DEAD or _was_queued_again(state.entries.values(), known):
-        return None
+def _try_again(known: EntryState) -> str:
     entry = known.entry
     if entry.run_id is not None and entry.node_id is not None:
         return commands.retry(entry.run_id, entry.node_id)
     return commands.queue_retry(entry.id)
-
-
-def _was_queued_again(entries: Iterable[EntryState], known: EntryState) -> bool:
-    return any(other.place > known.place and other.entry.branch == known.entry.branch for other in entries)

@@ -1,12 +1,12 @@
 """How a run stands, on one screen: its nodes with their reasons, its money, and what comes next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypedDict
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import RunStatus
-from cli_multi_rapid.core.ids import RunId
+from cli_multi_rapid.core.ids import NodeId, RunId
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
@@ -14,6 +14,8 @@ from cli_multi_rapid.reports.chronicle import read_chronicle
 from cli_multi_rapid.reports.document import ASSUMED_WORDS, SCHEMA_VERSION, CostSummary, NextStep, NodeReport
 from cli_multi_rapid.reports.next_step import MOST_STEPS, Advice, budget_line
 from cli_multi_rapid.reports.node_report import node_report
+from cli_multi_rapid.reports.queue_estimate import Estimate
+from cli_multi_rapid.reports.queue_text import EstimateDocument, estimate_document, estimate_text
 from cli_multi_rapid.reports.run_report import coordination_id, cost_summary
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso, iso_or_none, span
@@ -25,7 +27,10 @@ _MOST_LINES: Final = 60
 
 
 class StatusDocument(TypedDict):
-    """The status as JSON. `counts` has every node status that occurs, and `landed`."""
+    """The status as JSON. `counts` has every node status that occurs, and `landed`.
+
+    `landing_estimates`: by node, how long until the merge queue has decided on its work, where that is known.
+    """
 
     schema_version: int
     run_id: str
@@ -45,6 +50,7 @@ class StatusDocument(TypedDict):
     last_seq: int
     counts: dict[str, int]
     nodes: list[NodeReport]
+    landing_estimates: dict[str, EstimateDocument]
     cost_summary: CostSummary
     next: list[NextStep]
 
@@ -56,10 +62,11 @@ def status_document(
     now: datetime,
     alive: bool = True,
     everything: bool = False,
+    landing: Mapping[NodeId, Estimate] | None = None,
 ) -> StatusDocument:
     """The status at `now`. `alive`: whether a process has the run in hand; only the caller can know.
 
-    `everything`: all next steps, however many.
+    `everything`: all next steps, however many. `landing`: what the merge queue's own state says of the waits.
     """
     chronicle = read_chronicle(events)
     advice = Advice(state, chronicle)
@@ -85,6 +92,7 @@ def status_document(
         completed_at=iso_or_none(state.finished_at),
         last_seq=state.seq,
         counts=counts_of(state),
+        landing_estimates={name: estimate_document(found) for name, found in (landing or {}).items()},
         nodes=[node_report(state, node, chronicle, advice, now) for node in state.nodes.values()],
         cost_summary=cost_summary(state, chronicle),
         next=following,
@@ -111,12 +119,13 @@ def status_text(
     alive: bool = True,
     width: int = 110,
     everything: bool = False,
+    landing: Mapping[NodeId, Estimate] | None = None,
 ) -> str:
     """The status for a terminal of some width; plain text without colours.
 
     `everything`: every node and every next step, not only as many as fit on a screen.
     """
-    document = status_document(state, events, now=now, alive=alive, everything=everything)
+    document = status_document(state, events, now=now, alive=alive, everything=everything, landing=landing)
     lines = [*_head(document, state, now), "", *_node_lines(document, width, everything=everything), ""]
     following = next_lines(document["next"], None if everything else state.run_id)
     return "\n".join([*lines, *following]) + "\n"
@@ -150,7 +159,11 @@ def _node_lines(document: StatusDocument, width: int, *, everything: bool) -> li
     shown = nodes if everything or len(nodes) <= _MOST_LINES else _most_telling(nodes)
     names = min(30, max((len(node["node_id"]) for node in shown), default=0))
     tools = min(12, max((len(node["tool"]) for node in shown), default=0))
-    lines = [_node_text(node, names, tools)[: max(40, width)].rstrip() for node in shown]
+    estimates = document["landing_estimates"]
+    lines = [
+        _node_text(node, names, tools, estimates.get(node["node_id"]))[: max(40, width)].rstrip()
+        for node in shown
+    ]
     rest = len(nodes) - len(shown)
     return (
         [*lines, f"  and {rest} more nodes: {commands.status_of_all(document['run_id'])}"] if rest else lines
@@ -170,7 +183,7 @@ def _most_telling(nodes: Sequence[NodeReport]) -> list[NodeReport]:
     return sorted(nodes, key=rank)[:_MOST_LINES]
 
 
-def _node_text(node: NodeReport, names: int, tools: int) -> str:
+def _node_text(node: NodeReport, names: int, tools: int, landing: EstimateDocument | None) -> str:
     sign = PAINTS[tone_of_node(node["status"], node["merge_status"])].sign
     standing = " ".join(word for word in (node["status"], node["merge_status"]) if word)
     seconds = sum(attempt["duration_min"] for attempt in node["attempts"]) * 60
@@ -178,6 +191,7 @@ def _node_text(node: NodeReport, names: int, tools: int) -> str:
     tries = f" (try {len(node['attempts'])})" if len(node["attempts"]) > 1 else ""
     cost = f" ${node['cost_usd']:.2f}" if node["cost_usd"] else ""
     name, text = one_line(node["node_id"], names), one_line(node["reason"]) or one_line(node["label"])
+    text = f"{estimate_text(landing)}; {text}" if landing else text
     return f"  {sign} {name:{names}}  {standing:20} {node['tool']:{tools}} {took:>11}{cost}{tries}  {text}"
 
 
