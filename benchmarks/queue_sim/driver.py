@@ -14,19 +14,13 @@ from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, 
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
-    MergeCancelled,
     MergeChecking,
     MergeEnqueued,
     MergeEntry,
-    MergeFailed,
-    MergeHalted,
     MergeLanded,
     MergeLanding,
-    MergePreempted,
     MergeResealed,
     MergeResumed,
-    MergeSplit,
-    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import (
     BuildCandidate,
@@ -47,6 +41,7 @@ from cli_multi_rapid.core.merge_policy import (
     verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_state import Prefix, QueueState, Trial
 
 TARGET = Branch("main")
@@ -139,23 +134,6 @@ class PolicyQueue:
                 return self._start_checks(intent)
             case Land():
                 self._land(intent)
-            case Split():
-                outcome = intent.outcome
-                self._record(MergeSplit(entries=intent.entries, check=outcome.check, reason=outcome.reason))
-            case Vouch():
-                self._record(MergeVouched(entries=intent.entries))
-            case Preempt():
-                self._record(MergePreempted(entries=intent.entries, by=intent.by))
-            case Eject():
-                self._record(
-                    MergeFailed(
-                        entry_id=intent.entry_id, reason=intent.outcome.reason, check=intent.outcome.check
-                    )
-                )
-                self._world.eject(intent.entry_id)
-            case CancelEntry():
-                self._record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
-                self._world.eject(intent.entry_id)
             case Reseal():
                 self._record(
                     MergeResealed(
@@ -165,8 +143,13 @@ class PolicyQueue:
                         without=intent.without,
                     )
                 )
+            case Split() | Vouch() | Preempt():
+                self._record(fact_of(intent))
+            case Eject() | CancelEntry():
+                self._record(fact_of(intent))
+                self._world.eject(intent.entry_id)
             case Halt():
-                self._record(MergeHalted(reason=intent.reason, hint=intent.hint))
+                self._record(fact_of(intent))
                 self.halts += 1
                 self._resume_at = self._world.now + 1.0
                 self._world.wake_at(self._resume_at)

@@ -1,8 +1,8 @@
 """What a merge queue does next: order, candidates, and what follows from verdicts. Pure.
 
-Several candidates are checked at once (`candidate_choice` says which). One that passes on the present tip lands
-as a train; one that passes on a tip that was left behind vouches for its entries, which land with the next
-train. Entries that fail together are set aside and searched, while the others go on. An entry that is left
+Several candidates are checked at once (`candidate_choice` says which). One that passes on the present tip
+lands as a train; one that passes on a tip that was left behind vouches for its entries, which land with the
+next train. Entries that fail together are set aside and searched, while the others go on. An entry that is left
 alone is tried again, because a failure may be a flake, and ejected only when the target's own tip passes the
 same check.
 """
@@ -194,9 +194,9 @@ def _consequence(
         trial.entries for trial, found in judged if isinstance(found, RunChecks) and trial.tip == tip.commit
     ]
     able = [(trial, found) for trial, found in passed if trial.tip == tip.commit]
-    for trial, found in sorted(able, key=lambda one: (not _urgent(state, one[0]), -len(one[0].entries))):
+    for trial, landing in sorted(able, key=lambda one: (not _urgent(state, one[0]), -len(one[0].entries))):
         if not _must_wait(state, trial.entries, under_check, order):
-            return found
+            return landing
     for trial, _ in passed:
         if trial.tip != tip.commit:
             return Vouch(entries=trial.entries)
@@ -259,7 +259,7 @@ def _new_candidates(
 
 
 def _preempt(state: QueueState, floor: Floor) -> list[QueueIntent]:
-    """Take a checker from the candidate with the least to lose when something urgent has none; one at a time."""
+    """Take a checker from the candidate with the least to lose when something urgent has none."""
     urgent = floor.urgent()
     victims = [
         entries

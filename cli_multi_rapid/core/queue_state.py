@@ -59,7 +59,7 @@ class EntryState:
     vouched_at: int | None = None
     """It passed with others on a tip that held so many landed entries; None: not since it was sealed."""
     passed_at: int | None = None
-    """As `vouched_at`, and remembered when it fails later: then it is what landed between that it fails with."""
+    """As `vouched_at`, and remembered when it fails later: it fails with what landed in between."""
     failures: int = 0
     """How often it was left as the only suspect of a red candidate that held others too."""
     alone: dict[CheckId, int] = field(default_factory=dict)

@@ -11,12 +11,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeCancelled,
     MergeEnqueued,
     MergeEntry,
-    MergeFailed,
-    MergeHalted,
-    MergePreempted,
     MergeResumed,
-    MergeSplit,
-    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import (
     BuildCandidate,
@@ -37,6 +32,7 @@ from cli_multi_rapid.core.merge_policy import (
     verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.engine.bases import tip_of
@@ -286,24 +282,10 @@ class MergeQueue:
                 tools = self._tools
                 land(self.journal, tools.repository, self.target, intent, now, remote=tools.remote)
                 self._candidates.pin_what_counts()
-            case Split():
-                self.journal.record(
-                    MergeSplit(
-                        entries=intent.entries, check=intent.outcome.check, reason=intent.outcome.reason
-                    )
-                )
-            case Vouch():
-                self.journal.record(MergeVouched(entries=intent.entries))
-            case Preempt():
-                self.journal.record(MergePreempted(entries=intent.entries, by=intent.by))
-            case Eject():
-                self._eject(intent)
-            case CancelEntry():
-                self.journal.record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
             case Reseal():
                 reseal(self.journal, self._tools.repository, intent, self._read_tip().commit, now)
-            case Halt():
-                self.journal.record(MergeHalted(reason=intent.reason, hint=intent.hint))
+            case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
+                self.journal.record(fact_of(intent))
         return True
 
     def _read_tip(self) -> Tip:
@@ -337,18 +319,3 @@ class MergeQueue:
             for tree in (trial.tree, *([self._tip.tree] if self._tip else []))
         }
         self._desk.keep_only(wanted)
-
-    # --- entries that leave -------------------------------------------------------------------------------
-
-    def _eject(self, intent: Eject) -> None:
-        outcome = intent.outcome
-        self.journal.record(
-            MergeFailed(
-                entry_id=intent.entry_id,
-                reason=outcome.reason,
-                check=outcome.check,
-                log=outcome.log,
-                evidence=outcome.evidence,
-                partners=intent.partners,
-            )
-        )

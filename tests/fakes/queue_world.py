@@ -24,17 +24,12 @@ from cli_multi_rapid.core.merge_events import (
     MergeDeferred,
     MergeEnqueued,
     MergeEntry,
-    MergeFailed,
-    MergeHalted,
     MergeHeld,
     MergeLanded,
     MergeLanding,
     MergeMissed,
-    MergePreempted,
     MergeResealed,
     MergeResumed,
-    MergeSplit,
-    MergeVouched,
 )
 from cli_multi_rapid.core.merge_policy import (
     BuildCandidate,
@@ -56,6 +51,7 @@ from cli_multi_rapid.core.merge_policy import (
     verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_facts import Told, fact_of
 from cli_multi_rapid.core.queue_state import QueueState
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.sample_plans import START
@@ -225,32 +221,11 @@ class QueueWorld:
                 self._start(intent)
             case Land():
                 self._land(intent)
-            case Split():
-                self._check_split(intent)
-                self.record(MergeSplit(entries=intent.entries, check=intent.outcome.check, reason="red"))
-            case Vouch():
-                self._check_vouched(intent)
-                self.record(MergeVouched(entries=intent.entries))
-            case Preempt():
-                assert self.state.entries[intent.by].entry.urgent
-                self.record(MergePreempted(entries=intent.entries, by=intent.by))
-            case Eject():
-                self._check_ejection(intent)
-                self.record(
-                    MergeFailed(
-                        entry_id=intent.entry_id,
-                        reason="red",
-                        check=intent.outcome.check,
-                        partners=intent.partners,
-                    )
-                )
-            case CancelEntry():
-                self.record(MergeCancelled(entry_id=intent.entry_id, reason=intent.reason))
             case Reseal():
                 self._reseal(intent)
-            case Halt():
-                self._check_halt(intent)
-                self.record(MergeHalted(reason=intent.reason, hint=intent.hint))
+            case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
+                self._check_told(intent)
+                self.record(fact_of(intent))
         return True
 
     def _build(self, intent: BuildCandidate) -> bool:
@@ -352,6 +327,21 @@ class QueueWorld:
         )
 
     # --- the rules ----------------------------------------------------------------------------------------
+
+    def _check_told(self, intent: Told) -> None:
+        match intent:
+            case Split():
+                self._check_split(intent)
+            case Vouch():
+                self._check_vouched(intent)
+            case Preempt():
+                assert self.state.entries[intent.by].entry.urgent
+            case Eject():
+                self._check_ejection(intent)
+            case Halt():
+                self._check_halt(intent)
+            case CancelEntry():
+                pass
 
     def _check_landing(self, intent: Land) -> None:
         """I1, I2, I4, I7: verdicts for this very tree, each entry once, its sealed head, its whole diff."""
