@@ -2,9 +2,9 @@
 
 Several candidates are checked at once (`candidate_choice` says which). One that passes on the present tip
 lands as a train; one that passes on a tip that was left behind vouches for its entries, which land with the
-next train. Entries that fail together are set aside and searched, while the others go on. An entry that is left
-alone is tried again, because a failure may be a flake, and ejected only when the target's own tip passes the
-same check.
+next train. Entries that fail together are set aside and searched, while the others go on. An entry that is
+left alone is tried again, because a failure may be a flake, and ejected only when the target's own tip passes
+the same check.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
