@@ -28,6 +28,7 @@ from cli_multi_rapid.core.merge_events import (
 )
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.verdicts import Contents
 
 Prefix = tuple[EntryId, ...]
 
@@ -81,6 +82,8 @@ class Trial:
     built_on: Commit
     retest: bool = False
     """The tree failed once and is tried again, because that may have been a flake."""
+    contents: Contents = ()
+    """What checks with `inputs` see of the tree."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -268,6 +271,7 @@ class QueueState:
             tree=data.tree,
             built_on=data.tip,
             retest=data.retest,
+            contents=data.contents,
         )
 
     def _stand_down(self) -> None:

@@ -48,10 +48,10 @@ from cli_multi_rapid.core.merge_policy import (
     Tip,
     decide,
     required_checks,
-    verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.verdicts import verdict_key
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.sample_plans import START
 from tests.fakes.weather import Changes, Weather
