@@ -81,7 +81,7 @@ from cli_multi_rapid.git_refs import (
     tip_of,
     update_refs,
 )
-from cli_multi_rapid.git_tree import make_tree, tree_files
+from cli_multi_rapid.git_tree import changed_paths, make_tree, tree_files
 
 __all__ = [
     "ANY",
@@ -267,6 +267,10 @@ class Repository:
     def tree_files(self, tree: Tree) -> tuple[TreeFile, ...]:
         """Every file of a tree with its mode and the id of its content."""
         return tree_files(self._git, tree)
+
+    def changed_paths(self, one: Tree, other: Tree) -> Sequence[str] | None:
+        """The names of what differs between two trees; None when one of them is not there."""
+        return changed_paths(self._git, one, other)
 
     # --- making objects ---
 

@@ -6,6 +6,7 @@ One too many here costs a run that was not needed; one that is missing can land 
 
 import re
 from fnmatch import translate
+from hashlib import sha256
 from typing import Final
 
 
@@ -57,6 +58,11 @@ NAME_PATTERNS: Final = (
 
 PATHS: Final = frozenset(("config/orchestrator.yaml", ".cargo/config.toml"))
 """More that counts at this place only."""
+
+RULES: Final = sha256(
+    "\0".join(sorted((*LOCK_FILES, *BUILD_FILES, *CONFIG_FILES, *NAME_PATTERNS, *PATHS))).encode()
+).hexdigest()[:8]
+"""A word for these lists: what was found by other lists says nothing about inputs by these."""
 
 _NAMES: Final = LOCK_FILES | BUILD_FILES | CONFIG_FILES
 # One expression and no globs: every path of every tree comes by here.

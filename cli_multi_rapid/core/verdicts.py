@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from cli_multi_rapid.core.globs import Glob, parse_glob
 from cli_multi_rapid.core.ids import Tree
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.shared_inputs import is_shared
+from cli_multi_rapid.core.shared_inputs import RULES, is_shared
 
 
 class TreeFile(NamedTuple):
@@ -46,6 +46,10 @@ class Inputs:
         """Whether a path is one that the globs match."""
         return path.startswith(self._folders) or any(glob.matches(path) for glob in self._globs)
 
+    def touched_by(self, paths: Iterable[str]) -> bool:
+        """Whether one of these paths counts."""
+        return any(self._counting[path] for path in paths)
+
     def pick(self, listing: Iterable[TreeFile]) -> list[TreeFile]:
         """The files of a tree that count, in their order."""
         counting = self._counting
@@ -53,8 +57,9 @@ class Inputs:
 
     def digest(self, listing: Iterable[TreeFile]) -> str:
         """The same for the same counting files, and for no others: names, modes and contents."""
-        fields = chain.from_iterable(sorted(self.pick(listing)))
-        return sha256("\0".join(fields).encode("utf-8", "surrogateescape")).hexdigest()  # no path holds a NUL
+        fields = chain.from_iterable(sorted(self.pick(listing)))  # no path holds a NUL
+        digest = sha256("\0".join(fields).encode("utf-8", "surrogateescape")).hexdigest()
+        return f"{RULES}.{digest}"
 
 
 class _Answers(dict[str, bool]):
@@ -88,6 +93,11 @@ class InputsDigest:
     inputs: tuple[str, ...]
     """The globs. A check's id would not do: two entries may define one check differently."""
     digest: str
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it was made with the present list of shared inputs."""
+        return self.digest.startswith(f"{RULES}.")
 
 
 Contents = tuple[InputsDigest, ...]

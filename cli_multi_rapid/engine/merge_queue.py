@@ -83,6 +83,7 @@ class MergeQueue:
         )
         self._news: list[Event] = []
         journal.observers.append(self._news.append)
+        journal.observers.append(tools.runner.inputs.learn)
 
     @property
     def state(self) -> QueueState:

@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted, MergeFailed
+from cli_multi_rapid.core.ids import Commit, EntryId, EventId, RunId, Tree
+from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted, MergeChecking, MergeFailed
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.verdicts import InputsDigest
+from cli_multi_rapid.engine.check_inputs import CheckInputs
+from cli_multi_rapid.git import Repository, open_repository
 from tests.fakes.queues import Outcome, QueueBench, check, open_bench
 from tests.fakes.repositories import Content
 from tests.fakes.worlds import make_world
@@ -211,6 +217,67 @@ def test_one_run_serves_all_candidates_that_look_the_same_to_the_check_and_each_
     assert len(outcome.candidates) == 2
     assert len(counted.runs) == 1
     bench.assert_sound(outcome)
+
+
+def test_a_tree_that_differs_beside_the_inputs_is_not_even_read_whole(
+    bench: QueueBench, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified(bench, counted.check())
+    bench.add("docs", {"docs/guide.txt": "better\n"}, checks=[counted.check()])
+
+    def refuse(_repository: Repository, tree: Tree) -> None:
+        raise AssertionError(f"{tree} is read")
+
+    monkeypatch.setattr(Repository, "tree_files", refuse)
+    assert bench.process().status("docs") is MergeStatus.MERGED
+
+
+def test_what_is_carried_over_from_tree_to_tree_is_what_each_tree_says_by_itself(bench: QueueBench) -> None:
+    checks = [check("true", inputs=inputs) for inputs in (GLOBS, ("docs/**",), ("**",), ("*/a.txt",))]
+    repository = open_repository(bench.repository.path, bench.world.repository.path / "state/scratch")
+    steps: list[dict[str, Content]] = [
+        {"docs/new.txt": "new\n"},
+        {"src/a.txt": "b\n"},
+        {"src/a.txt": "a\n"},
+        {"other/x.txt": None},
+        {"docs/new.txt": None, "docs/new.txt/deep": "a folder now\n"},
+        {"uv.lock": "1\n"},
+        {"src/a.txt": None, "docs/a.txt": "a\n"},
+        {"src/b.txt": "a\n", "docs/a.txt": None},
+    ]
+    kept = CheckInputs(repository)
+    seen = set()
+    for step in [{}, *steps]:
+        commit = bench.repository.commit(step)
+        tree = bench.repository.tree_of(commit)
+        found = kept.contents(tree, checks)
+        assert found == CheckInputs(repository).contents(tree, checks)
+        seen.add(found[0].digest)
+    assert len(seen) == 5
+
+
+def test_what_the_log_says_of_a_tree_that_is_gone_or_by_another_list_is_not_relied_on(
+    bench: QueueBench,
+) -> None:
+    spec = check("true", inputs=GLOBS)
+    repository = open_repository(bench.repository.path, bench.world.repository.path / "state/scratch")
+    tree = bench.repository.tree_of("main")
+    (true,) = CheckInputs(repository).contents(tree, [spec])
+    for place, digest in (
+        (tree, "0ld00000.1234"),
+        (Tree("1" * 40), true.digest.replace(true.digest[-1], "x")),
+    ):
+        inputs = CheckInputs(repository)
+        inputs.learn(announced(place, InputsDigest(inputs=GLOBS, digest=digest)))
+        assert inputs.contents(tree, [spec]) == (true,)
+
+
+def announced(tree: Tree, *contents: InputsDigest) -> Event:
+    """The event that a candidate with this tree begins to be checked."""
+    commit = Commit("2" * 40)
+    data = MergeChecking(entries=(EntryId("e"),), tip=commit, commit=commit, tree=tree, contents=contents)
+    stream = RunId("queue:main")
+    return Event(id=EventId("1"), seq=1, run_id=stream, time=datetime.now(UTC), source="test", data=data)
 
 
 # --- what a check sees --------------------------------------------------------------------------------------
