@@ -5,7 +5,7 @@ person's checkout, index or files, except `land` with `update_checkout`.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, Commit, Tree
+from cli_multi_rapid.core.verdicts import TreeFile
 from cli_multi_rapid.git_agent import Origin
 from cli_multi_rapid.git_checkout import (
     Busy,
@@ -94,6 +95,7 @@ from cli_multi_rapid.git_refs import (
     update_refs,
 )
 from cli_multi_rapid.git_remote import quiet, require_remote
+from cli_multi_rapid.git_tree import changed_paths, make_tree, tree_files
 
 __all__ = [
     "ANY",
@@ -292,6 +294,14 @@ class Repository:
         """The names of all files of a commit, or of those in the folder `prefix`."""
         return list_files(self._git, commit, prefix)
 
+    def tree_files(self, tree: Tree) -> tuple[TreeFile, ...]:
+        """Every file of a tree with its mode and the id of its content."""
+        return tree_files(self._git, tree)
+
+    def changed_paths(self, one: Tree, other: Tree) -> Sequence[str] | None:
+        """The names of what differs between two trees; None when one of them is not there."""
+        return changed_paths(self._git, one, other)
+
     # --- making objects ---
 
     def merge(self, ours: Commit, theirs: Commit) -> Merged | Conflicted:
@@ -325,6 +335,10 @@ class Repository:
         self._trees[made] = tree
         self._parents[made] = tuple(parents)
         return made
+
+    def make_tree(self, files: Iterable[TreeFile]) -> Tree:
+        """A tree of these files of other trees."""
+        return make_tree(self._git, files)
 
     def write_commit_graph(self) -> None:
         """Let git walk a long history faster: merging in 5,000 commits takes a quarter of the time."""

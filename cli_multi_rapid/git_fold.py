@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, split
-from cli_multi_rapid.git_trees import Entries, TreeFile, lay_over
+from cli_multi_rapid.git_overlay import Entries, TreeFile, lay_over
 
 _ABSENT = "000000"
 """The mode of a file on the side of a difference where it is not."""

@@ -38,11 +38,11 @@ from cli_multi_rapid.core.merge_policy import (
     Vouch,
     decide,
     required_checks,
-    verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_state import Prefix, QueueState, Trial
+from cli_multi_rapid.core.verdicts import verdict_key
 
 TARGET = Branch("main")
 CHECK = CheckSpec(id=CheckId("v"), run="true")

@@ -6,6 +6,7 @@ from typing import ClassVar
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, NodeId, RunId, Tree
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.verdicts import Contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class MergeChecking(Payload):
     tip: Commit
     commit: Commit
     tree: Tree
+    contents: Contents = ()
+    """What checks with `inputs` see of the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ the same check.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 
 from cli_multi_rapid.core.candidate_choice import Floor, on_tip
 from cli_multi_rapid.core.facts import Verdict
@@ -21,6 +20,7 @@ from cli_multi_rapid.core.node_state import MERGE_DEAD
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_line import line_up
 from cli_multi_rapid.core.queue_state import Prefix, QueueState, TreeRecord, Trial
+from cli_multi_rapid.core.verdicts import Contents, key_of
 
 MAX_MISSES = 5
 """How often in a row a foreign movement of the target may spoil a landing before the queue asks for help."""
@@ -50,6 +50,8 @@ class Tip:
 
     commit: Commit
     tree: Tree
+    contents: Contents = field(default=(), compare=False)
+    """What checks with `inputs` see of the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class RunChecks:
     commit: Commit
     checks: tuple[CheckSpec, ...]
     entries: Prefix
+    contents: Contents = ()
+    """What checks with `inputs` see of the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +142,6 @@ class Halt:
 QueueIntent = (
     BuildCandidate | RunChecks | Land | Split | Vouch | Preempt | Eject | CancelEntry | Reseal | Halt
 )
-
-
-def verdict_key(check: CheckSpec, tree: Tree, fingerprint: str) -> str:
-    """The content key of a verdict: the check's definition, the environment and the exact tree."""
-    parts = (
-        check.id,
-        *check.argv,
-        check.run or "",
-        *(f"{name}={value}" for name, value in sorted(check.env.items())),
-        str(check.min_time_s),
-        fingerprint,
-        tree,
-    )
-    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
@@ -326,7 +316,7 @@ Judgement = Land | Red | RunChecks
 def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
     """What the verdicts on a candidate so far say of it."""
     checks = required_checks(state, trial.entries)
-    keys = [verdict_key(check, trial.tree, limits.fingerprint) for check in checks]
+    keys = [key_of(check, trial, limits.fingerprint) for check in checks]
     to_run: list[CheckSpec] = []
     for check, key in zip(checks, keys, strict=True):
         record, left = _record(state, key), _chances(state, trial.entries, check, limits)
@@ -336,7 +326,13 @@ def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
             again = left > 0 and record.last.verdict is Verdict.FAILED
             return Red(check=check, outcome=record.last, again=again)
     if to_run:
-        return RunChecks(tree=trial.tree, commit=trial.commit, checks=tuple(to_run), entries=trial.entries)
+        return RunChecks(
+            tree=trial.tree,
+            commit=trial.commit,
+            checks=tuple(to_run),
+            entries=trial.entries,
+            contents=trial.contents,
+        )
     return Land(trial=trial, verdicts=tuple(keys))
 
 
@@ -373,9 +369,11 @@ def _tip_may_pass(record: TreeRecord, limits: QueueLimits) -> bool:
 
 def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
-    tip_record = _record(state, verdict_key(red.check, tip.tree, limits.fingerprint))
+    tip_record = _record(state, key_of(red.check, tip, limits.fingerprint))
     if tip_record is None or _tip_may_pass(tip_record, limits):
-        return RunChecks(tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=())
+        return RunChecks(
+            tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=(), contents=tip.contents
+        )
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)
     return Eject(entry_id=trial.entries[0], outcome=red.outcome, partners=_partners(state, trial.entries[0]))
@@ -408,7 +406,7 @@ def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -
 def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimits) -> CheckFinished | None:
     """How the tip fails a check that the entry needs, if it does: no entry is to blame for that."""
     for check in state.entries[entry_id].entry.checks:
-        tip_record = _record(state, verdict_key(check, tip.tree, limits.fingerprint))
+        tip_record = _record(state, key_of(check, tip, limits.fingerprint))
         if tip_record is None or tip_record.last.verdict is Verdict.PASSED:
             continue
         if not _tip_may_pass(tip_record, limits):

@@ -30,6 +30,7 @@ from cli_multi_rapid.core.merge_events import (
 )
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.verdicts import Contents
 
 Prefix = tuple[EntryId, ...]
 
@@ -100,6 +101,8 @@ class Trial:
     built_on: Commit
     landed_before: int = 0
     """How many entries had landed when it was built."""
+    contents: Contents = ()
+    """What checks with `inputs` see of the tree."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -334,6 +337,7 @@ class QueueState:
             tree=data.tree,
             built_on=data.tip,
             landed_before=len(self.landed_order),
+            contents=data.contents,
         )
 
     def _stand_down(self) -> None:

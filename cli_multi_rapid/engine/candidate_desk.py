@@ -1,17 +1,19 @@
 """Makes the candidates of a queue: merged in memory, pinned, announced with what is known of them already."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeChecking, MergeConflicted, MergeDeferred
-from cli_multi_rapid.core.merge_policy import BuildCandidate, Tip, required_checks, verdict_key
+from cli_multi_rapid.core.merge_policy import BuildCandidate, Tip, required_checks
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.queue_state import Prefix, QueueState
+from cli_multi_rapid.core.verdicts import Checkable, key_of
 from cli_multi_rapid.engine.candidate_pins import CandidatePins
 from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner
+from cli_multi_rapid.engine.check_inputs import CheckInputs
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.git import Repository
 
@@ -22,9 +24,16 @@ _AHEAD = 128
 class CandidateDesk:
     """Builds what the policy asks for. Called from the deciding thread, by the holder of the lease."""
 
-    def __init__(self, journal: Journal[QueueState], repository: Repository, fingerprint: str) -> None:
+    def __init__(
+        self,
+        journal: Journal[QueueState],
+        repository: Repository,
+        inputs: CheckInputs,
+        fingerprint: str,
+    ) -> None:
         self._journal = journal
         self._repository = repository
+        self._inputs = inputs
         self._fingerprint = fingerprint
         self._workbench = Workbench(repository)
         self._pins = CandidatePins(repository, journal.state.target)
@@ -55,17 +64,28 @@ class CandidateDesk:
         trials = (trial.commit for trial in self._state.trials.values() if under_check)
         self._pins.keep((*held, *trials, *others))
 
+    def share_verdicts(self) -> None:
+        """Say of the candidates under check what was found on others, where their checks see the same."""
+        for trial in self._state.trials.values():
+            self._journal.record(
+                *(
+                    fact
+                    for fact in self._known_passes(trial.entries, trial)
+                    if all(found.tree != fact.tree for found in self._state.records[fact.key].outcomes)
+                )
+            )
+
     def _announce(self, candidate: Candidate, tip: Tip) -> None:
         self.pin_what_counts(candidate.commit)
-        self._journal.record(
-            MergeChecking(
-                entries=candidate.entries,
-                tip=tip.commit,
-                commit=candidate.commit,
-                tree=candidate.tree,
-            ),
-            *self._reused_verdicts(candidate),
+        checks = required_checks(self._state, candidate.entries)
+        announced = MergeChecking(
+            entries=candidate.entries,
+            tip=tip.commit,
+            commit=candidate.commit,
+            tree=candidate.tree,
+            contents=self._inputs.contents(candidate.tree, checks),
         )
+        self._journal.record(announced, *self._known_passes(candidate.entries, announced))
 
     def _put_aside(self, candidate: Candidate, clash: Clash) -> None:
         """What does not merge behind others waits for their end; what does not merge with the tip is out."""
@@ -90,17 +110,17 @@ class CandidateDesk:
             )
         )
 
-    def _reused_verdicts(self, candidate: Candidate) -> Iterable[CheckFinished]:
-        """Say which verdicts are known for this very tree already: nothing is run for them."""
-        for check in required_checks(self._state, candidate.entries):
-            record = self._state.records.get(verdict_key(check, candidate.tree, self._fingerprint))
+    def _known_passes(self, entries: Prefix, place: Checkable) -> Iterator[CheckFinished]:
+        """The verdicts that are known for what the checks see of a tree: nothing is run for them."""
+        for check in required_checks(self._state, entries):
+            record = self._state.records.get(key_of(check, place, self._fingerprint))
             if record is not None and record.last.verdict is Verdict.PASSED:
                 yield CheckFinished(
                     check=check.id,
-                    tree=candidate.tree,
+                    tree=place.tree,
                     key=record.last.key,
                     verdict=Verdict.PASSED,
                     reused=True,
                     log=record.last.log,
-                    entries=candidate.entries,
+                    entries=entries,
                 )

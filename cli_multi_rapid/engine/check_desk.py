@@ -7,8 +7,9 @@ from pathlib import Path
 from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted
-from cli_multi_rapid.core.merge_policy import RunChecks, verdict_key
+from cli_multi_rapid.core.merge_policy import RunChecks
 from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.verdicts import key_of
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
 from cli_multi_rapid.process_terms import CancelToken
@@ -40,7 +41,7 @@ class CheckDesk:
         """The checks of an intent that are not under way yet."""
         jobs = []
         for check in intent.checks:
-            key = verdict_key(check, intent.tree, self._fingerprint)
+            key = key_of(check, intent, self._fingerprint)
             if key in self._in_flight:
                 continue
             record = state.records.get(key)

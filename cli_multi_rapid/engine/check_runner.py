@@ -12,6 +12,7 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.engine.check_inputs import CheckInputs
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
@@ -24,6 +25,10 @@ CHECK_SLOTS = "check-"
 _EVIDENCE_CHARACTERS = 4000
 _FINDING = re.compile(r"(FAILED|ERROR|error:|>> Issue|[A-Z]{1,5}[0-9]{2,5} |[^\s:]+\.[a-z]+:[0-9]+)")
 """How findings begin in the output of pytest, compilers, bandit, ruff and most linters."""
+_NOT_THERE = re.compile(
+    rb"No such file|not found|No module named|[Cc]an(no|')t (find|open|resolve|stat)|does not exist"
+)
+"""How programs say that a file is missing."""
 _ADVICE = "[*]"
 """How ruff's last line begins, which says what could be fixed and not what is wrong."""
 
@@ -45,17 +50,24 @@ class CheckRunner:
     """Runs checks; safe to call from several threads."""
 
     worktrees: Worktrees
+    inputs: CheckInputs
     environment: Mapping[str, str]
     redactor: Redactor
     marker: str
     """The beginning of the marker that every checker's process carries."""
 
     def run(self, job: CheckJob, cancel: CancelToken) -> CheckFinished:
-        """The verdict on the tree. Raises only for faults of the machine, never for what a check does."""
+        """The verdict on the tree. Raises only for faults of the machine, never for what a check does.
+
+        A check with inputs gets a checkout of those alone, so that what it reads beside them is not there.
+        """
+        commit = self.inputs.commit(job.tree, job.check) if job.check.inputs else job.commit
+        if commit is None:
+            return _nothing_to_check(job)
         # Unique beyond this runner: the verifier has one of its own beside the queue's, in the same process.
         token = uuid4().hex[:12]
         name = f"{CHECK_SLOTS}{os.getpid()}-{token}"
-        slot = self.worktrees.open(name, job.commit)
+        slot = self.worktrees.open(name, commit)
         temp = make_temp_folder(name)
         try:
             ended = supervise(
@@ -103,7 +115,8 @@ class CheckRunner:
 
     def _judge_exit(self, check: CheckSpec, ended: Exit, slot: Slot) -> tuple[Verdict, str]:
         if ended.code != 0:
-            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{_finding(ended)}"
+            found = f"{_finding(ended)}{_missing(check, ended)}"
+            return Verdict.FAILED, f"{check.id} failed with exit code {ended.code}{found}"
         if ended.duration_s < check.min_time_s:
             quick = f"{ended.duration_s:.1f} s, less than min_time_s {check.min_time_s:g}"
             return Verdict.FAILED, f"{check.id} passed suspiciously quickly: {quick}"
@@ -123,6 +136,27 @@ def drop_orphaned_checks(worktrees: Worktrees) -> None:
                 worktrees.release(
                     Slot(path=info.path, name=info.name, base=info.base, lane=Branch(info.name))
                 )
+
+
+def _nothing_to_check(job: CheckJob) -> CheckFinished:
+    """A check that sees nothing would pass and mean nothing."""
+    check = job.check
+    return CheckFinished(
+        check=check.id,
+        tree=job.tree,
+        key=job.key,
+        verdict=Verdict.FAILED,
+        reason=f"{check.id} has nothing to check: its inputs {', '.join(check.inputs)} match no file; "
+        f"correct checks.{check.id}.inputs, or leave them out to check the whole tree",
+        entries=job.entries,
+    )
+
+
+def _missing(check: CheckSpec, ended: Exit) -> str:
+    """What to do when a check fails because it reads what it does not declare."""
+    if not check.inputs or not _NOT_THERE.search(ended.output):
+        return ""
+    return f" (it sees only its inputs; if it reads more, name that in checks.{check.id}.inputs)"
 
 
 def _finding(ended: Exit) -> str:

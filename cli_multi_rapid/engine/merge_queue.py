@@ -1,11 +1,11 @@
 """The merge queue of one target at work: candidates, checks, landings, under one lease."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.ids import Branch, EntryId, EventId, Tree
+from cli_multi_rapid.core.ids import Branch, EntryId, EventId
 from cli_multi_rapid.core.merge_events import (
     MergeApproved,
     MergeCancelled,
@@ -29,12 +29,12 @@ from cli_multi_rapid.core.merge_policy import (
     Vouch,
     decide,
     required_checks,
-    verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
+from cli_multi_rapid.core.verdicts import Checkable, key_of
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.candidate_desk import CandidateDesk
 from cli_multi_rapid.engine.candidates import find_vanished
@@ -80,7 +80,7 @@ class MergeQueue:
         self._tip: Tip | None = None
         self._in_step = False
         """Whether the remote was looked at since the queue took up work."""
-        self._candidates = CandidateDesk(journal, tools.repository, limits.fingerprint)
+        self._candidates = CandidateDesk(journal, tools.repository, tools.runner.inputs, limits.fingerprint)
         self._desk = CheckDesk(
             tools.runner,
             tools.inbox,
@@ -90,6 +90,7 @@ class MergeQueue:
         )
         self._news: list[Event] = []
         journal.observers.append(self._news.append)
+        journal.observers.append(tools.runner.inputs.learn)
 
     @property
     def state(self) -> QueueState:
@@ -181,6 +182,7 @@ class MergeQueue:
         """Record what a checker found, unless nobody wants to know any more."""
         if self._desk.accept(ended):
             self.journal.record(*ended.facts)
+            self._candidates.share_verdicts()
 
     def take_news(self) -> list[Event]:
         """The events folded since the last call."""
@@ -294,13 +296,14 @@ class MergeQueue:
             commit = tip_of(self._tools.repository, self.target)
             if self._tip is None or self._tip.commit != commit:
                 self._tip = Tip(commit=commit, tree=self._tools.repository.tree_of(commit))
+        waiting = (self.state.entries[entry_id].entry for entry_id in self.state.open)
+        checks = (check for entry in waiting for check in entry.checks)
+        contents = self._tools.runner.inputs.contents(self._tip.tree, checks)
+        self._tip = replace(self._tip, contents=contents)
         return self._tip
 
     def _checks_of(self, entry_ids: Sequence[EntryId]) -> tuple[CheckSpec, ...]:
         return required_checks(self.state, entry_ids)
-
-    def _key(self, check: CheckSpec, tree: Tree) -> str:
-        return verdict_key(check, tree, self._limits.fingerprint)
 
     # --- checks -------------------------------------------------------------------------------------------
 
@@ -312,10 +315,11 @@ class MergeQueue:
 
     def _drop_stale_checks(self) -> None:
         """Stop checkers whose candidate is out of the race."""
+        tip: list[Checkable] = [self._tip] if self._tip else []
         wanted = {
-            self._key(check, tree)
+            key_of(check, place, self._limits.fingerprint)
             for trial in self.state.trials.values()
             for check in self._checks_of(trial.entries)
-            for tree in (trial.tree, *([self._tip.tree] if self._tip else []))
+            for place in (trial, *tip)
         }
         self._desk.keep_only(wanted)

@@ -22,6 +22,7 @@ from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt import AttemptRunner
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
+from cli_multi_rapid.engine.check_inputs import CheckInputs
 from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
 from cli_multi_rapid.engine.day_spending import DaySpending
 from cli_multi_rapid.engine.dispatcher import Dispatcher
@@ -89,6 +90,7 @@ def check_runner(shop: Workshop, target: Branch) -> CheckRunner:
     """What carries out the checks of a target's queue."""
     return CheckRunner(
         worktrees=shop.worktrees,
+        inputs=CheckInputs(shop.repository),
         environment=inherited_environment(),
         redactor=shop.redactor,
         marker=_checkers_marker(shop, target),

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, Verdict
-from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
-from cli_multi_rapid.core.merge_policy import verdict_key
+from cli_multi_rapid.core.merge_policy import Tip
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.verdicts import key_of
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
@@ -28,14 +28,15 @@ class Verifier:
     checks: tuple[CheckSpec, ...]
     fingerprint: str
     known: Callable[[str], CheckFinished | None]
-    """Verdicts that were found on this very tree already, by key."""
+    """Verdicts that were found already, by key."""
 
     def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
         """The facts of the attempt, each check's verdict among them."""
         began = time.monotonic()
         tip = tip_of(self.repository, order.target)
         tree = self.repository.tree_of(tip)
-        verdicts = tuple(self._verdict(check, tip, tree, order, cancel) for check in self.checks)
+        landed = Tip(commit=tip, tree=tree, contents=self.runner.inputs.contents(tree, self.checks))
+        verdicts = tuple(self._verdict(check, landed, order, cancel) for check in self.checks)
         failed = [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASSED]
         based = NodeBased(node_id=order.node.id, attempt=order.attempt, base=tip, tip=tip)
         duration_s = round(time.monotonic() - began, 3)
@@ -65,13 +66,11 @@ class Verifier:
             ),
         )
 
-    def _verdict(
-        self, check: CheckSpec, tip: Commit, tree: Tree, order: AttemptOrder, cancel: CancelToken
-    ) -> CheckFinished:
-        key = verdict_key(check, tree, self.fingerprint)
+    def _verdict(self, check: CheckSpec, tip: Tip, order: AttemptOrder, cancel: CancelToken) -> CheckFinished:
+        key = key_of(check, tip, self.fingerprint)
         known = self.known(key)
         if known is not None and known.verdict is Verdict.PASSED:
-            return replace(known, reused=True, entries=())
+            return replace(known, tree=tip.tree, reused=True, entries=())
         log = self.home.logs(order.run_id) / f"{order.node.id}.{order.attempt}.{check.id}.log"
-        job = CheckJob(check=check, commit=tip, tree=tree, key=key, entries=(), log=log)
+        job = CheckJob(check=check, commit=tip.commit, tree=tip.tree, key=key, entries=(), log=log)
         return self.runner.run(job, cancel)

@@ -142,7 +142,8 @@ def _checking(data: merge.MergeChecking) -> str:
 
 
 def _check_finished(data: merge.CheckFinished) -> str:
-    how = "reused" if data.reused else f"in {span(data.duration_s)}"
+    source = f" from {data.log}" if data.log else ""
+    how = f"reused{source}" if data.reused else f"in {span(data.duration_s)}"
     about = f" for {_entries(data.entries)}" if data.entries else ""
     return f"{data.check} {data.verdict} {how} on tree {data.tree[:10]}{about}{_because(data.reason)}"
 

@@ -179,7 +179,7 @@ def _check_table(report: RunReport) -> str:
             "reused" if check["reused"] else span(check["duration_s"]),
             f'<div class="wide">{markup(check["reason"])}'
             + (f"<pre>{markup(check['evidence'])}</pre>" if check["evidence"] else "")
-            + f'<p class="soft">{markup(check["log"])}</p></div>',
+            + f'<p class="soft">{"reused from " if check["reused"] else ""}{markup(check["log"])}</p></div>',
         )
         for check in report["checks"]
     )

@@ -124,7 +124,7 @@ def _check_case(check: CheckReport, *, superseded: bool) -> Case:
         outcome=outcome,
         message=message,
         detail=check["evidence"] if outcome in ("failure", "error") else "",
-        output="verdict reused" if check["reused"] else check["log"],
+        output=f"verdict reused from {check['log']}" if check["reused"] else check["log"],
     )
 
 

@@ -151,7 +151,7 @@ def _checks(report: RunReport) -> str:
             check["verdict"] or "not finished",
             escape(", ".join(check["nodes"] or check["entries"])),
             code(check["tree"][:10]),
-            "reused" if check["reused"] else span(check["duration_s"]),
+            f"reused from {code(check['log'])}" if check["reused"] else span(check["duration_s"]),
         )
         for check in report["checks"]
     ]

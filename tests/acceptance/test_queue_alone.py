@@ -62,6 +62,25 @@ def test_green_branches_land_together_and_stay_as_they_were(repository: Reposito
     assert repository.git("for-each-ref", "refs/cli-orchestrator/candidate") == ""
 
 
+def test_what_a_check_does_not_read_lands_by_its_earlier_verdict_and_why_names_that_log(
+    repository: RepositoryBuilder,
+) -> None:
+    configure(
+        repository,
+        'version: 1\nchecks:\n  good: {run: "! grep -rq bad src", inputs: ["src/**"]}\n',
+    )
+    repository.commit_on("code", {"src/a.txt": "fine\n"})
+    repository.commit_on("words", {"README.md": "# Better\n"})
+    type_in(repository.path, "queue", "add", "code")
+    assert process(repository).status == 0
+    type_in(repository.path, "queue", "add", "words")
+    assert process(repository).status == 0
+    assert repository.show("main", "README.md") == "# Better\n"
+    why = type_in(repository.path, "queue", "why", "words").out
+    (log,) = (repository.path / "artifacts/logs/checks").iterdir()
+    assert f"good passed reused from {log} on tree {repository.tree_of('main')[:10]}" in why
+
+
 def test_json_documents_of_the_queue_keep_their_schemas(repository: RepositoryBuilder) -> None:
     repository.commit_on("one", {"one.txt": "fine\n"})
     added = type_in(repository.path, "queue", "add", "one", "--format", "json").document

@@ -15,11 +15,11 @@ from cli_multi_rapid.core.merge_policy import (
     QueueLimits,
     line,
     may_rerun,
-    verdict_key,
 )
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_state import TreeRecord
+from cli_multi_rapid.core.verdicts import verdict_key
 from tests.fakes.queue_world import MAIN, TESTS, QueueWorld, tree_of
 from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, statuses
 from tests.fakes.weather import Weather

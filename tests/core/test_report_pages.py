@@ -165,6 +165,13 @@ def test_nodes_and_checks_are_test_cases() -> None:
     }
 
 
+@pytest.mark.parametrize("form", [ReportFormat.MD, ReportFormat.HTML, ReportFormat.JUNIT])
+def test_a_reused_verdict_says_from_which_log_it_is(form: ReportFormat) -> None:
+    report = reported(STORIES["success"]())
+    (log,) = [check["log"] for check in report["checks"] if check["reused"]]
+    assert re.search(rf"reused from `?{re.escape(log)}", write_report(report, form))
+
+
 def test_the_counts_of_the_suite_are_those_of_its_cases() -> None:
     report = reported(STORIES["failed_check"]())
     suite = ET.fromstring(write_report(report, ReportFormat.JUNIT))[0].attrib

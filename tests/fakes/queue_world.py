@@ -48,17 +48,19 @@ from cli_multi_rapid.core.merge_policy import (
     decide,
     judge,
     required_checks,
-    verdict_key,
 )
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import Told, fact_of
 from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.verdicts import Checkable, Contents, InputsDigest, key_of
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.sample_plans import START
 from tests.fakes.weather import Changes, Weather
 
 MAIN = Branch("main")
 TESTS = CheckSpec(id=CheckId("tests"), argv=("pytest",))
+SEES_PART = CheckSpec(id=CheckId("part"), argv=("pytest",), inputs=("src/**",))
+"""A check that does not see the weather's unread changes."""
 _MOST_STEPS = 5000
 
 
@@ -109,6 +111,10 @@ class QueueWorld:
         if any(self.weather.clash(one, other) for one in ours for other in theirs):
             return None
         return onto | head
+
+    def seen(self, changes: Changes) -> Contents:
+        """What checks with inputs see of it."""
+        return (InputsDigest(inputs=SEES_PART.inputs, digest=tree_of(changes - self.weather.unread)),)
 
     def move(self, change: str) -> None:
         """Somebody else commits to the target."""
@@ -210,7 +216,8 @@ class QueueWorld:
         if self.cached is None or not self.state.trials:
             if self.random.random() < self.weather.moves:
                 self.move(f"foreign{len(self.history)}")
-            self.cached = Tip(commit=self.tip, tree=tree_of(self.contents[self.tip]))
+            held = self.contents[self.tip]
+            self.cached = Tip(commit=self.tip, tree=tree_of(held), contents=self.seen(held))
         return self.cached
 
     def _perform(self, intent: QueueIntent) -> bool:
@@ -249,6 +256,7 @@ class QueueWorld:
                     tip=tip.commit,
                     commit=self.commit(changes),
                     tree=tree_of(changes),
+                    contents=self.seen(changes),
                 )
             )
         assert self._under_check() <= self.limits.workers
@@ -267,21 +275,24 @@ class QueueWorld:
 
     def _start(self, intent: RunChecks) -> None:
         for check in intent.checks:
-            key = verdict_key(check, intent.tree, self.limits.fingerprint)
+            key = self._key(check, intent)
             if key not in self.flying:
                 self.flying[key] = (check, intent)
                 self.record(CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries))
 
     def _drop_stale(self) -> None:
-        tip = [self.cached.tree] if self.cached else []
+        tip: list[Checkable] = [self.cached] if self.cached else []
         wanted = {
-            verdict_key(check, tree, self.limits.fingerprint)
+            self._key(check, place)
             for trial in self.state.trials.values()
             for check in required_checks(self.state, trial.entries)
-            for tree in (trial.tree, *tip)
+            for place in (trial, *tip)
         }
         for key in [key for key in self.flying if key not in wanted]:
             del self.flying[key]
+
+    def _key(self, check: CheckSpec, place: Checkable) -> str:
+        return key_of(check, place, self.limits.fingerprint)
 
     def _land(self, intent: Land) -> None:
         trial = intent.trial
@@ -349,7 +360,7 @@ class QueueWorld:
         assert len(set(trial.entries)) == len(trial.entries) > 0
         assert not set(trial.entries) & set(self.landed_order), "landed twice"
         checks = required_checks(self.state, trial.entries)
-        keys = [verdict_key(check, trial.tree, self.limits.fingerprint) for check in checks]
+        keys = [self._key(check, trial) for check in checks]
         assert list(intent.verdicts) == keys
         assert all(self.results[key][-1] is Verdict.PASSED for key in keys), (
             "landed without a passing verdict"
@@ -371,13 +382,13 @@ class QueueWorld:
         tip = self._read_tip()
         trial = self.state.trials[(intent.entry_id,)]
         check = next(c for c in required_checks(self.state, trial.entries) if c.id == intent.outcome.check)
-        found = Counter(self.results[verdict_key(check, trial.tree, self.limits.fingerprint)])
+        found = Counter(self.results[self._key(check, trial)])
         broken = found[Verdict.ERROR] + found[Verdict.TIMED_OUT]
         known = self.state.entries[intent.entry_id]
         failed = known.failures + known.alone.get(check.id, 0)
         assert found[Verdict.FAILED] >= 1 or broken > self.limits.retry_broken
         assert failed > self.limits.retry_flaky or broken > self.limits.retry_broken
-        assert self.results[verdict_key(check, tip.tree, self.limits.fingerprint)][-1] is Verdict.PASSED
+        assert self.results[self._key(check, tip)][-1] is Verdict.PASSED
         if not (self.weather.flake or self.weather.broken):
             assert self.weather.is_red(self.contents[trial.tree]), "an innocent was ejected"
             assert not self.weather.is_red(self.contents[tip.commit])
@@ -387,7 +398,7 @@ class QueueWorld:
         trial = self.state.trials[intent.entries]
         assert trial.tip != self._read_tip().commit
         for check in required_checks(self.state, trial.entries):
-            key = verdict_key(check, trial.tree, self.limits.fingerprint)
+            key = self._key(check, trial)
             assert self.results[key][-1] is Verdict.PASSED
 
     def _check_split(self, intent: Split) -> None:
@@ -400,7 +411,7 @@ class QueueWorld:
             check = next(
                 c for c in required_checks(self.state, intent.entries) if c.id == intent.outcome.check
             )
-            on_tip = self.results[verdict_key(check, self._read_tip().tree, self.limits.fingerprint)]
+            on_tip = self.results[self._key(check, self._read_tip())]
             assert on_tip[-1] is not Verdict.PASSED
 
     def _check_halt(self, intent: Halt) -> None:

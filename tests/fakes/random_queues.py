@@ -7,7 +7,7 @@ from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.merge_policy import QueueLimits
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from tests.fakes.queue_world import MAIN, TESTS, QueueWorld
+from tests.fakes.queue_world import MAIN, SEES_PART, TESTS, QueueWorld
 from tests.fakes.weather import Changes, Weather
 
 LINT = CheckSpec(id=CheckId("lint"), run="ruff check .")
@@ -93,6 +93,8 @@ def random_world(seed: int, *, honest: bool) -> QueueWorld:
         held=chance([0, 0, 0.2]),
         moves=chance([0, 0, 0.1, 0.5]),
     )
+    weather.unread = frozenset(word for word in words if random.random() < 0.5)
+    weather.unread -= weather.culprits.union(*weather.quarrels)
     if random.random() < 0.1:
         weather.culprits |= {"base"}
     limits = QueueLimits(
@@ -141,7 +143,7 @@ def add_random(queue: QueueWorld, name: str) -> None:
         deps=" ".join(deps),
         after=" ".join(after),
         priority=random.randint(0, 2),
-        checks=random.choice([(TESTS,), (TESTS,), (TESTS, LINT), (LINT,), ()]),
+        checks=random.choice([(TESTS,), (SEES_PART,), (TESTS, LINT), (LINT, SEES_PART), ()]),
         asks=random.random() < 0.1,
         urgent=random.random() < 0.1,
         solo=random.random() < 0.1,

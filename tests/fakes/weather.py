@@ -21,6 +21,8 @@ class Weather:
     """Sets of changes that fail together, each of them green alone."""
     clashes: tuple[tuple[str, str], ...] = ()
     """Pairs of changes that do not merge, unless one was built on the other."""
+    unread: Changes = frozenset()
+    """Changes of files that checks with inputs do not see. None of them is in what fails."""
     flake: float = 0.0
     broken: float = 0.0
     held: float = 0.0
