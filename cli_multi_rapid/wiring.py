@@ -26,9 +26,11 @@ from cli_multi_rapid.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
     from cli_multi_rapid.core.ids import ToolName
-    from cli_multi_rapid.core.merge_policy import QueueLimits
     from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
+    from cli_multi_rapid.core.queue_intents import (
+        QueueLimits,
+    )
     from cli_multi_rapid.core.routing import ToolFacts
     from cli_multi_rapid.engine.workshop import Policies, Workshop
     from cli_multi_rapid.schema.problems import Problem
@@ -273,7 +275,9 @@ def policies_of(settings: "Settings") -> "Policies":
 
 def queue_limits(settings: "MergeSettings") -> "QueueLimits":
     """How a queue works, but for the fingerprint: enough to look at one."""
-    from cli_multi_rapid.core.merge_policy import QueueLimits
+    from cli_multi_rapid.core.queue_intents import (
+        QueueLimits,
+    )
 
     return QueueLimits(
         workers=settings.workers,

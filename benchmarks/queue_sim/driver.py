@@ -23,6 +23,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import (
+    decide,
+)
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_facts import fact_of
+from cli_multi_rapid.core.queue_intents import (
     BuildCandidate,
     CancelEntry,
     Eject,
@@ -36,12 +41,17 @@ from cli_multi_rapid.core.merge_policy import (
     Split,
     Tip,
     Vouch,
-    decide,
+)
+from cli_multi_rapid.core.queue_judgement import (
     required_checks,
 )
-from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_facts import fact_of
-from cli_multi_rapid.core.queue_state import Prefix, QueueState, Trial
+from cli_multi_rapid.core.queue_records import (
+    Prefix,
+    Trial,
+)
+from cli_multi_rapid.core.queue_state import (
+    QueueState,
+)
 from cli_multi_rapid.core.verdicts import verdict_key
 
 TARGET = Branch("main")

@@ -24,7 +24,9 @@ from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
 
 if TYPE_CHECKING:
-    from cli_multi_rapid.core.queue_state import QueueState
+    from cli_multi_rapid.core.queue_state import (
+        QueueState,
+    )
     from cli_multi_rapid.engine.journal import Journal
     from cli_multi_rapid.engine.workshop import Workshop
 

@@ -22,7 +22,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, log
 
-from cli_multi_rapid.core.queue_state import Settled
+from cli_multi_rapid.core.queue_records import (
+    Settled,
+)
 
 _PRIOR_FAILED, _PRIOR_LANDED = 1.0, 19.0
 """Before there is any history, one entry in twenty fails."""

@@ -7,141 +7,41 @@ left alone is tried again, because a failure may be a flake, and ejected only wh
 the same check.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cli_multi_rapid.core.candidate_choice import Floor, on_tip
 from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.ladder import odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
-from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_line import line_up
-from cli_multi_rapid.core.queue_state import Prefix, QueueState, TreeRecord, Trial
-from cli_multi_rapid.core.verdicts import Contents, key_of
-
-MAX_MISSES = 5
-"""How often in a row a foreign movement of the target may spoil a landing before the queue asks for help."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLimits:
-    """How the queue works. `aging_s`: waiting this long is worth one step of priority."""
-
-    workers: int = 2
-    """How many candidates are under check at once."""
-    batch: int = 64
-    retry_flaky: int = 1
-    """How often a failed check is run again, at least, before a single entry is blamed."""
-    retry_broken: int = 2
-    """How often a check that could not be carried out, or timed out, is run again on the same tree."""
-    min_gain: float = 0.1
-    """How many more landings a further candidate must promise to be worth a checker."""
-    aging_s: float = 3600.0
-    fingerprint: str = ""
-    """What verdicts depend on beside the command and the tree: tools and platform."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tip:
-    """The target as it is now."""
-
-    commit: Commit
-    tree: Tree
-    contents: Contents = field(default=(), compare=False)
-    """What checks with `inputs` see of the tree."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildCandidate:
-    """Merge these entries, in this order, onto the tip."""
-
-    entries: Prefix
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunChecks:
-    """Carry out checks on a tree that have no usable verdict yet. `entries` is empty for the tip itself."""
-
-    tree: Tree
-    commit: Commit
-    checks: tuple[CheckSpec, ...]
-    entries: Prefix
-    contents: Contents = ()
-    """What checks with `inputs` see of the tree."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Land:
-    """Move the target to the candidate: every required check passed on its exact tree."""
-
-    trial: Trial
-    verdicts: tuple[str, ...]
-    """The keys of the passing verdicts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """These entries fail together: look for the one at fault while the others go on."""
-
-    entries: Prefix
-    outcome: CheckFinished
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vouch:
-    """These entries pass on a tip that was left behind."""
-
-    entries: Prefix
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preempt:
-    """Stop checking these entries: something urgent needs the checker."""
-
-    entries: Prefix
-    by: EntryId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eject:
-    """The entry fails alone on a tip that passes."""
-
-    entry_id: EntryId
-    outcome: CheckFinished
-    partners: Prefix = ()
-    """What landed since it last passed: together they fail."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelEntry:
-    """The entry cannot land any more."""
-
-    entry_id: EntryId
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reseal:
-    """Rebuild the entry without the work of one that did not land."""
-
-    entry_id: EntryId
-    without: EntryId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halt:
-    """Stop: what fails is not an entry."""
-
-    reason: str
-    hint: str
-
-
-QueueIntent = (
-    BuildCandidate | RunChecks | Land | Split | Vouch | Preempt | Eject | CancelEntry | Reseal | Halt
+from cli_multi_rapid.core.queue_intents import (
+    MAX_MISSES,
+    BuildCandidate,
+    CancelEntry,
+    Eject,
+    Halt,
+    Land,
+    Preempt,
+    QueueIntent,
+    QueueLimits,
+    Reseal,
+    RunChecks,
+    Split,
+    Tip,
+    Vouch,
 )
+from cli_multi_rapid.core.queue_judgement import Judgement, Red, judge, record_of, tip_may_pass
+from cli_multi_rapid.core.queue_line import line_up
+from cli_multi_rapid.core.queue_records import (
+    Prefix,
+    Trial,
+)
+from cli_multi_rapid.core.queue_state import (
+    QueueState,
+)
+from cli_multi_rapid.core.verdicts import key_of
 
 
 def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
@@ -193,7 +93,7 @@ def _consequence(
     for trial, found in sorted(judged, key=lambda one: len(one[0].entries)):
         if not isinstance(found, Red):
             continue
-        if len(trial.entries) > 1 or found.again:
+        if len(trial.entries) > 1 or found.again or not _is_evidence(state, trial, tip, found):
             return Split(entries=trial.entries, outcome=found.outcome)
         blame = _blame(state, trial, tip, limits, found)
         # When the tip is to blame, what does not need that check can land nevertheless.
@@ -203,6 +103,11 @@ def _consequence(
             else blame
         )
     return None
+
+
+def _is_evidence(state: QueueState, trial: Trial, tip: Tip, red: Red) -> bool:
+    """Whether nothing but the entry can be at fault: what is below it passed, or is there to be asked."""
+    return trial.tip == tip.commit or red.check in state.verified.get(trial.built_on, ())
 
 
 def _urgent(state: QueueState, trial: Trial) -> bool:
@@ -292,85 +197,10 @@ def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
     return line_up(state, limits.aging_s, now)
 
 
-def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[CheckSpec, ...]:
-    """The checks that a candidate of these entries must pass: those of every member, each definition once."""
-    found: list[CheckSpec] = []
-    for entry_id in entries:
-        found.extend(check for check in state.entries[entry_id].entry.checks if check not in found)
-    return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Red:
-    """A check of the candidate failed."""
-
-    check: CheckSpec
-    outcome: CheckFinished
-    again: bool
-    """It is alone and will be tried again: until then, the others go on without it."""
-
-
-Judgement = Land | Red | RunChecks
-
-
-def judge(state: QueueState, trial: Trial, limits: QueueLimits) -> Judgement:
-    """What the verdicts on a candidate so far say of it."""
-    checks = required_checks(state, trial.entries)
-    keys = [key_of(check, trial, limits.fingerprint) for check in checks]
-    to_run: list[CheckSpec] = []
-    for check, key in zip(checks, keys, strict=True):
-        record, left = _record(state, key), _chances(state, trial.entries, check, limits)
-        if record is None or may_rerun(record, limits, again=left > 0 and _is_apart(state, trial)):
-            to_run.append(check)
-        elif record.last.verdict is not Verdict.PASSED:
-            again = left > 0 and record.last.verdict is Verdict.FAILED
-            return Red(check=check, outcome=record.last, again=again)
-    if to_run:
-        return RunChecks(
-            tree=trial.tree,
-            commit=trial.commit,
-            checks=tuple(to_run),
-            entries=trial.entries,
-            contents=trial.contents,
-        )
-    return Land(trial=trial, verdicts=tuple(keys))
-
-
-def _is_apart(state: QueueState, trial: Trial) -> bool:
-    """Whether an entry is set aside by itself, so that nobody waits while it is tried again."""
-    group = state.group_of(trial.entries[0])
-    return group is not None and group.entries == trial.entries
-
-
-def _chances(state: QueueState, entries: Prefix, check: CheckSpec, limits: QueueLimits) -> int:
-    """How often the check may still fail before an entry is out. Several together are not run again."""
-    if len(entries) > 1:
-        return 0
-    known = state.entries[entries[0]]
-    needed = odds_of(state.settled).failures_needed(limits.retry_flaky)
-    return needed - known.failures - known.alone.get(check.id, 0)
-
-
-def may_rerun(record: TreeRecord, limits: QueueLimits, *, again: bool) -> bool:
-    """Whether a check on one tree is worth another run: a broken one, or a failure that may be a flake."""
-    match record.last.verdict:
-        case Verdict.PASSED:
-            return False
-        case Verdict.ERROR | Verdict.TIMED_OUT:
-            return record.count(Verdict.ERROR, Verdict.TIMED_OUT) <= limits.retry_broken
-        case Verdict.FAILED:
-            return again
-
-
-def _tip_may_pass(record: TreeRecord, limits: QueueLimits) -> bool:
-    """Whether a check that failed on the tip is worth another run there."""
-    return may_rerun(record, limits, again=record.count(Verdict.FAILED) <= limits.retry_flaky)
-
-
 def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
     """One entry is left and fails: eject it, unless the tip fails without it."""
-    tip_record = _record(state, key_of(red.check, tip, limits.fingerprint))
-    if tip_record is None or _tip_may_pass(tip_record, limits):
+    tip_record = record_of(state, key_of(red.check, tip, limits.fingerprint))
+    if tip_record is None or tip_may_pass(tip_record, limits):
         return RunChecks(
             tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=(), contents=tip.contents
         )
@@ -406,10 +236,10 @@ def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -
 def _red_check(state: QueueState, entry_id: EntryId, tip: Tip, limits: QueueLimits) -> CheckFinished | None:
     """How the tip fails a check that the entry needs, if it does: no entry is to blame for that."""
     for check in state.entries[entry_id].entry.checks:
-        tip_record = _record(state, key_of(check, tip, limits.fingerprint))
+        tip_record = record_of(state, key_of(check, tip, limits.fingerprint))
         if tip_record is None or tip_record.last.verdict is Verdict.PASSED:
             continue
-        if not _tip_may_pass(tip_record, limits):
+        if not tip_may_pass(tip_record, limits):
             return tip_record.last
     return None
 
@@ -420,9 +250,3 @@ def _halt(state: QueueState, red: CheckFinished) -> Halt:
         reason=f"{state.target} itself fails {red.check}: {red.reason}",
         hint=f"repair {state.target}, or take {red.check} off the checklist, then run it again",
     )
-
-
-def _record(state: QueueState, key: str) -> TreeRecord | None:
-    """What is known of one check on one tree, if that still counts."""
-    record = state.records.get(key)
-    return record if record is not None and record.counts else None

@@ -1,12 +1,11 @@
 """The state of one target's merge queue: what its events add up to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
-from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, Tree
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     MergeApproved,
@@ -15,7 +14,6 @@ from cli_multi_rapid.core.merge_events import (
     MergeConflicted,
     MergeDeferred,
     MergeEnqueued,
-    MergeEntry,
     MergeFailed,
     MergeHalted,
     MergeHeld,
@@ -28,131 +26,10 @@ from cli_multi_rapid.core.merge_events import (
     MergeSplit,
     MergeVouched,
 )
-from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
+from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_records import EntryState, Group, Prefix, Settled, TreeRecord, Trial
 from cli_multi_rapid.core.run_events import CommandGiven
-from cli_multi_rapid.core.verdicts import Contents
-
-Prefix = tuple[EntryId, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class EntryState:
-    """All that is known of one entry."""
-
-    entry: MergeEntry
-    place: int
-    """The order of arrival."""
-    enqueued_at: datetime
-    status: MergeStatus = MergeStatus.QUEUED
-    approved: bool = False
-    reason: str = ""
-    files: tuple[str, ...] = ()
-    partner: str = ""
-    check: CheckId | None = None
-    log: str = ""
-    evidence: str = ""
-    command: str = ""
-    """What finishes the landing by hand, for a held entry."""
-    dropped: EntryId | None = None
-    """The entry without whose work it was built anew."""
-    rebuild: EntryId | None = None
-    """The entry whose work it still holds, because it was built on one that has dropped that work since."""
-    vouched_at: int | None = None
-    """It passed with others on a tip that held so many landed entries; None: not since it was sealed."""
-    passed_at: int | None = None
-    """As `vouched_at`, and remembered when it fails later: it fails with what landed in between."""
-    failures: int = 0
-    """How often it was left as the only suspect of a red candidate that held others too."""
-    alone: dict[CheckId, int] = field(default_factory=dict)
-    """How often each check failed on a tree with this entry alone, since it last passed."""
-    landed_commit: Commit | None = None
-    ended_at: datetime | None = None
-
-    @property
-    def needs(self) -> Prefix:
-        """The entries whose work it was built on."""
-        return (*self.entry.deps, *self.entry.after)
-
-    def forgive(self) -> None:
-        """Let its failures count no more: it passed, or is another one now."""
-        self.failures = 0
-        self.alone.clear()
-
-    @property
-    def open(self) -> bool:
-        """Whether the queue may still do something with it."""
-        return self.status not in MERGE_DEAD and self.status is not MergeStatus.MERGED
-
-
-@dataclass(slots=True, kw_only=True)
-class Trial:
-    """A candidate under check: the tip, then these entries in order.
-
-    When a beginning of it lands, the rest goes on. When something else lands, it can land no more, but what
-    it finds still says something about its entries: they are cleared, or suspects.
-    """
-
-    entries: Prefix
-    tip: Commit
-    """The tip that the entries follow; it moves along when a beginning of the candidate lands."""
-    commit: Commit
-    """A commit with the candidate's tree; its first parent is the tip that it was built on."""
-    tree: Tree
-    built_on: Commit
-    landed_before: int = 0
-    """How many entries had landed when it was built."""
-    contents: Contents = ()
-    """What checks with `inputs` see of the tree."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Group:
-    """Entries that failed together: at least one of them is at fault, or it was a flake."""
-
-    entries: Prefix
-    overtaken: int = 0
-    """How many entries have landed since."""
-
-
-@dataclass(slots=True, kw_only=True)
-class TreeRecord:
-    """Every outcome of one check on one tree, in order; the last one counts."""
-
-    outcomes: list[CheckFinished] = field(default_factory=list)
-    forgiven: int = 0
-    """How many of them no longer count, because the queue was set going again after they had failed."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether there is an outcome to go by."""
-        return len(self.outcomes) > self.forgiven
-
-    @property
-    def last(self) -> CheckFinished:
-        """The newest outcome."""
-        return self.outcomes[-1]
-
-    def forgive(self) -> None:
-        """Let a failure count no more: what made the check fail may have been repaired."""
-        if self.last.verdict is not Verdict.PASSED:
-            self.forgiven = len(self.outcomes)
-
-    def count(self, *verdicts: Verdict) -> int:
-        """How often the check really ran and ended in one of these ways."""
-        recent = self.outcomes[self.forgiven :]
-        return sum(1 for outcome in recent if outcome.verdict in verdicts and not outcome.reused)
-
-
-@dataclass(slots=True, kw_only=True)
-class Settled:
-    """What the history of this queue says about how often things go wrong."""
-
-    landed: int = 0
-    failed: int = 0
-    verdicts: int = 0
-    """Trees that a check really ran on and that have a verdict."""
-    flakes: int = 0
-    """Groups that failed together and of which everybody passed later."""
 
 
 class IllegalEntry(Exception):
@@ -176,6 +53,8 @@ class QueueState:
         self.groups: list[Group] = []
         """What failed together, oldest first; nobody is in two of them."""
         self.landed_order: list[EntryId] = []
+        self.verified: dict[Commit, tuple[CheckSpec, ...]] = {}
+        """The tips that this queue made, with the checks that they passed."""
         self.records: dict[str, TreeRecord] = {}
         """Verdict key -> outcomes."""
         self.landing: MergeLanding | None = None
@@ -405,6 +284,8 @@ class QueueState:
             state = self._end(event, entry_id, MergeStatus.MERGED, "")
             state.landed_commit = data.commit
         self.settled.landed += len(data.entries)
+        checks = [check for entry_id in data.entries for check in self.entries[entry_id].entry.checks]
+        self.verified[data.commit] = tuple(checks)
         self.landed_order.extend(data.entries)
         for group in self.groups:
             group.overtaken += len(data.entries)

@@ -14,6 +14,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import (
+    decide,
+)
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_facts import fact_of
+from cli_multi_rapid.core.queue_intents import (
     BuildCandidate,
     CancelEntry,
     Eject,
@@ -27,12 +32,13 @@ from cli_multi_rapid.core.merge_policy import (
     Split,
     Tip,
     Vouch,
-    decide,
+)
+from cli_multi_rapid.core.queue_judgement import (
     required_checks,
 )
-from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_facts import fact_of
-from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.queue_state import (
+    QueueState,
+)
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.core.verdicts import Checkable, key_of
 from cli_multi_rapid.engine.bases import tip_of

@@ -24,8 +24,15 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, EntryId, Tree
 from cli_multi_rapid.core.ladder import Odds, odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted
-from cli_multi_rapid.core.merge_policy import QueueLimits, line
-from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.merge_policy import (
+    line,
+)
+from cli_multi_rapid.core.queue_intents import (
+    QueueLimits,
+)
+from cli_multi_rapid.core.queue_state import (
+    QueueState,
+)
 from cli_multi_rapid.reports.queue_rounds import FRESH, Rounds, Standing
 
 _RECENT: Final = 50

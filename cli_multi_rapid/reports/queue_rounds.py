@@ -14,7 +14,9 @@ from math import sqrt
 from typing import Final
 
 from cli_multi_rapid.core.ladder import Odds, choose_lengths
-from cli_multi_rapid.core.merge_policy import QueueLimits
+from cli_multi_rapid.core.queue_intents import (
+    QueueLimits,
+)
 
 _NEGLIGIBLE: Final = 1e-4
 """A course of events less likely than this is not followed any further."""

@@ -13,7 +13,9 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, EntryId, Tree
 from cli_multi_rapid.core.ladder import Odds
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeHalted
-from cli_multi_rapid.core.merge_policy import QueueLimits
+from cli_multi_rapid.core.queue_intents import (
+    QueueLimits,
+)
 from cli_multi_rapid.core.verdicts import verdict_key
 from cli_multi_rapid.reports.queue_estimate import (
     Estimate,

@@ -32,6 +32,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import (
+    decide,
+)
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_facts import Told, fact_of
+from cli_multi_rapid.core.queue_intents import (
     BuildCandidate,
     CancelEntry,
     Eject,
@@ -45,13 +50,14 @@ from cli_multi_rapid.core.merge_policy import (
     Split,
     Tip,
     Vouch,
-    decide,
+)
+from cli_multi_rapid.core.queue_judgement import (
     judge,
     required_checks,
 )
-from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_facts import Told, fact_of
-from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.queue_state import (
+    QueueState,
+)
 from cli_multi_rapid.core.verdicts import Checkable, key_of
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.sample_plans import START
@@ -381,11 +387,13 @@ class QueueWorld:
         known = self.state.entries[intent.entry_id]
         failed = known.failures + known.alone.get(check.id, 0)
         assert found[Verdict.FAILED] >= 1 or broken > self.limits.retry_broken
+        assert trial.tip == tip.commit or trial.built_on in self.history
         assert failed > self.limits.retry_flaky or broken > self.limits.retry_broken
         assert self.results[self._key(check, tip)][-1] is Verdict.PASSED
         if not (self.weather.flake or self.weather.broken):
             assert self.weather.is_red(self.contents[trial.tree]), "an innocent was ejected"
             assert not self.weather.is_red(self.contents[tip.commit])
+            assert not self.weather.is_red(self.contents[trial.built_on])
 
     def _check_vouched(self, intent: Vouch) -> None:
         """Only what passed its checks, on a tip that was ours."""
@@ -401,7 +409,8 @@ class QueueWorld:
         if len(intent.entries) > 1:
             return
         group = self.state.group_of(intent.entries[0])
-        if group is not None and group.entries == intent.entries:  # the target itself fails that check
+        present = self.state.trials[intent.entries].tip == self._read_tip().commit
+        if present and group is not None and group.entries == intent.entries:  # the target itself fails
             check = next(
                 c for c in required_checks(self.state, intent.entries) if c.id == intent.outcome.check
             )
