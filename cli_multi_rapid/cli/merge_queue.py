@@ -119,7 +119,7 @@ def _rows(queue: LoadedQueue, now: "datetime", most_gone: int | None) -> list[Qu
     epilog=examples(
         "queue process",
         "queue process --target main --watch",
-        "queue process --push origin           # land on origin's branch and on yours, together",
+        "queue process --push origin   # on the remote and here",
     )
 )
 @some_target_option
