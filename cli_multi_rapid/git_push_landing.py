@@ -29,9 +29,8 @@ from cli_multi_rapid.git_push import Pushed, PushRefused, push
 from cli_multi_rapid.git_refs import RefChange, RefsUpdated, read_refs, tip_of, update_refs
 from cli_multi_rapid.git_remote import NoAnswer, RemoteRefs, marked_on, read_remote
 
-_TRIES = 4
-_PAUSE_S = 0.25
-"""How often we push, and how much longer we wait each time, while the remote's refs are locked by another."""
+_PAUSES_S = (0.0, 0.25, 0.5, 1.0)
+"""How long we wait before each further look: another push may hold the remote's refs at this moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,27 +87,13 @@ def land_and_push(site: RemoteSite, request: LandingRequest, *, look_first: bool
 
     `look_first`: this landing may have been begun before; what the remote has is not pushed again.
     """
-    refused: PushRefused | None = None
-    for attempt in range(_TRIES):
-        if look_first or refused:
-            time.sleep(_PAUSE_S * attempt)
-            seen = read_remote(site.git, site.remote, request.target, request.markers)
-            if isinstance(seen, NoAnswer):
-                return _refusal(site, seen)
-            if _strays(site, seen) and attempt < _TRIES - 1:
-                look_first = True  # another landing may be between its markers and the target at this moment
-                continue
-            if settled := _settle(site, request, seen):
-                return settled
-        if obstacle := foresee(site.here, request):
-            return obstacle
-        step = RefChange(ref=branch_ref(request.target), old=request.expected, new=request.new)
-        refused = _push(site, [*_marking(request), step])
-        if refused is None:
-            return _follow_with(site, request)
-        if not refused.moved:
-            return _refusal(site, refused)
-    return _refusal(site, refused) if refused else RemoteRefused(reason=f"{site.remote} gave no answer")
+    outcome = _attempt(site, request, look=look_first)
+    for pause in _PAUSES_S:
+        if not isinstance(outcome, _Contended):
+            return outcome
+        time.sleep(pause)
+        outcome = _attempt(site, request, look=True)
+    return outcome.refusal if isinstance(outcome, _Contended) else outcome
 
 
 def follow(
@@ -132,6 +117,30 @@ def landed_there(
     return _refusal(site, seen) if isinstance(seen, NoAnswer) else marked_on(site.git, seen)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contended:
+    """Another push may be between its refs. `refusal`: what it is called when that goes on."""
+
+    refusal: RemoteRefused
+
+
+def _attempt(site: RemoteSite, request: LandingRequest, *, look: bool) -> PushedLandingOutcome | _Contended:
+    if look:
+        seen = read_remote(site.git, site.remote, request.target, request.markers)
+        if isinstance(seen, NoAnswer):
+            return _refusal(site, seen)
+        if settled := _settle(site, request, seen):
+            return settled
+    if obstacle := foresee(site.here, request):
+        return obstacle
+    step = RefChange(ref=branch_ref(request.target), old=request.expected, new=request.new)
+    refused = _push(site, [*_marking(request), step])
+    if refused is None:
+        return _follow_with(site, request)
+    refusal = _refusal(site, refused)
+    return _Contended(refusal=refusal) if refused.moved else refusal
+
+
 def _marking(request: LandingRequest) -> list[RefChange]:
     return [RefChange(ref=marker, old=None, new=request.new) for marker in request.markers]
 
@@ -141,11 +150,14 @@ def _push(site: RemoteSite, changes: Sequence[RefChange]) -> PushRefused | None:
     return None if isinstance(done, Pushed) else done
 
 
-def _settle(site: RemoteSite, request: LandingRequest, seen: RemoteRefs) -> PushedLandingOutcome | None:
+def _settle(
+    site: RemoteSite, request: LandingRequest, seen: RemoteRefs
+) -> PushedLandingOutcome | _Contended | None:
     """What the remote's refs make of a landing; None: all is as it was, so push."""
     landed = marked_on(site.git, seen)
-    if strays := _strays(site, seen):
-        return _put_back(site, next(iter(strays.items())), request.target)
+    if strays := sorted(seen.markers.keys() - landed.keys()):
+        at = seen.markers[strays[0]]
+        return _Contended(refusal=_put_back(site, strays[0], at, request.target))
     foreign = tuple(marker for marker, at in landed.items() if at != request.new)
     if not foreign and seen.tip is not None and is_ancestor(site.git, request.new, seen.tip):
         # A person may have pushed the branch by hand: then only the markers are missing.
@@ -161,15 +173,8 @@ def _settle(site: RemoteSite, request: LandingRequest, seen: RemoteRefs) -> Push
     return AlreadyLanded(markers=already) if already else TargetMoved(actual=seen.tip)
 
 
-def _strays(site: RemoteSite, seen: RemoteRefs) -> Mapping[str, Commit]:
-    """The markers that speak for a commit which is not on the remote's target."""
-    landed = marked_on(site.git, seen)
-    return {marker: at for marker, at in seen.markers.items() if marker not in landed}
-
-
-def _put_back(site: RemoteSite, stray: tuple[str, Commit], target: Branch) -> RemoteRefused:
+def _put_back(site: RemoteSite, marker: str, at: Commit, target: Branch) -> RemoteRefused:
     """The remote's target was put back behind a landing: only a person knows whether that was meant."""
-    marker, at = stray
     return RemoteRefused(
         reason=f"{site.remote} says by {marker} that this work landed as {at}, which its {target} lacks",
         command=f"{_git(site)} push {site.remote} {shlex.quote(f':{marker}')}",

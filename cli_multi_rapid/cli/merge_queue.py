@@ -103,7 +103,7 @@ def list_queue(place: Place, format_: Format, target: str | None, everything: bo
         "queue process",
         "queue process --workers 8",
         "queue process --target main --watch",
-        "queue process --push origin           # land on origin's branch and on yours, together",
+        "queue process --push origin   # on the remote and here",
     )
 )
 @some_target_option
