@@ -176,8 +176,8 @@ def test_workers_on_the_command_line_count_more_than_the_configured_ones(
 ) -> None:
     meeting = make_gate(repository.path.parent)  # each of two checks waits there until the other one runs
     checks = (
-        f'  one: {{run: "{meeting.announce}", timeout_s: 60}}\n'
-        f'  other: {{run: "{meeting.wait}", timeout_s: 60}}\n'
+        f'  one: {{run: "{meeting.announce}", timeout_s: 15}}\n'
+        f'  other: {{run: "{meeting.wait}", timeout_s: 15}}\n'
     )
     text = f"version: 1\nmerge_policy: {{workers: 1}}\nchecks:\n{checks}"
     repository.commit({"config/orchestrator.yaml": text})
