@@ -81,7 +81,7 @@ RANKS = {"left": 0, "right": 2}
 
 
 @BESIDE_A_BAD_ONE
-def test_the_one_of_higher_priority_of_a_pair_lands_also_when_it_fails_at_first_beside_a_bad_one(
+def test_of_a_pair_exactly_one_lands_also_when_one_of_them_fails_at_first_beside_a_bad_one(
     bench: QueueBench, names: str
 ) -> None:
     for name in names.split():
@@ -89,8 +89,10 @@ def test_the_one_of_higher_priority_of_a_pair_lands_also_when_it_fails_at_first_
         checks = [NO_BAD, quarrel("left right")]
         bench.add(name, broken, checks=checks, priority=RANKS.get(name, 1))
     outcome = bench.process()
-    assert sorted(ejected(outcome)) == ["bad", "right"]
-    assert sorted(outcome.merged) == sorted(set(names.split()) - {"bad", "right"})
+    # Who is under suspicion is overtaken: then the one of lower priority may come first.
+    (out,) = set(ejected(outcome)) - {"bad"}
+    assert out in RANKS
+    assert sorted(outcome.merged) == sorted(set(names.split()) - {"bad", out})
     bench.assert_sound(outcome)
 
 

@@ -4,7 +4,6 @@ A change is a word. A commit holds a set of changes, a tree is the name of such 
 `engine/merge_queue.py` does with a decision, in the same order, and looks at every step whether a rule broke.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,7 +34,7 @@ from cli_multi_rapid.core.merge_policy import (
     decide,
 )
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_facts import Told, fact_of
+from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
     BuildCandidate,
     CancelEntry,
@@ -60,6 +59,7 @@ from cli_multi_rapid.core.queue_state import (
 )
 from cli_multi_rapid.core.verdicts import Checkable, key_of
 from tests.fakes.queue_rest import check_rest
+from tests.fakes.queue_rules import check_landing, check_told
 from tests.fakes.sample_plans import START
 from tests.fakes.weather import Changes, Weather
 
@@ -170,7 +170,7 @@ class QueueWorld:
             if not self.state.open or self.state.halted is not None:
                 return
             before = self.state.seq
-            intents = decide(self.state, self._read_tip(), self.limits, self.now)
+            intents = decide(self.state, self.read_tip(), self.limits, self.now)
             for intent in intents:
                 as_planned = self._perform(intent)
                 self._drop_stale()
@@ -212,7 +212,7 @@ class QueueWorld:
             )
         )
 
-    def _read_tip(self) -> Tip:
+    def read_tip(self) -> Tip:
         if self.cached is None or not self.state.trials:
             if self.random.random() < self.weather.moves:
                 self.move(f"foreign{len(self.history)}")
@@ -231,13 +231,13 @@ class QueueWorld:
             case Reseal():
                 self._reseal(intent)
             case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
-                self._check_told(intent)
+                check_told(self, intent)
                 self.record(fact_of(intent))
         return True
 
     def _build(self, intent: BuildCandidate) -> bool:
         """Announce the candidate, or what does not merge; whether all of it merged."""
-        tip = self._read_tip()
+        tip = self.read_tip()
         changes, members = self.contents[tip.commit], list[EntryId]()
         for entry_id in intent.entries:
             entry = self.state.entries[entry_id].entry
@@ -275,7 +275,7 @@ class QueueWorld:
 
     def _start(self, intent: RunChecks) -> None:
         for check in intent.checks:
-            key = self._key(check, intent)
+            key = self.key(check, intent)
             if key not in self.flying:
                 self.flying[key] = (check, intent)
                 self.record(CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries))
@@ -283,7 +283,7 @@ class QueueWorld:
     def _drop_stale(self) -> None:
         tip: list[Checkable] = [self.cached] if self.cached else []
         wanted = {
-            self._key(check, place)
+            self.key(check, place)
             for trial in self.state.trials.values()
             for check in required_checks(self.state, trial.entries)
             for place in (trial, *tip)
@@ -291,13 +291,13 @@ class QueueWorld:
         for key in [key for key in self.flying if key not in wanted]:
             del self.flying[key]
 
-    def _key(self, check: CheckSpec, place: Checkable) -> str:
+    def key(self, check: CheckSpec, place: Checkable) -> str:
         return key_of(check, place, self.limits.fingerprint)
 
     def _land(self, intent: Land) -> None:
         trial = intent.trial
         self.cached = None
-        self._check_landing(intent)
+        check_landing(self, intent)
         fresh = trial.built_on == trial.tip
         commit = trial.commit if fresh else self.commit(self.contents[trial.tree])
         self.record(
@@ -325,7 +325,7 @@ class QueueWorld:
 
     def _reseal(self, intent: Reseal) -> None:
         entry = self.state.entries[intent.entry_id].entry
-        tip, base = self.contents[self._read_tip().commit], self.contents[entry.base]
+        tip, base = self.contents[self.read_tip().commit], self.contents[entry.base]
         own = self.contents[entry.head] - base
         if self.merge(tip, base & tip, own | (base & tip)) is None:
             self.record(
@@ -334,96 +334,8 @@ class QueueWorld:
             return
         head = self.commit(tip | own)
         self.record(
-            MergeResealed(entry_id=entry.id, head=head, base=self._read_tip().commit, without=intent.without)
+            MergeResealed(entry_id=entry.id, head=head, base=self.read_tip().commit, without=intent.without)
         )
-
-    # --- the rules ----------------------------------------------------------------------------------------
-
-    def _check_told(self, intent: Told) -> None:
-        match intent:
-            case Split():
-                self._check_split(intent)
-            case Vouch():
-                self._check_vouched(intent)
-            case Preempt():
-                assert self.state.entries[intent.by].entry.urgent
-            case Eject():
-                self._check_ejection(intent)
-            case Halt():
-                self._check_halt(intent)
-            case CancelEntry():
-                pass
-
-    def _check_landing(self, intent: Land) -> None:
-        """I1, I2, I4, I7: verdicts for this very tree, each entry once, its sealed head, its whole diff."""
-        trial = intent.trial
-        assert len(set(trial.entries)) == len(trial.entries) > 0
-        assert not set(trial.entries) & set(self.landed_order), "landed twice"
-        checks = required_checks(self.state, trial.entries)
-        keys = [self._key(check, trial) for check in checks]
-        assert list(intent.verdicts) == keys
-        assert all(self.results[key][-1] is Verdict.PASSED for key in keys), (
-            "landed without a passing verdict"
-        )
-        if checks and not self.weather.flake:
-            assert not self.weather.is_red(self.contents[trial.tree])
-        done = set(self.landed_order)
-        for entry_id in trial.entries:
-            entry = self.state.entries[entry_id]
-            assert self.contents[entry.entry.head] <= self.contents[trial.tree], "a part of it is missing"
-            assert entry.approved or not entry.entry.needs_approval
-            done.add(entry_id)
-            assert set(entry.entry.deps) <= done, "landed before what it depends on"
-            assert {n for n in entry.entry.after if n in self.state.open} <= set(trial.entries)
-        assert self.contents[trial.tip] <= self.contents[trial.tree]
-
-    def _check_ejection(self, intent: Eject) -> None:
-        """I5: the only unverified member of a tree that failed as often as is allowed; the tip passes."""
-        tip = self._read_tip()
-        trial = self.state.trials[(intent.entry_id,)]
-        check = next(c for c in required_checks(self.state, trial.entries) if c.id == intent.outcome.check)
-        found = Counter(self.results[self._key(check, trial)])
-        broken = found[Verdict.ERROR] + found[Verdict.TIMED_OUT]
-        known = self.state.entries[intent.entry_id]
-        failed = known.failures + known.alone.get(check.id, 0)
-        assert found[Verdict.FAILED] >= 1 or broken > self.limits.retry_broken
-        assert trial.tip == tip.commit or trial.built_on in self.history
-        assert failed > self.limits.retry_flaky or broken > self.limits.retry_broken
-        assert self.results[self._key(check, tip)][-1] is Verdict.PASSED
-        if not (self.weather.flake or self.weather.broken):
-            assert self.weather.is_red(self.contents[trial.tree]), "an innocent was ejected"
-            assert not self.weather.is_red(self.contents[tip.commit])
-            assert not self.weather.is_red(self.contents[trial.built_on])
-
-    def _check_vouched(self, intent: Vouch) -> None:
-        """Only what passed its checks, on a tip that was ours."""
-        trial = self.state.trials[intent.entries]
-        assert trial.tip != self._read_tip().commit
-        for check in required_checks(self.state, trial.entries):
-            key = self._key(check, trial)
-            assert self.results[key][-1] is Verdict.PASSED
-
-    def _check_split(self, intent: Split) -> None:
-        assert intent.entries in self.state.trials
-        assert intent.outcome.verdict is not Verdict.PASSED
-        if len(intent.entries) > 1:
-            return
-        group = self.state.group_of(intent.entries[0])
-        present = self.state.trials[intent.entries].tip == self._read_tip().commit
-        if present and group is not None and group.entries == intent.entries:  # the target itself fails
-            check = next(
-                c for c in required_checks(self.state, intent.entries) if c.id == intent.outcome.check
-            )
-            on_tip = self.results[self._key(check, self._read_tip())]
-            assert on_tip[-1] is not Verdict.PASSED
-
-    def _check_halt(self, intent: Halt) -> None:
-        honest = not (self.weather.flake or self.weather.broken)
-        if "moved by somebody else" in intent.reason:
-            assert self.state.misses > 0
-        elif honest:
-            assert self.weather.is_red(self.contents[self._read_tip().commit]), "halted on a green target"
-        assert intent.hint
 
     def check_end(self) -> None:
         """At rest, nothing is left that nobody holds up, and what left the queue is not on the target."""
