@@ -8,9 +8,7 @@ from benchmarks.fold.figures import Cost, Row, cost_of, median_of
 from benchmarks.generated_repository import MAIN, GeneratedRepository, make_repository
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId
 from cli_multi_rapid.core.merge_events import MergeEntry
-from cli_multi_rapid.core.queue_intents import (
-    Tip,
-)
+from cli_multi_rapid.core.queue_intents import Tip
 from cli_multi_rapid.engine.candidates import Candidate, Workbench
 from cli_multi_rapid.git import Repository, open_repository
 

@@ -22,9 +22,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeResealed,
     MergeResumed,
 )
-from cli_multi_rapid.core.merge_policy import (
-    decide,
-)
+from cli_multi_rapid.core.merge_policy import decide
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
@@ -42,16 +40,9 @@ from cli_multi_rapid.core.queue_intents import (
     Tip,
     Vouch,
 )
-from cli_multi_rapid.core.queue_judgement import (
-    required_checks,
-)
-from cli_multi_rapid.core.queue_records import (
-    Prefix,
-    Trial,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_judgement import required_checks
+from cli_multi_rapid.core.queue_records import Prefix, Trial
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import verdict_key
 
 TARGET = Branch("main")

@@ -13,12 +13,8 @@ from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.merge_events import MergeApproved, MergeCancelled, MergeResumed
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep

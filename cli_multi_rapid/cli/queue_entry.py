@@ -7,9 +7,7 @@ from cli_multi_rapid.cli.queue_look import View
 from cli_multi_rapid.cli.queue_view import LoadedQueue
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import EntryId
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.events_text import EventDocument, describe, event_document
 from cli_multi_rapid.reports.queue_evidence import TriedTree, evidence_lines, tried_trees

@@ -10,12 +10,8 @@ from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queue
 from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.ids import EntryId, NodeId
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.queue_estimate import Estimate, outlook_of, trees_under_check
 from cli_multi_rapid.reports.queue_rows import Look, newest_of_branches

@@ -14,9 +14,7 @@ from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import Json
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.engine.queue_processor import Processed, process_queue
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.queue_rows import Look, row_of

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import queue_stream
 from cli_multi_rapid.core.merge_events import MergeEntry
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.reports.queue_estimate import cost_of_urgency, trees_under_check
 from cli_multi_rapid.reports.times import span
 

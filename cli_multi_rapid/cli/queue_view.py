@@ -10,12 +10,8 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, EntryId, RunId, is_queue_stream, queue_stream
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.journal import Journal
 
 if TYPE_CHECKING:

@@ -11,13 +11,8 @@ from dataclasses import dataclass, field
 from cli_multi_rapid.core.ids import Commit, EntryId
 from cli_multi_rapid.core.ladder import Odds, beginning, screen, search
 from cli_multi_rapid.core.queue_line import fill
-from cli_multi_rapid.core.queue_records import (
-    Group,
-    Prefix,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import Group, Prefix
+from cli_multi_rapid.core.queue_state import QueueState
 
 _FIRST_OF_ALL = float("inf")
 

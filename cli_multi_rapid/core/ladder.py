@@ -22,9 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, log
 
-from cli_multi_rapid.core.queue_records import (
-    Settled,
-)
+from cli_multi_rapid.core.queue_records import Settled
 
 _PRIOR_FAILED, _PRIOR_LANDED = 1.0, 19.0
 """Before there is any history, one entry in twenty fails."""
@@ -59,10 +57,14 @@ class Odds:
             chances.append(chances[-1] * (self.vouched if sure else self.good))
         return chances
 
+    def by_flake(self, failing: int) -> float:
+        """The chance that nobody is at fault of so many entries that failed together."""
+        together = self.good**failing
+        return self.flake * together / (self.flake * together + 1.0 - together)
+
     def part_passes(self, part: int, failing: int) -> float:
         """The chance that so many of the entries pass that failed together."""
-        together = self.good**failing
-        by_flake = self.flake * together / (self.flake * together + 1.0 - together)
+        together, by_flake = self.good**failing, self.by_flake(failing)
         really = (self.good**part - together) / (1.0 - together)
         return ((1.0 - by_flake) * really + by_flake) * (1.0 - self.flake)
 

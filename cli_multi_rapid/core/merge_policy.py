@@ -34,13 +34,8 @@ from cli_multi_rapid.core.queue_intents import (
 )
 from cli_multi_rapid.core.queue_judgement import Judgement, Red, judge, record_of, tip_may_pass
 from cli_multi_rapid.core.queue_line import line_up
-from cli_multi_rapid.core.queue_records import (
-    Prefix,
-    Trial,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import Prefix, Trial
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import key_of
 
 

@@ -8,14 +8,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeSplit,
     MergeVouched,
 )
-from cli_multi_rapid.core.queue_intents import (
-    CancelEntry,
-    Eject,
-    Halt,
-    Preempt,
-    Split,
-    Vouch,
-)
+from cli_multi_rapid.core.queue_intents import CancelEntry, Eject, Halt, Preempt, Split, Vouch
 
 Told = Split | Vouch | Preempt | Eject | CancelEntry | Halt
 """The intents that are done when they are recorded."""

@@ -6,13 +6,8 @@ from datetime import datetime
 from heapq import heappop, heappush
 
 from cli_multi_rapid.core.ids import EntryId
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-    Prefix,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import EntryState, Prefix
+from cli_multi_rapid.core.queue_state import QueueState
 
 
 def line_up(state: QueueState, aging_s: float, now: datetime) -> Prefix:

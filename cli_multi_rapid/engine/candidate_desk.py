@@ -8,19 +8,10 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeChecking, MergeConflicted, MergeDeferred
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    BuildCandidate,
-    Tip,
-)
-from cli_multi_rapid.core.queue_judgement import (
-    required_checks,
-)
-from cli_multi_rapid.core.queue_records import (
-    Prefix,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import BuildCandidate, Tip
+from cli_multi_rapid.core.queue_judgement import required_checks
+from cli_multi_rapid.core.queue_records import Prefix
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import Checkable, key_of
 from cli_multi_rapid.engine.candidate_pins import CandidatePins
 from cli_multi_rapid.engine.candidates import Candidate, Clash, Workbench, find_partner

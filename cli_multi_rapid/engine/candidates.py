@@ -6,12 +6,8 @@ from datetime import datetime
 
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import MergeEntry
-from cli_multi_rapid.core.queue_intents import (
-    Tip,
-)
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
+from cli_multi_rapid.core.queue_intents import Tip
+from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.git import Conflicted, Fold, Repository
 
 _WORTH_FOLDING = 3

@@ -8,12 +8,8 @@ from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.merge_events import MergeEntry, MergeHeld, MergeLanded, MergeLanding, MergeMissed
-from cli_multi_rapid.core.queue_intents import (
-    Land,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import Land
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.candidates import train
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.remote_target import of_remote_trouble

@@ -13,9 +13,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeEntry,
     MergeResumed,
 )
-from cli_multi_rapid.core.merge_policy import (
-    decide,
-)
+from cli_multi_rapid.core.merge_policy import decide
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
@@ -33,12 +31,8 @@ from cli_multi_rapid.core.queue_intents import (
     Tip,
     Vouch,
 )
-from cli_multi_rapid.core.queue_judgement import (
-    required_checks,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_judgement import required_checks
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.core.verdicts import Checkable, key_of
 from cli_multi_rapid.engine.bases import tip_of

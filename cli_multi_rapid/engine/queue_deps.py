@@ -4,12 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.git import Repository, is_branch
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.schema.names import did_you_mean

@@ -5,12 +5,8 @@ from dataclasses import dataclass, replace
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId
 from cli_multi_rapid.core.merge_events import MergeEntry
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import required_checks
 from cli_multi_rapid.engine.queue_deps import resolve_deps

@@ -7,9 +7,7 @@ from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, EntryId
 from cli_multi_rapid.core.merge_events import MergeEnqueued, MergeHeld
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.engine.inbox import CheckEnded, Hint, Inbox, Interrupted
 from cli_multi_rapid.engine.merge_queue import MergeQueue
 from cli_multi_rapid.engine.session import open_queue

@@ -3,9 +3,7 @@
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.merge_events import MergeHalted, MergeHeld, MergeLanded, MergeLanding, MergeMissed
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.git import (
     InStep,

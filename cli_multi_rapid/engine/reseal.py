@@ -4,12 +4,8 @@ from datetime import datetime
 
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.core.merge_events import MergeConflicted, MergeResealed
-from cli_multi_rapid.core.queue_intents import (
-    Reseal,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import Reseal
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.git import Merged, NotCheckedOut, RefChange, Repository
 

@@ -15,9 +15,7 @@ from cli_multi_rapid.core.ids import Branch, CorrelationId, RunId, queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.plan import CheckSpec, JsonObject, Plan
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import PlanAccepted, RunFinished, RunStarted
 from cli_multi_rapid.core.scheduler import Limits, prepare
 from cli_multi_rapid.core.state import RunState

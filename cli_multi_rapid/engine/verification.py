@@ -8,9 +8,7 @@ from cli_multi_rapid.core.facts import FailureClass, Payload, Verdict
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_intents import (
-    Tip,
-)
+from cli_multi_rapid.core.queue_intents import Tip
 from cli_multi_rapid.core.verdicts import key_of
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import tip_of

@@ -7,9 +7,7 @@ from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.git import Repository

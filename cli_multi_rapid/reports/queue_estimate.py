@@ -24,16 +24,10 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, EntryId, Tree
 from cli_multi_rapid.core.ladder import Odds, odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted
-from cli_multi_rapid.core.merge_policy import (
-    line,
-)
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
-from cli_multi_rapid.reports.queue_rounds import FRESH, Rounds, Standing
+from cli_multi_rapid.core.merge_policy import line
+from cli_multi_rapid.core.queue_intents import QueueLimits
+from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.reports.queue_rounds import FRESH, Candidate, Rounds, Standing, Suspects
 
 _RECENT: Final = 50
 """So many of the latest durations of a check count: checks grow with their repository."""
@@ -68,10 +62,9 @@ class UrgencyCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A beginning of the line under check."""
+class Running(Candidate):
+    """A candidate that is under check, and for how long."""
 
-    length: int
     elapsed_s: float
 
 
@@ -172,21 +165,27 @@ def _pace_of(state: QueueState, limits: QueueLimits) -> Pace:
 def _line_of(
     state: QueueState, order: tuple[EntryId, ...], under_check: Mapping[Tree, datetime], now: datetime
 ) -> Line:
-    failing = len(state.failing)
-    running = [
-        Running(
-            length=len(entries),
-            elapsed_s=max(0.0, (now - under_check.get(trial.tree, now)).total_seconds()),
-        )
-        for entries, trial in state.trials.items()
-        if order[: len(entries)] == entries
-    ]
+    places = {entry_id: place for place, entry_id in enumerate(order)}
+
+    def places_of(entries: Sequence[EntryId]) -> tuple[int, ...]:
+        return tuple(places[name] for name in entries if name in places)
+
+    newest = state.entries[state.landed_order[-1]].landed_commit if state.landed_order else None
     return Line(
         checks=tuple(frozenset(check.id for check in state.entries[name].entry.checks) for name in order),
-        running=tuple(sorted(running, key=lambda one: one.length)),
+        running=tuple(
+            Running(
+                places=places_of(entries),
+                stale=trial.landed_before < len(state.landed_order) and trial.tip != newest,
+                elapsed_s=max(0.0, (now - under_check.get(trial.tree, now)).total_seconds()),
+            )
+            for entries, trial in state.trials.items()
+        ),
         start=Standing(
-            failing=failing if failing and order[:failing] == state.failing else None,
-            retested=state.retested,
+            vouched=frozenset(places_of([n for n in order if state.entries[n].vouched_at is not None])),
+            groups=tuple(
+                Suspects(places=places_of(group.entries), overtaken=group.overtaken) for group in state.groups
+            ),
         ),
     )
 
@@ -196,16 +195,17 @@ def _line_of(
 
 def estimate_line(waiting: Line, pace: Pace) -> list[Estimate]:
     """The estimates from the head of the line on, as far as the durations of the checks are known."""
-    tried = [one.length for one in waiting.running]
-    rounds = Rounds(len(waiting.checks), waiting.start, tried, pace.odds, pace.limits)
+    rounds = Rounds(len(waiting.checks), waiting.start, waiting.running, pace.odds, pace.limits)
     known = list(_round_times(waiting, pace, candidates=len(rounds.first)))
     early, late = rounds.until_decided(0.5, 0.9)
-    found = []
-    for place, ((typical, slow), r50, r90) in enumerate(zip(known, early, late, strict=False), 1):
-        behind = _elapsed(waiting.running, place)
-        p50 = r50 * typical - behind
-        p90 = r90 * typical + sqrt(r90) * (slow - typical) - behind
-        found.append(Estimate(p50_s=max(0.0, p50), p90_s=max(0.0, p50, p90)))
+    found: list[Estimate] = []
+    ahead = Estimate(p50_s=0.0, p90_s=0.0)
+    for place, ((typical, slow), r50, r90) in enumerate(zip(known, early, late, strict=False)):
+        behind = min(_elapsed(waiting.running, place), typical)
+        p50 = max(ahead.p50_s, r50 * typical - behind)
+        p90 = max(ahead.p90_s, p50, r90 * typical + sqrt(r90) * (slow - typical) - behind)
+        ahead = Estimate(p50_s=p50, p90_s=p90)
+        found.append(ahead)
     return found
 
 
@@ -229,7 +229,5 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 def _elapsed(running: Sequence[Running], place: int) -> float:
     """How long the candidate that decides a place has been under check; beyond all of them, the longest."""
-    holding = [one.elapsed_s for one in running if one.length >= place]
-    if holding:
-        return max(holding)
-    return running[-1].elapsed_s if running else 0.0
+    holding = [one.elapsed_s for one in running if place in one.places]
+    return max(holding or [one.elapsed_s for one in running], default=0.0)

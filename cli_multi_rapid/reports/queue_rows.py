@@ -5,22 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cli_multi_rapid.core.ids import Branch, EntryId
-from cli_multi_rapid.core.merge_policy import (
-    line,
-)
+from cli_multi_rapid.core.merge_policy import line
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
-from cli_multi_rapid.core.queue_judgement import (
-    required_checks,
-)
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
+from cli_multi_rapid.core.queue_judgement import required_checks
+from cli_multi_rapid.core.queue_records import EntryState
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.queue_estimate import Estimate
 from cli_multi_rapid.reports.queue_text import QueueRow

@@ -10,13 +10,8 @@ from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, NodeId, RunId, is_queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeEnqueued
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_records import (
-    EntryState,
-)
-from cli_multi_rapid.core.queue_state import (
-    IllegalEntry,
-    QueueState,
-)
+from cli_multi_rapid.core.queue_records import EntryState
+from cli_multi_rapid.core.queue_state import IllegalEntry, QueueState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

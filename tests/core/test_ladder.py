@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_multi_rapid.core.ladder import Odds, beginning, odds_of, screen, search
-from cli_multi_rapid.core.queue_records import (
-    Settled,
-)
+from cli_multi_rapid.core.queue_records import Settled
 
 chances = st.floats(0.01, 0.999)
 flakes = st.floats(0.0, 0.3)

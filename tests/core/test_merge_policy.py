@@ -10,21 +10,12 @@ from hypothesis import strategies as st
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, EntryId
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeEntry
-from cli_multi_rapid.core.merge_policy import (
-    line,
-)
+from cli_multi_rapid.core.merge_policy import line
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_intents import (
-    MAX_MISSES,
-    QueueLimits,
-)
-from cli_multi_rapid.core.queue_judgement import (
-    may_rerun,
-)
-from cli_multi_rapid.core.queue_records import (
-    TreeRecord,
-)
+from cli_multi_rapid.core.queue_intents import MAX_MISSES, QueueLimits
+from cli_multi_rapid.core.queue_judgement import may_rerun
+from cli_multi_rapid.core.queue_records import TreeRecord
 from cli_multi_rapid.core.verdicts import verdict_key
 from tests.fakes.queue_world import MAIN, TESTS, QueueWorld, tree_of
 from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, statuses

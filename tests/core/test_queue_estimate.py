@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, EntryId, Tree
 from cli_multi_rapid.core.ladder import Odds
-from cli_multi_rapid.core.merge_events import CheckFinished, MergeHalted
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
+from cli_multi_rapid.core.merge_events import CheckFinished, MergeHalted, MergeSplit
+from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.verdicts import verdict_key
 from cli_multi_rapid.reports.queue_estimate import (
     Estimate,
@@ -28,7 +26,7 @@ from cli_multi_rapid.reports.queue_estimate import (
     outlook_of,
     trees_under_check,
 )
-from cli_multi_rapid.reports.queue_rounds import Standing
+from cli_multi_rapid.reports.queue_rounds import Standing, Suspects
 from tests.fakes.queue_world import TESTS, QueueWorld
 from tests.fakes.random_queues import LINT, add, queue_world
 
@@ -69,21 +67,38 @@ def test_entries_that_are_checked_one_by_one_take_one_run_each() -> None:
 
 def test_what_is_known_to_fail_together_is_searched_and_takes_longer_than_a_line_that_is_green() -> None:
     green = estimate_line(waiting(16), pace(good=0.99, unit=[10.0]))
-    red = estimate_line(waiting(16, start=Standing(failing=16)), pace(good=0.99, unit=[10.0]))
+    red = estimate_line(
+        waiting(16, start=Standing(groups=(Suspects(places=tuple(range(16))),))), pace(good=0.99, unit=[10.0])
+    )
     assert green[-1].p50_s == 10.0
     assert red[-1].p50_s > green[-1].p50_s
 
 
 def test_an_entry_left_alone_after_a_failure_takes_one_more_run() -> None:
-    found = estimate_line(waiting(2, start=Standing(failing=1)), pace(unit=[10.0]))
-    assert found[0] == Estimate(p50_s=10.0, p90_s=10.0)
-    assert found[1] == Estimate(p50_s=20.0, p90_s=20.0)
+    (found,) = estimate_line(waiting(1, start=Standing(groups=(Suspects(places=(0,)),))), pace(unit=[10.0]))
+    assert (found.p50_s, found.p90_s) == (10.0, 10.0)
+
+
+def test_what_passes_on_a_tip_that_was_left_behind_lands_with_the_next_train() -> None:
+    able = waiting(4, running=(Running(places=(0, 1, 2, 3), elapsed_s=0.0),))
+    stale = waiting(4, running=(Running(places=(0, 1, 2, 3), elapsed_s=0.0, stale=True),))
+    assert p50(estimate_line(able, pace(unit=[10.0]))) == [10.0] * 4
+    assert p50(estimate_line(stale, pace(unit=[10.0]))) == [20.0] * 4
+
+
+def test_what_is_vouched_for_is_expected_sooner_than_what_nobody_has_checked() -> None:
+    fresh = estimate_line(waiting(24), pace(good=0.8, unit=[10.0]))
+    vouched = estimate_line(
+        waiting(24, start=Standing(vouched=frozenset(range(24)))), pace(good=0.8, unit=[10.0])
+    )
+    assert p50(vouched) == [10.0] * 24
+    assert fresh[-1].p50_s > 50.0
 
 
 def test_what_a_check_has_behind_it_is_taken_off_and_never_more_than_is_left() -> None:
-    running = waiting(2, running=(Running(length=2, elapsed_s=4.0),))
+    running = waiting(2, running=(Running(places=(0, 1), elapsed_s=4.0),))
     assert p50(estimate_line(running, pace(unit=[10.0]))) == [6.0, 6.0]
-    late = waiting(2, running=(Running(length=2, elapsed_s=60.0),))
+    late = waiting(2, running=(Running(places=(0, 1), elapsed_s=60.0),))
     assert p50(estimate_line(late, pace(unit=[10.0]))) == [0.0, 0.0]
 
 
@@ -116,20 +131,31 @@ def test_a_line_of_thousands_is_estimated_at_once_and_at_the_pace_of_its_beginni
     assert far.p90_s - far.p50_s < (near.p90_s - near.p50_s) * 5000 / 64  # luck and bad luck even out
 
 
-lines = st.builds(
-    lambda count, failing, retested, running: waiting(
+def some_line(count: int, marks: list[str], running: list[tuple[int, int, bool, float]]) -> Line:
+    """`marks`: what is known of each place; `running`: begin, length, stale, seconds."""
+    known = dict(zip(range(count), marks, strict=False))
+    groups = [tuple(place for place, mark in known.items() if mark == name) for name in "ab"]
+    return waiting(
         count,
-        start=Standing(failing=min(failing, count) if failing else None, retested=retested),
-        running=tuple(
-            Running(length=min(length, count), elapsed_s=elapsed)
-            for length, elapsed in sorted(running)
-            if not failing or min(length, count) < min(failing, count)
+        start=Standing(
+            vouched=frozenset(place for place, mark in known.items() if mark == "vouched"),
+            groups=tuple(Suspects(places=places) for places in groups if places),
         ),
-    ),
+        running=tuple(
+            Running(places=tuple(range(begin, min(begin + length, count))), stale=stale, elapsed_s=elapsed)
+            for begin, length, stale, elapsed in running
+            if begin < count
+        ),
+    )
+
+
+lines = st.builds(
+    some_line,
     st.integers(1, 24),
-    st.none() | st.integers(1, 24),
-    st.booleans(),
-    st.lists(st.tuples(st.integers(1, 40), st.floats(0.0, 30.0)), max_size=3),
+    st.lists(st.sampled_from(["", "vouched", "a", "b"]), max_size=24),
+    st.lists(
+        st.tuples(st.integers(0, 24), st.integers(1, 30), st.booleans(), st.floats(0.0, 30.0)), max_size=3
+    ),
 )
 paces = st.builds(
     lambda good, flake, workers, seconds: Pace(
@@ -241,6 +267,19 @@ def test_a_check_under_way_shortens_the_wait_of_those_in_it() -> None:
     assert found.p50_s == pytest.approx(6.0)
     queue.finish()
     assert trees_under_check(queue.events) == {}
+
+
+def test_a_queue_that_searches_what_failed_together_expects_it_later_than_before() -> None:
+    queue = queue_world()
+    finished(queue, 10.0)
+    queue.limits = QueueLimits(workers=1)
+    for name in "abcd":
+        add(queue, name)
+    before = outlook_of(queue.state, {}, queue.limits, queue.now).estimates
+    queue.record(MergeSplit(entries=tuple(map(EntryId, "abcd")), check=TESTS.id, reason="1 failed"))
+    after = outlook_of(queue.state, {}, queue.limits, queue.now).estimates
+    assert before[EntryId("d")].p50_s == 10.0
+    assert after[EntryId("d")].p50_s > 20.0
 
 
 def test_urgency_costs_the_others_what_is_checked_again_and_one_more_place() -> None:

@@ -13,12 +13,8 @@ from cli_multi_rapid.core.merge_events import (
     MergeVouched,
 )
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
-from cli_multi_rapid.core.queue_records import (
-    Prefix,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
+from cli_multi_rapid.core.queue_records import Prefix
 from tests.fakes.queue_world import QueueWorld
 from tests.fakes.random_queues import add, names, queue_world, statuses
 

@@ -28,20 +28,11 @@ from cli_multi_rapid.core.merge_events import (
     MergeSplit,
     MergeVouched,
 )
-from cli_multi_rapid.core.merge_policy import (
-    line,
-)
+from cli_multi_rapid.core.merge_policy import line
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
-from cli_multi_rapid.core.queue_records import (
-    Prefix,
-)
-from cli_multi_rapid.core.queue_state import (
-    IllegalEntry,
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
+from cli_multi_rapid.core.queue_records import Prefix
+from cli_multi_rapid.core.queue_state import IllegalEntry, QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
 from tests.fakes.pictures import picture
 from tests.fakes.queue_world import MAIN, QueueWorld

@@ -5,9 +5,7 @@ from hypothesis import strategies as st
 
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
 from tests.fakes.random_queues import add, names, queue_world, random_world
 from tests.fakes.weather import Weather
 

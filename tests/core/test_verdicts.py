@@ -11,9 +11,7 @@ from cli_multi_rapid.core.globs import parse_glob
 from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import MergeChecking
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_intents import (
-    Tip,
-)
+from cli_multi_rapid.core.queue_intents import Tip
 from cli_multi_rapid.core.shared_inputs import is_shared
 from cli_multi_rapid.core.verdicts import Inputs, InputsDigest, TreeFile, inputs_digest, key_of, verdict_key
 

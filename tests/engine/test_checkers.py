@@ -7,12 +7,8 @@ from pathlib import Path
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_intents import (
-    RunChecks,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_intents import RunChecks
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.check_desk import CheckDesk
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox

@@ -9,9 +9,7 @@ from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.merge_events import MergeHeld
 from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.run_events import CommandGiven
 from tests.fakes.checkouts import index_bytes, remember
 from tests.fakes.landings import run_by_hand

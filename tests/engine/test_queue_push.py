@@ -7,9 +7,7 @@ import pytest
 
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeMissed
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import (
-    MAX_MISSES,
-)
+from cli_multi_rapid.core.queue_intents import MAX_MISSES
 from tests.fakes.landings import fingerprint, run_by_hand
 from tests.fakes.queues import Outcome, QueueBench, check
 from tests.fakes.remotes import (

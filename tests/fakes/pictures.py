@@ -2,9 +2,7 @@
 
 from copy import deepcopy
 
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.state import RunState
 
 Picture = dict[str, object]

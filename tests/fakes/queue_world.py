@@ -30,9 +30,7 @@ from cli_multi_rapid.core.merge_events import (
     MergeResealed,
     MergeResumed,
 )
-from cli_multi_rapid.core.merge_policy import (
-    decide,
-)
+from cli_multi_rapid.core.merge_policy import decide
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
@@ -50,13 +48,8 @@ from cli_multi_rapid.core.queue_intents import (
     Tip,
     Vouch,
 )
-from cli_multi_rapid.core.queue_judgement import (
-    judge,
-    required_checks,
-)
-from cli_multi_rapid.core.queue_state import (
-    QueueState,
-)
+from cli_multi_rapid.core.queue_judgement import judge, required_checks
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import Checkable, key_of
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.queue_rules import check_landing, check_told

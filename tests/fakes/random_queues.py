@@ -6,9 +6,7 @@ from cli_multi_rapid.core.ids import Branch, CheckId, EntryId
 from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.core.queue_intents import (
-    QueueLimits,
-)
+from cli_multi_rapid.core.queue_intents import QueueLimits
 from tests.fakes.queue_world import MAIN, TESTS, QueueWorld
 from tests.fakes.weather import SEES_PART, Changes, Weather
 
