@@ -80,7 +80,20 @@ BESIDE_A_BAD_ONE = pytest.mark.parametrize(
 RANKS = {"left": 0, "right": 2}
 
 
-@BESIDE_A_BAD_ONE
+OVERTAKEN = pytest.mark.xfail(
+    strict=True, reason="entries of lower priority overtake a suspect, which then fails because of them"
+)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "left bad right",
+        pytest.param("left bad p right", marks=OVERTAKEN),
+        pytest.param("bad left p q right", marks=OVERTAKEN),
+        pytest.param("left p right bad q r", marks=OVERTAKEN),
+    ],
+)
 def test_the_one_of_higher_priority_of_a_pair_lands_also_when_it_fails_at_first_beside_a_bad_one(
     bench: QueueBench, names: str
 ) -> None:
