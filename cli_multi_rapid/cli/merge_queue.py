@@ -40,7 +40,7 @@ def queue() -> None:
     epilog=examples(
         "queue add feature-a feature-b",
         "queue add hotfix --target release/1.2 --priority high",
-        "queue add hotfix --urgent             # says first what it costs the others",
+        "queue add hotfix --urgent             # says what it costs",
         "queue add api client --depends-on schema",
         "queue add docs --checks lint          # only this check",
         "queue add notes --checks ''           # no check at all",

@@ -52,15 +52,13 @@ from cli_multi_rapid.core.merge_policy import (
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import Told, fact_of
 from cli_multi_rapid.core.queue_state import QueueState
-from cli_multi_rapid.core.verdicts import Checkable, Contents, InputsDigest, key_of
+from cli_multi_rapid.core.verdicts import Checkable, key_of
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.sample_plans import START
 from tests.fakes.weather import Changes, Weather
 
 MAIN = Branch("main")
 TESTS = CheckSpec(id=CheckId("tests"), argv=("pytest",))
-SEES_PART = CheckSpec(id=CheckId("part"), argv=("pytest",), inputs=("src/**",))
-"""A check that does not see the weather's unread changes."""
 _MOST_STEPS = 5000
 
 
@@ -111,10 +109,6 @@ class QueueWorld:
         if any(self.weather.clash(one, other) for one in ours for other in theirs):
             return None
         return onto | head
-
-    def seen(self, changes: Changes) -> Contents:
-        """What checks with inputs see of it."""
-        return (InputsDigest(inputs=SEES_PART.inputs, digest=tree_of(changes - self.weather.unread)),)
 
     def move(self, change: str) -> None:
         """Somebody else commits to the target."""
@@ -217,7 +211,7 @@ class QueueWorld:
             if self.random.random() < self.weather.moves:
                 self.move(f"foreign{len(self.history)}")
             held = self.contents[self.tip]
-            self.cached = Tip(commit=self.tip, tree=tree_of(held), contents=self.seen(held))
+            self.cached = Tip(commit=self.tip, tree=tree_of(held), contents=self.weather.seen(held))
         return self.cached
 
     def _perform(self, intent: QueueIntent) -> bool:
@@ -256,7 +250,7 @@ class QueueWorld:
                     tip=tip.commit,
                     commit=self.commit(changes),
                     tree=tree_of(changes),
-                    contents=self.seen(changes),
+                    contents=self.weather.seen(changes),
                 )
             )
         assert self._under_check() <= self.limits.workers

@@ -7,8 +7,8 @@ from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.merge_policy import QueueLimits
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from tests.fakes.queue_world import MAIN, SEES_PART, TESTS, QueueWorld
-from tests.fakes.weather import Changes, Weather
+from tests.fakes.queue_world import MAIN, TESTS, QueueWorld
+from tests.fakes.weather import SEES_PART, Changes, Weather
 
 LINT = CheckSpec(id=CheckId("lint"), run="ruff check .")
 

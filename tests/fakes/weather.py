@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 from cli_multi_rapid.core.claims import conflict
 from cli_multi_rapid.core.facts import FailureClass
-from cli_multi_rapid.core.ids import NodeId
-from cli_multi_rapid.core.plan import Plan, Role
+from cli_multi_rapid.core.ids import CheckId, NodeId
+from cli_multi_rapid.core.plan import CheckSpec, Plan, Role
+from cli_multi_rapid.core.verdicts import Contents, InputsDigest
 
 Changes = frozenset[str]
 """A change is a word; a commit holds a set of them."""
+
+SEES_PART = CheckSpec(id=CheckId("part"), argv=("pytest",), inputs=("src/**",))
+"""A check that does not see the weather's unread changes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +36,10 @@ class Weather:
     def clash(self, one: str, other: str) -> bool:
         """Whether two changes do not merge when neither was built on the other."""
         return (one, other) in self.clashes or (other, one) in self.clashes
+
+    def seen(self, changes: Changes) -> Contents:
+        """What checks with inputs see of this content."""
+        return (InputsDigest(inputs=SEES_PART.inputs, digest=" ".join(sorted(changes - self.unread))),)
 
     def is_red(self, changes: Changes) -> bool:
         """Whether an honest check fails on this content."""
