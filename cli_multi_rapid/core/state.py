@@ -1,7 +1,6 @@
 """The state of a run: what its events add up to.
 
-`RunState.apply` folds one event in O(edges of the node it concerns). Readiness, blocking and money are
-derived while folding and never stored in events. An illegal transition raises and changes nothing.
+One event is folded in O(edges of its node). What is derived is never stored. An illegal transition raises.
 """
 
 from collections.abc import Callable, Mapping

@@ -32,8 +32,7 @@ def remote(bench: QueueBench, tmp_path: Path) -> RepositoryBuilder:
 
 def held(outcome: Outcome) -> MergeHeld:
     """The one landing that waits for a person."""
-    (fact,) = outcome.all_of(MergeHeld)
-    assert isinstance(fact, MergeHeld)
+    (fact,) = (fact for fact in outcome.all_of(MergeHeld) if isinstance(fact, MergeHeld))
     return fact
 
 
