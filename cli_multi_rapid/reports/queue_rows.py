@@ -7,6 +7,7 @@ from datetime import datetime
 from cli_multi_rapid.core.ids import Branch, EntryId
 from cli_multi_rapid.core.merge_policy import line
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
+from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.queue_judgement import required_checks
 from cli_multi_rapid.core.queue_records import EntryState
@@ -109,9 +110,15 @@ def _waits_for(state: QueueState, known: EntryState, processor: str | None) -> I
     elif processor is None:
         yield "a process to work on the queue"
     elif known.status is MergeStatus.CHECKING:
-        yield from (f"check {check.id}" for check in required_checks(state, (known.entry.id,)))
+        yield from (f"check {check.id}" for check in _checks_ahead(state, known.entry.id))
     elif not _conditions(state, known):
         yield "its landing" if known.status is MergeStatus.MERGING else "its turn"
+
+
+def _checks_ahead(state: QueueState, entry_id: EntryId) -> tuple[CheckSpec, ...]:
+    """The entry's own checks; one that has none waits for those of the others in its candidates."""
+    together = (name for entries in state.trials if entry_id in entries for name in entries)
+    return required_checks(state, (entry_id,)) or required_checks(state, together)
 
 
 def _asked_of_person(state: QueueState, known: EntryState, processor: str | None) -> str | None:
