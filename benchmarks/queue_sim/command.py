@@ -23,7 +23,7 @@ _QUICK_SEEDS = 2
 _QUICK_CHANGES = 150
 
 _ABOUT = """\
-Simulate merge queues: the project's own policy (`ours`) beside a serial queue, Zuul's window, bors' batches
+Simulate merge queues: the project's own policy (`ladder`) beside a serial queue, Zuul's window, bors' batches
 of 16 with bisection, and an oracle that knows each change's outcome and checks it once.
 
 Times are in V, the duration of one check; figures are means over seeds. Turnaround (P50, P95, P99) is from

@@ -12,14 +12,14 @@ from benchmarks.queue_sim.workloads import Workload
 from benchmarks.queue_sim.world import Fate, Queue, World
 
 BORS_BATCH = 16
-OURS = "ours"
+LADDER = "ladder"
 
 QUEUES: dict[str, Callable[[World], Queue]] = {
     "serial": lambda world: Batches(world, 1),
     "zuul": Zuul,
     "bors": lambda world: Batches(world, BORS_BATCH),
     "oracle": Oracle,
-    OURS: PolicyQueue,
+    LADDER: PolicyQueue,
 }
 """Every queue by its name in tables; the project's own is the last."""
 
