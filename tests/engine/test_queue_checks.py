@@ -184,7 +184,7 @@ def test_each_change_is_verified_and_landed_by_itself_when_a_batch_is_one(bench:
     start = bench.repository.head
     for name in "pqr":
         bench.add(name)
-    outcome = bench.process(batch=1)
+    outcome = bench.process(batch=1, workers=1)
     assert outcome.trains == [["p"], ["q"], ["r"]]
     assert bench.repository.git("rev-list", "--count", "--first-parent", f"{start}..main") == "3"
     bench.assert_sound(outcome)
@@ -193,5 +193,5 @@ def test_each_change_is_verified_and_landed_by_itself_when_a_batch_is_one(bench:
 def test_higher_priority_goes_first_and_equal_priority_in_order_of_arrival(bench: QueueBench) -> None:
     for name, priority in (("low", 2), ("first", 1), ("second", 1), ("high", 0)):
         bench.add(name, priority=priority)
-    outcome = bench.process(batch=1)
+    outcome = bench.process(batch=1, workers=1)
     assert outcome.trains == [["high"], ["first"], ["second"], ["low"]]
