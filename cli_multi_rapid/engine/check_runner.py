@@ -162,7 +162,7 @@ def _missing(check: CheckSpec, ended: Exit) -> str:
 def _finding(ended: Exit) -> str:
     """The first line of the output that looks like a finding, else the last one that says something."""
     text = printable((ended.output_head + b"\n" + ended.output_tail).decode("utf-8", "replace"))
-    lines = [line.strip(" .=\t") for line in text.splitlines()]
+    lines = [line.lstrip(" =\t").rstrip(" .=\t") for line in text.splitlines()]  # `./` begins a path
     telling = [line for line in lines if line and not line.startswith(_ADVICE)]
     found = next(filter(_FINDING.match, telling), telling[-1] if telling else "")
     return f": {found[:200]}" if found else ""

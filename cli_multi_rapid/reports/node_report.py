@@ -48,7 +48,7 @@ def node_report(
         status=node.shown_status,
         reason=reason_of(node),
         failure=node.failure,
-        merge_status=node.merge_status,
+        merge_status=_merge_status(node),
         merge_reason=node.merge_reason,
         merge_files=list(node.merge_files) if node.merge_status is MergeStatus.CONFLICTED else [],
         merge_log=ejected.log if ejected else "",
@@ -69,6 +69,16 @@ def node_report(
         waits=[_wait_report(wait, now) for wait in waits_of(run, node, chronicle, now)],
         next=advice.of_node(node),
     )
+
+
+def _merge_status(node: NodeState) -> MergeStatus | None:
+    """Where its work stands on the way to the target; None: there is none.
+
+    Work that is sealed when a run is interrupted may not be in the queue yet: it waits all the same.
+    """
+    if node.merge_status is None and node.success is not None and node.success.commit is not None:
+        return MergeStatus.QUEUED
+    return node.merge_status
 
 
 def reason_of(node: NodeState) -> str:

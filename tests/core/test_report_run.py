@@ -298,3 +298,9 @@ def test_the_time_until_a_person_answered_is_a_wait_of_its_own() -> None:
     waits = {wait["kind"]: wait["duration_min"] for wait in node_of(reported(history), "n2")["waits"]}
     assert waits["approval"] == pytest.approx(5, abs=0.01)
     assert waits["worker"] == pytest.approx(1, abs=0.01)
+
+
+def test_sealed_work_that_is_not_in_the_queue_yet_is_not_called_done() -> None:
+    history = History(oauth_plan()).begin().start("n1").succeed("n1")
+    assert node_of(reported(history), "n1")["merge_status"] == "QUEUED"
+    assert node_of(reported(begun()), "n1")["merge_status"] == "MERGED"

@@ -107,3 +107,10 @@ nodes: [{{id: n1, tool: shell, run: "echo 1 > src/1.txt"}}]
         process_queue(shop, MAIN, lambda _event: None)
         assert {info.state for info in shop.worktrees.list()} == {SlotState.POOLED}
     assert "src/1.txt" in world.repository.files("main")
+
+
+def test_a_finding_keeps_the_dot_that_its_path_begins_with(world: World, tmp_path: Path) -> None:
+    spec = check("echo ....; echo ./src/a.txt:1:TODO; exit 1")
+    with world.workshop() as shop, CancelToken() as token:
+        ended = check_runner(shop, MAIN).run(job_of(world, tmp_path, spec), token)
+    assert ended.reason.endswith("exit code 1: ./src/a.txt:1:TODO")
