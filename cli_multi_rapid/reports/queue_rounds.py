@@ -84,7 +84,7 @@ class Rounds:
 
         After so many rounds the entry at that place is decided with that chance.
         """
-        dice = Random(0)  # noqa: S311 - no secret: the same line gets the same answer
+        dice = Random(0)  # noqa: S311  # nosec B311  # no secret: the same line gets the same answer
         plays = [
             _Play(self._followed, self._start, self._table).decided(self.first, dice) for _ in range(_PLAYS)
         ]
