@@ -40,6 +40,8 @@ The server names the ref that a hook refused; all others, and all refs after a l
 `atomic push failure`.
 """
 _COMPANION = "atomic push fail"
+_LOST_RACE = re.compile(r"cannot lock ref .*(is at \w+ but expected|reference already exists)")
+"""Another push came between the look and the transaction: git says so only in the remote's own words."""
 
 
 def push(
@@ -88,7 +90,7 @@ def _refused(git: Git, done: Completed) -> PushRefused:
     hooks = [line.removeprefix("remote:") for line in words.split("\n") if line.startswith("remote:")]
     return PushRefused(
         reason=safe(git, f"{' '.join(hooks)} ({why})" if hooks else why),
-        moved=any(_MOVED.search(why) for why in telling.values()),
+        moved=any(_MOVED.search(why) for why in telling.values()) or bool(_LOST_RACE.search(words)),
         details=words,
     )
 
