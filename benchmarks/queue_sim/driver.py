@@ -213,7 +213,7 @@ class PolicyQueue:
             verdict_key(check, tree, self._limits.fingerprint)
             for trial in trials
             for check in required_checks(self.state, trial.entries)
-            for tree in (trial.tree, self._tip.tree)
+            for tree in (trial.tree, self._tip.tree, self.state.former_tips.get(trial.tip, self._tip.tree))
         }
         for key in [key for key in self._jobs if key not in wanted]:
             del self._jobs[key], self._begun[key]

@@ -16,6 +16,7 @@ from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.ladder import odds_of
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
+from cli_multi_rapid.core.queue_ground import ground_of
 from cli_multi_rapid.core.queue_intents import (
     MAX_MISSES,
     BuildCandidate,
@@ -88,21 +89,17 @@ def _consequence(
     for trial, found in sorted(judged, key=lambda one: len(one[0].entries)):
         if not isinstance(found, Red):
             continue
-        if len(trial.entries) > 1 or found.again or not _is_evidence(state, trial, tip, found):
+        ground = ground_of(state, trial, tip)
+        if len(trial.entries) > 1 or found.again or ground is None:
             return Split(entries=trial.entries, outcome=found.outcome)
-        blame = _blame(state, trial, tip, limits, found)
-        # When the tip is to blame, what does not need that check can land nevertheless.
+        blame = _blame(state, trial, ground, limits, found)
+        # When the tip is to blame, what does not need that check can land nevertheless; a former one is past.
         return (
             Split(entries=trial.entries, outcome=found.outcome)
-            if isinstance(blame, Halt) and order
+            if isinstance(blame, Halt) and (order or ground is not tip)
             else blame
         )
     return None
-
-
-def _is_evidence(state: QueueState, trial: Trial, tip: Tip, red: Red) -> bool:
-    """Whether nothing but the entry can be at fault: what is below it passed, or is there to be asked."""
-    return trial.tip == tip.commit or red.check in state.verified.get(trial.built_on, ())
 
 
 def _urgent(state: QueueState, trial: Trial) -> bool:
@@ -192,12 +189,12 @@ def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
     return line_up(state, limits.aging_s, now)
 
 
-def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
-    """One entry is left and fails: eject it, unless the tip fails without it."""
-    tip_record = record_of(state, key_of(red.check, tip, limits.fingerprint))
+def _blame(state: QueueState, trial: Trial, ground: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
+    """One entry is left and fails: eject it, unless what it stands on fails without it."""
+    tip_record = record_of(state, key_of(red.check, ground, limits.fingerprint))
     if tip_record is None or tip_may_pass(tip_record, limits):
         return RunChecks(
-            tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=(), contents=tip.contents
+            tree=ground.tree, commit=ground.commit, checks=(red.check,), entries=(), contents=ground.contents
         )
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)

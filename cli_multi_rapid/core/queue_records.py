@@ -87,6 +87,8 @@ class Group:
     """Entries that failed together: at least one of them is at fault, or it was a flake."""
 
     entries: Prefix
+    trusted: Prefix = ()
+    """Who failed with them and was not suspected, having passed on an older tip; who passes again is out."""
     overtaken: int = 0
     """How many entries have landed since."""
 

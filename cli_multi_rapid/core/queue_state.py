@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
-from cli_multi_rapid.core.ids import Branch, Commit, EntryId
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     MergeApproved,
@@ -27,7 +27,6 @@ from cli_multi_rapid.core.merge_events import (
     MergeVouched,
 )
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_records import EntryState, Group, Prefix, Settled, TreeRecord, Trial
 from cli_multi_rapid.core.run_events import CommandGiven
 
@@ -53,8 +52,8 @@ class QueueState:
         self.groups: list[Group] = []
         """What failed together, oldest first; nobody is in two of them."""
         self.landed_order: list[EntryId] = []
-        self.verified: dict[Commit, tuple[CheckSpec, ...]] = {}
-        """The tips that this queue made, with the checks that they passed."""
+        self.former_tips: dict[Commit, Tree] = {}
+        """The tips that this queue made, with their trees."""
         self.records: dict[str, TreeRecord] = {}
         """Verdict key -> outcomes."""
         self.landing: MergeLanding | None = None
@@ -125,6 +124,7 @@ class QueueState:
         """These are not at fault: who is left of their groups must be; if nobody is, it was a flake."""
         for group in list(self.groups):
             rest = tuple(entry_id for entry_id in group.entries if entry_id not in entry_ids)
+            group.trusted = tuple(entry_id for entry_id in group.trusted if entry_id not in entry_ids)
             if len(rest) == len(group.entries):
                 continue
             if len(rest) == 1 < len(group.entries):
@@ -132,7 +132,17 @@ class QueueState:
             group.entries = rest
             if not rest:
                 self.groups.remove(group)
-                self.settled.flakes += 1
+                self._distrust(group)
+
+    def _distrust(self, group: Group) -> None:
+        """Nobody of the group was at fault: it was one of those who were trusted, having passed before."""
+        left = tuple(entry_id for entry_id in group.trusted if entry_id in self.open)
+        if left:
+            if len(left) == 1:
+                self.entries[left[0]].failures += 1
+            self._suspect(left)
+        elif not group.trusted:
+            self.settled.flakes += 1
 
     def _dismiss(self, entry_id: EntryId) -> None:
         """One that leaves, or is another one now, may have been the one at fault: the others may not be."""
@@ -140,15 +150,15 @@ class QueueState:
         if group is not None:
             self.groups.remove(group)
 
-    def _suspect(self, entry_ids: Prefix) -> None:
-        """These failed together: what was suspected with them before is free again."""
+    def _suspect(self, entry_ids: Prefix, trusted: Prefix = ()) -> None:
+        """These failed together, in company that passed before: who was suspected with them is free again."""
         overtaken = 0
         for group in [group for group in self.groups if not set(entry_ids).isdisjoint(group.entries)]:
             overtaken = max(overtaken, group.overtaken)
             self.groups.remove(group)
         for entry_id in entry_ids:
             self.entries[entry_id].vouched_at = None
-        self.groups.append(Group(entries=entry_ids, overtaken=overtaken))
+        self.groups.append(Group(entries=entry_ids, trusted=trusted, overtaken=overtaken))
 
     def _call_back(self, entry_id: EntryId) -> None:
         """Those that were put aside because of an entry may come again when it is gone."""
@@ -250,7 +260,7 @@ class QueueState:
             suspects = suspects or data.entries
             if len(suspects) == 1 and not self.entries[suspects[0]].alone:
                 self.entries[suspects[0]].failures += 1
-            self._suspect(suspects)
+            self._suspect(suspects, tuple(name for name in data.entries if name not in suspects))
             return
         # Each of them passed without some of the others. Who is later waits for who is earlier.
         earlier = data.entries[: (len(data.entries) + 1) // 2]
@@ -284,8 +294,7 @@ class QueueState:
             state = self._end(event, entry_id, MergeStatus.MERGED, "")
             state.landed_commit = data.commit
         self.settled.landed += len(data.entries)
-        checks = [check for entry_id in data.entries for check in self.entries[entry_id].entry.checks]
-        self.verified[data.commit] = tuple(checks)
+        self.former_tips[data.commit] = data.tree
         self.landed_order.extend(data.entries)
         for group in self.groups:
             group.overtaken += len(data.entries)

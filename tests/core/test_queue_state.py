@@ -34,8 +34,9 @@ from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.queue_records import Prefix
 from cli_multi_rapid.core.queue_state import IllegalEntry, QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
+from tests.fakes.fragile_log import MAIN
 from tests.fakes.pictures import picture
-from tests.fakes.queue_world import MAIN, QueueWorld
+from tests.fakes.queue_world import QueueWorld
 from tests.fakes.random_queues import add, queue_world, random_world, statuses
 from tests.fakes.sample_plans import START, commit_id, tree_id
 
@@ -368,3 +369,21 @@ def test_thousands_of_entries_are_lined_up_quickly() -> None:
     began = process_time()
     assert len(line(made.state, QueueLimits(), made.now)) == 3000
     assert process_time() - began < 2
+
+
+def test_when_all_suspects_of_a_failure_pass_later_whoever_was_trusted_with_them_is_suspected() -> None:
+    made = queue("a", "b", "c")
+    made.record(vouched(A), split(A, B, EntryId("c")), vouched(B))
+    assert [group.entries for group in made.state.groups] == [(EntryId("c"),)]
+    made.record(vouched(EntryId("c")))
+    assert [group.entries for group in made.state.groups] == [(A,)]
+    assert (made.state.entries[A].vouched_at, made.state.entries[A].failures) == (None, 1)
+    assert made.state.settled.flakes == 0
+
+
+def test_who_was_trusted_and_passes_again_is_not_suspected() -> None:
+    made = queue("a", "b")
+    made.record(vouched(A), split(A, B), vouched(A), vouched(B))
+    assert not made.state.groups
+    assert made.state.entries[A].vouched_at is not None
+    assert made.state.settled.flakes == 1
