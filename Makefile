@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types contracts security cov check lock clean
+.PHONY: help venv demo test worlds lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -54,6 +54,9 @@ demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no
 
 test: $(READY) ## run the tests
 	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+worlds: $(READY) ## hold the merge queue to its promises in 10,000 made-up queues, and on real git (minutes)
+	@$(PY) -m tests.worlds --jobs $(WORKERS) $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .
