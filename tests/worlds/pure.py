@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, fields
-from traceback import format_exception
+from traceback import format_tb
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -105,7 +105,8 @@ def add_up(total: Tally, more: Tally) -> None:
 
 
 def _told(broken: BaseException) -> str:
-    """The end of its traceback, and hypothesis' example without the looks at the promises."""
-    lines = "".join(format_exception(broken)[-3:]).splitlines()
+    """What broke and where, and hypothesis' example without the looks at the promises."""
+    where = [line for frame in format_tb(broken.__traceback__)[-3:] for line in frame.splitlines()]
     steps = [line for note in getattr(broken, "__notes__", []) for line in note.splitlines()]
-    return "\n".join([*lines, *(line for line in steps if not line.startswith("state.i"))])
+    example = (line for line in steps if not line.startswith("state.i"))
+    return "\n".join([*where, f"{type(broken).__name__}: {broken}", *example])
