@@ -262,8 +262,11 @@ class QueueState:
                 self.entries[suspects[0]].failures += 1
             self._suspect(suspects, tuple(name for name in data.entries if name not in suspects))
             return
-        # Each of them passed without some of the others. Who is later waits for who is earlier.
+        # Each of them passed without some of the others. Who is later waits for who is earlier, and those are
+        # trusted no more: it may be what landed since that they do not go with, and then nobody is to wait.
         earlier = data.entries[: (len(data.entries) + 1) // 2]
+        for name in earlier:
+            self.entries[name].vouched_at = None
         self.aside.update((name, earlier) for name in data.entries[len(earlier) :])
 
     def _vouched(self, event: Event, data: MergeVouched) -> None:

@@ -387,3 +387,12 @@ def test_who_was_trusted_and_passes_again_is_not_suspected() -> None:
     assert not made.state.groups
     assert made.state.entries[A].vouched_at is not None
     assert made.state.settled.flakes == 1
+
+
+def test_of_those_who_were_all_trusted_and_fail_together_the_first_is_trusted_no_more() -> None:
+    made = queue("a", "b")
+    made.record(vouched(A, B), split(A, B))
+    assert made.state.aside == {B: (A,)}
+    assert (made.state.entries[A].vouched_at, made.state.entries[A].passed_at) == (None, 0)
+    assert made.state.entries[B].vouched_at == 0
+    assert not made.state.groups
