@@ -255,7 +255,11 @@ class QueueState:
         """These entries fail together: so do all candidates that hold them."""
         self._open_entries(data.entries)
         self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
-        suspects = tuple(name for name in data.entries if self.entries[name].vouched_at is None)
+        # Trust spares an entry once: who fails again before it has passed is suspected like everybody else.
+        doubted = {name for group in self.groups for name in group.trusted}
+        suspects = tuple(
+            name for name in data.entries if self.entries[name].vouched_at is None or name in doubted
+        )
         if suspects or len(data.entries) == 1:
             suspects = suspects or data.entries
             if len(suspects) == 1 and not self.entries[suspects[0]].alone:

@@ -396,3 +396,9 @@ def test_of_those_who_were_all_trusted_and_fail_together_the_first_is_trusted_no
     assert (made.state.entries[A].vouched_at, made.state.entries[A].passed_at) == (None, 0)
     assert made.state.entries[B].vouched_at == 0
     assert not made.state.groups
+
+
+def test_trust_spares_an_entry_once_and_who_fails_again_with_others_is_suspected() -> None:
+    made = queue("a", "b", "c")
+    made.record(vouched(A), split(A, B), split(A, EntryId("c")))
+    assert [group.entries for group in made.state.groups] == [(B,), (A, EntryId("c"))]

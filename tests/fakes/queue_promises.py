@@ -198,7 +198,7 @@ def live_to_the_end(world: "QueueWorld") -> int:
     old = set(world.state.open)
     world.evidence.examined["I8"] += len(old)
     world.calm_down()
-    for turn in range(_LONGEST_WAIT):
+    for turn in range(int(_LONGEST_WAIT * max(1.0, world.limits.min_gain))):
         if not old & set(world.state.open):
             return turn
         if world.state.halted is not None or world.weather.is_red(world.contents[world.tip]):
@@ -214,7 +214,10 @@ def live_to_the_end(world: "QueueWorld") -> int:
 
 
 _LONGEST_WAIT = 60
-"""Turns of `live_to_the_end`."""
+"""Turns of `live_to_the_end`; so many times more for who asks that a candidate promise several landings.
+
+A group that failed gains one landing's weight for every eight that overtake it, until it is worth a checker.
+"""
 
 PROMISES: Mapping[str, Callable[["QueueWorld"], None]] = {
     "I1": verified_tips,
