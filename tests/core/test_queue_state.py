@@ -369,36 +369,3 @@ def test_thousands_of_entries_are_lined_up_quickly() -> None:
     began = process_time()
     assert len(line(made.state, QueueLimits(), made.now)) == 3000
     assert process_time() - began < 2
-
-
-def test_when_all_suspects_of_a_failure_pass_later_whoever_was_trusted_with_them_is_suspected() -> None:
-    made = queue("a", "b", "c")
-    made.record(vouched(A), split(A, B, EntryId("c")), vouched(B))
-    assert [group.entries for group in made.state.groups] == [(EntryId("c"),)]
-    made.record(vouched(EntryId("c")))
-    assert [group.entries for group in made.state.groups] == [(A,)]
-    assert (made.state.entries[A].vouched_at, made.state.entries[A].failures) == (None, 1)
-    assert made.state.settled.flakes == 0
-
-
-def test_who_was_trusted_and_passes_again_is_not_suspected() -> None:
-    made = queue("a", "b")
-    made.record(vouched(A), split(A, B), vouched(A), vouched(B))
-    assert not made.state.groups
-    assert made.state.entries[A].vouched_at is not None
-    assert made.state.settled.flakes == 1
-
-
-def test_of_those_who_were_all_trusted_and_fail_together_the_first_is_trusted_no_more() -> None:
-    made = queue("a", "b")
-    made.record(vouched(A, B), split(A, B))
-    assert made.state.aside == {B: (A,)}
-    assert (made.state.entries[A].vouched_at, made.state.entries[A].passed_at) == (None, 0)
-    assert made.state.entries[B].vouched_at == 0
-    assert not made.state.groups
-
-
-def test_trust_spares_an_entry_once_and_who_fails_again_with_others_is_suspected() -> None:
-    made = queue("a", "b", "c")
-    made.record(vouched(A), split(A, B), split(A, EntryId("c")))
-    assert [group.entries for group in made.state.groups] == [(B,), (A, EntryId("c"))]
