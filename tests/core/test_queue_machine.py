@@ -5,12 +5,12 @@ promise, and sees that this very promise notices.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
 
 from cli_multi_rapid.core import queue_line, queue_state
 from cli_multi_rapid.core.events import Event

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid import git_command, process, wiring
 from cli_multi_rapid.core.errors import EnvironmentFault
@@ -33,8 +35,7 @@ GIT = "git"
 _WRITES = {"update-ref", "commit-tree", "merge", "checkout", "read-tree", "mktree", "worktree", "hash-object"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """Right before, or right after, a fact is in the log, or git has done something."""
 
     type: str = ""
@@ -97,7 +98,7 @@ def interrupted_shop(
 ) -> Workshop:
     """The same workshop, whose log is interrupted at a moment."""
     log = InterruptedLog(shop.log, moment, action, times=times)
-    return replace(shop, log=log)  # type: ignore[arg-type]  # it delegates the rest
+    return replace(shop, log=log)
 
 
 def interrupt_git(moment: Moment, action: Callable[[], object]) -> None:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
@@ -23,8 +25,7 @@ from cli_multi_rapid.core.queue_intents import Tip
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ejection:
+class Ejection(Struct, frozen=True, kw_only=True):
     """An entry left because of a check, at event `at`, while the target was at `tip`."""
 
     fact: MergeFailed
@@ -32,8 +33,7 @@ class Ejection:
     tip: Tip
 
 
-@dataclass(slots=True)
-class Evidence:
+class Evidence(Struct):
     """Facts with the number of the event that told them."""
 
     results: dict[str, list[Verdict]] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+
+from msgspec import Struct, field
 
 
 class FaultKind(StrEnum):
@@ -21,8 +22,7 @@ class When(Enum):
     AFTER = "after"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """Something happens right before or after the append number `at`, counted from 1, from now on."""
 
     kind: FaultKind
@@ -50,8 +50,7 @@ class Ousted(Gone):
         """Whether the event was still accepted."""
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(Struct):
     """The faults that are to come, one after the other, and those that came."""
 
     armed: list[Fault] = field(default_factory=list)

@@ -6,13 +6,13 @@ least 10,000 such lives; `tests/core/test_queue_machine.py` a few, and shows tha
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from itertools import product
 from random import Random
 from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.node_state import MERGE_DEAD
@@ -32,8 +32,7 @@ _OTHERWISE = {"flake": Verdict.FAILED, "died": Verdict.ERROR, "timed out": Verdi
 Strikes = tuple[Fault, ...]
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What many lives had in them."""
 
     queues: int = 0
@@ -66,8 +65,7 @@ picks = st.integers(0, MOST_ENTRIES)
 """Chooses one of several, wherever there are any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Newcomer:
+class Newcomer(Struct, frozen=True, kw_only=True):
     """An entry that somebody adds."""
 
     nature: str

@@ -6,8 +6,9 @@ after every step of a processor; `queue_machine.py` looks at them one by one.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.merge_events import MergeChecking

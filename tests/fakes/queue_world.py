@@ -5,8 +5,10 @@ step whether a promise or a rule broke. The processor can be lost at every appen
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, EventId

@@ -2,9 +2,10 @@
 
 import signal
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import queue_stream
 from cli_multi_rapid.core.merge_events import MergeLanded
@@ -20,8 +21,7 @@ from tests.fakes.worlds import make_world
 _SETTLED = (MergeStatus.MERGED, MergeStatus.FAILED, MergeStatus.CONFLICTED, MergeStatus.CANCELLED)
 
 
-@dataclass(slots=True)
-class Storm:
+class Storm(Struct):
     """One queue and what was done to it."""
 
     bench: QueueBench

@@ -9,6 +9,8 @@ from enum import Enum, auto
 from hashlib import sha256
 from random import Random
 
+from msgspec import Struct
+
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import MergeLanding
 from tests.fakes.weather import Changes, Weather
@@ -25,8 +27,7 @@ class Moved(Enum):
     """Some of it landed before, with other work."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swap:
+class Swap(Struct, frozen=True, kw_only=True):
     """The target went from one commit to another for a landing."""
 
     before: Commit

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from traceback import format_tb
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec import Struct, field
 
 from tests.fakes.queue_faults import Fault, FaultKind, When
 from tests.fakes.queue_machine import QueueMachine, Tally
@@ -16,8 +17,7 @@ BATCH = 100
 """Queues of one seed."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Found:
+class Found(Struct, kw_only=True):
     """What some lives came to. `violation`: how a promise broke, and how to see it again."""
 
     tally: Tally = field(default_factory=Tally)

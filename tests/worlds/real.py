@@ -4,15 +4,15 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import format_exc
+
+from msgspec import Struct, field
 
 from tests.fakes.real_storms import weather_a_storm
 
 
-@dataclass(slots=True)
-class RealTally:
+class RealTally(Struct):
     """What storms had in them. `violation`: how a promise broke, and how to see it again."""
 
     queues: int = 0
