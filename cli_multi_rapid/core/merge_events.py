@@ -221,7 +221,10 @@ class MergeFailed(Payload):
     log: str = ""
     evidence: str = ""
     partners: tuple[EntryId, ...] = ()
-    """What landed since it last passed: with these it fails, without them it passed."""
+    """Whom it contradicts: with these it fails, without them it passed. The target's name: commits there
+    that are nobody's entry."""
+    files: tuple[str, ...] = ()
+    """Where to look: what it and its partners both changed; if nothing, all that they and it changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

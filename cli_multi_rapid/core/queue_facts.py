@@ -1,5 +1,6 @@
 """What the log says of decisions that need nothing but to be told. Pure."""
 
+from cli_multi_rapid.core.inquiry_events import MergeAcquitted
 from cli_multi_rapid.core.merge_events import (
     MergeCancelled,
     MergeFailed,
@@ -8,12 +9,14 @@ from cli_multi_rapid.core.merge_events import (
     MergeSplit,
     MergeVouched,
 )
-from cli_multi_rapid.core.queue_intents import CancelEntry, Eject, Halt, Preempt, Split, Vouch
+from cli_multi_rapid.core.queue_intents import Acquit, CancelEntry, Eject, Halt, Preempt, Split, Vouch
 
-Told = Split | Vouch | Preempt | Eject | CancelEntry | Halt
+Told = Split | Vouch | Preempt | Acquit | Eject | CancelEntry | Halt
 """The intents that are done when they are recorded."""
 
-Fact = MergeSplit | MergeVouched | MergePreempted | MergeFailed | MergeCancelled | MergeHalted
+Fact = (
+    MergeSplit | MergeVouched | MergePreempted | MergeAcquitted | MergeFailed | MergeCancelled | MergeHalted
+)
 
 
 def fact_of(intent: Told) -> Fact:
@@ -27,6 +30,8 @@ def fact_of(intent: Told) -> Fact:
             return MergeVouched(entries=intent.entries)
         case Preempt():
             return MergePreempted(entries=intent.entries, by=intent.by)
+        case Acquit():
+            return MergeAcquitted(entry_id=intent.entry_id)
         case Eject():
             outcome = intent.outcome
             return MergeFailed(

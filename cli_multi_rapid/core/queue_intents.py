@@ -98,7 +98,30 @@ class Eject:
     entry_id: EntryId
     outcome: CheckFinished
     partners: Prefix = ()
-    """What landed since it last passed: together they fail."""
+    """What landed and does not go together with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The entry fails alone: look for whom it contradicts among what landed since its base."""
+
+    trial: Trial
+    outcome: CheckFinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Merge an entry onto the target as it was at this place of its inquiry."""
+
+    entry_id: EntryId
+    place: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquit:
+    """What the entry failed on passes after all: it waits in line again."""
+
+    entry_id: EntryId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,5 +149,17 @@ class Halt:
 
 
 QueueIntent = (
-    BuildCandidate | RunChecks | Land | Split | Vouch | Preempt | Eject | CancelEntry | Reseal | Halt
+    BuildCandidate
+    | RunChecks
+    | Land
+    | Split
+    | Vouch
+    | Preempt
+    | Question
+    | Probe
+    | Acquit
+    | Eject
+    | CancelEntry
+    | Reseal
+    | Halt
 )

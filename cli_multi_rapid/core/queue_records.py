@@ -1,10 +1,13 @@
 """What a merge queue knows of one entry, one candidate, one group of suspects, one tree."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
+from cli_multi_rapid.core.inquiries import Inquiry, Station, passed_place
+from cli_multi_rapid.core.inquiry_events import MergeQuestioned
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeEntry
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.verdicts import Contents
@@ -42,6 +45,8 @@ class EntryState:
     """How often it was left as the only suspect of a red candidate that held others too."""
     alone: dict[CheckId, int] = field(default_factory=dict)
     """How often each check failed on a tree with this entry alone, since it last passed."""
+    inquiry: Inquiry | None = None
+    """The search for whom it contradicts, once it has failed alone."""
     landed_commit: Commit | None = None
     ended_at: datetime | None = None
 
@@ -54,6 +59,32 @@ class EntryState:
         """Let its failures count no more: it passed, or is another one now."""
         self.failures = 0
         self.alone.clear()
+
+    @property
+    def questioned(self) -> bool:
+        """Whether it is out of the line because its partner is being looked for."""
+        return self.inquiry is not None and self.inquiry.active
+
+    def question(
+        self,
+        data: MergeQuestioned,
+        trial: "Trial",
+        passed_with: Sequence[EntryId] | None,
+    ) -> None:
+        """Begin to look for its partner. `trial`: it failed there. `passed_with`: what it passed on once."""
+        self.inquiry = Inquiry(
+            check=next(check for check in self.entry.checks if check.id == data.check),
+            since=data.since,
+            tip=data.tip,
+            base=Station(commit=data.base, tree=data.tree, contents=data.contents),
+            failed_on=Station(commit=trial.commit, tree=trial.tree, contents=trial.contents),
+            passed=-1 if passed_with is None else passed_place(data.since, passed_with),
+        )
+
+    def overtake(self, count: int) -> None:
+        """So many entries have landed while its partner is looked for."""
+        if self.inquiry is not None:
+            self.inquiry.overtaken += count
 
     @property
     def open(self) -> bool:
@@ -76,6 +107,8 @@ class Trial:
     """A commit with the candidate's tree; its first parent is the tip that it was built on."""
     tree: Tree
     built_on: Commit
+    built_with: Prefix = ()
+    """The entries that its tree holds, also those that have landed since."""
     landed_before: int = 0
     """How many entries had landed when it was built."""
     contents: Contents = ()

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import pairwise
 from random import Random
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, RunId, Tree
+from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -31,15 +33,19 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import decide
+from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
+    Acquit,
     BuildCandidate,
     CancelEntry,
     Eject,
     Halt,
     Land,
     Preempt,
+    Probe,
+    Question,
     QueueIntent,
     QueueLimits,
     Reseal,
@@ -223,7 +229,11 @@ class QueueWorld:
                 self._land(intent)
             case Reseal():
                 self._reseal(intent)
-            case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
+            case Question():
+                self._question(intent)
+            case Probe():
+                self._probe(intent)
+            case Split() | Vouch() | Preempt() | Acquit() | Eject() | CancelEntry() | Halt():
                 check_told(self, intent)
                 self.record(fact_of(intent))
         return True
@@ -260,6 +270,62 @@ class QueueWorld:
         judged = [judge(self.state, trial, self.limits) for trial in self.state.trials.values()]
         return sum(isinstance(found, RunChecks) for found in judged)
 
+    def _since(self, head: Changes, tip: Commit) -> list[tuple[str, Changes]]:
+        """What came to the target and an entry does not hold: a name, and all that the target held then."""
+        found: list[tuple[str, Changes]] = []
+        passing = self.history[: self.history.index(tip) + 1]
+        trains = {
+            fact.commit: fact.entries
+            for fact in (event.data for event in self.events)
+            if isinstance(fact, MergeLanded)
+        }
+        for before, after in pairwise(passing):
+            held = self.contents[before]
+            for name in trains.get(after, ()):
+                entry = self.state.entries[name].entry
+                held |= self.contents[entry.head] - self.contents[entry.base]
+                found.append((name, held))
+            if after not in trains:
+                found.append((MAIN, self.contents[after]))
+        return [(name, held) for name, held in found if not held <= head]
+
+    def _question(self, intent: Question) -> None:
+        entry = self.state.entries[intent.trial.entries[0]].entry
+        head = self.contents[entry.head]
+        base = max((commit for commit in self.history if self.contents[commit] <= head), key=self._size)
+        self.record(
+            MergeQuestioned(
+                entry_id=entry.id,
+                check=intent.outcome.check,
+                reason=intent.outcome.reason,
+                since=tuple(name for name, _ in self._since(head, intent.trial.tip)),
+                tip=intent.trial.tip,
+                base=base,
+                tree=tree_of(self.contents[base]),
+                contents=self.weather.seen(self.contents[base]),
+            )
+        )
+
+    def _size(self, commit: Commit) -> int:
+        return len(self.contents[commit])
+
+    def _probe(self, intent: Probe) -> None:
+        known = self.state.entries[intent.entry_id]
+        head = self.contents[known.entry.head]
+        assert known.inquiry is not None
+        steps = self._since(head, known.inquiry.tip)
+        held = steps[intent.place - 1][1] if intent.place else frozenset[str]()
+        merged = self.merge(held, self.contents[known.entry.base], head) if intent.place else head
+        self.record(
+            MergeProbed(
+                entry_id=intent.entry_id,
+                place=intent.place,
+                commit=None if merged is None else self.commit(merged),
+                tree=tree_of(merged or held),
+                contents=self.weather.seen(merged or held),
+            )
+        )
+
     def _put_aside(self, entry_id: EntryId, behind: tuple[EntryId, ...]) -> None:
         if behind:
             self.record(MergeDeferred(entry_id=entry_id, behind=behind, files=("f",)))
@@ -281,6 +347,7 @@ class QueueWorld:
             for check in required_checks(self.state, trial.entries)
             for place in (trial, *tip)
         }
+        wanted |= {self.key(check, station) for check, station in asked_of(self.state)}
         for key in [key for key in self.flying if key not in wanted]:
             del self.flying[key]
 
