@@ -7,7 +7,7 @@ from datetime import datetime
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
 from cli_multi_rapid.core.inquiries import Inquiry, Station, passed_place
-from cli_multi_rapid.core.inquiry_events import MergeQuestioned
+from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeEntry
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.verdicts import Contents
@@ -69,17 +69,22 @@ class EntryState:
         self,
         data: MergeQuestioned,
         trial: "Trial",
-        passed_with: Sequence[EntryId] | None,
+        landed: Sequence[EntryId],
     ) -> None:
-        """Begin to look for its partner. `trial`: it failed there. `passed_with`: what it passed on once."""
+        """Begin to look for its partner. `trial`: it failed there. `landed`: all that did, in order."""
         self.inquiry = Inquiry(
             check=next(check for check in self.entry.checks if check.id == data.check),
             since=data.since,
             tip=data.tip,
             base=Station(commit=data.base, tree=data.tree, contents=data.contents),
             failed_on=Station(commit=trial.commit, tree=trial.tree, contents=trial.contents),
-            passed=-1 if passed_with is None else passed_place(data.since, passed_with),
+            passed=-1 if self.passed_at is None else passed_place(data.since, landed[: self.passed_at]),
         )
+
+    def learn(self, data: MergeProbed) -> None:
+        """A tree was made to look for its partner in."""
+        if self.inquiry is not None:
+            self.inquiry.learn(data)
 
     def overtake(self, count: int) -> None:
         """So many entries have landed while its partner is looked for."""

@@ -262,16 +262,13 @@ class QueueState:
     def _questioned(self, event: Event, data: MergeQuestioned) -> None:
         """It fails alone; while its partner is looked for, the others go on without it."""
         (state,) = self._open_entries((data.entry_id,))
-        passed_with = None if state.passed_at is None else self.landed_order[: state.passed_at]
-        state.question(data, self.trials[data.entry_id,], passed_with)
+        state.question(data, self.trials[data.entry_id,], self.landed_order)
         if state.questioned:
             self._dismiss(data.entry_id)
             self._drop_trials(lambda trial: data.entry_id in trial.entries)
 
     def _probed(self, event: Event, data: MergeProbed) -> None:
-        inquiry = self._get(data.entry_id).inquiry
-        if inquiry is not None:
-            inquiry.learn(data)
+        self._get(data.entry_id).learn(data)
 
     def _acquitted(self, event: Event, data: MergeAcquitted) -> None:
         (state,) = self._open_entries((data.entry_id,))

@@ -88,9 +88,9 @@ def test_the_three_that_do_not_fit_are_named_with_reason_files_evidence_and_what
         assert repository.commit_of(name)
 
 
-@pytest.mark.xfail(strict=True, reason="the policy does not yet say with whom an ejected entry fails")
 def test_the_one_that_fails_only_beside_another_names_it(repository: RepositoryBuilder) -> None:
     document = type_in(repository.path, "queue", "process", "--format", "json").document
     found = by_branch(document)
-    assert found["left"]["entry"]["id"] in found["right"]["partner"].split(", ")
-    assert found["broken"]["partner"] == ""
+    assert found["right"]["partner"] == found["left"]["entry"]["id"]
+    assert found["right"]["files"] == ["src/left.txt", "src/right.txt"]
+    assert (found["broken"]["partner"], found["broken"]["files"]) == ("", ["src/broken.txt"])
