@@ -103,7 +103,12 @@ class _Search:
         if record is not None and (
             self._failures() >= needed or not may_rerun(record, self.limits, again=True)
         ):
-            return Eject(entry_id=self.known.entry.id, outcome=record.last, partners=found.partners)
+            return Eject(
+                entry_id=self.known.entry.id,
+                outcome=record.last,
+                partners=found.partners,
+                foreign=any(name not in self.state.entries for name in found.partners),
+            )
         again = None if place == _OWN and self._base_fails() else self.inquiry.station(place)
         return self._run(again or self.inquiry.failed_on)
 

@@ -36,7 +36,7 @@ def fact_of(intent: Told) -> Fact:
             outcome = intent.outcome
             return MergeFailed(
                 entry_id=intent.entry_id,
-                reason=_with_partners(outcome.reason, intent.partners),
+                reason=_with_partners(intent),
                 check=outcome.check,
                 log=outcome.log,
                 evidence=outcome.evidence,
@@ -48,8 +48,9 @@ def fact_of(intent: Told) -> Fact:
             return MergeHalted(reason=intent.reason, hint=intent.hint)
 
 
-def _with_partners(reason: str, partners: tuple[str, ...]) -> str:
-    if not partners:
+def _with_partners(eject: Eject) -> str:
+    """Why an entry is out, and with whom it would not be."""
+    reason, named = eject.outcome.reason, ", ".join(eject.partners)
+    if not named:
         return reason
-    named = ", ".join(partners[:3]) + (f" and {len(partners) - 3} more" if len(partners) > 3 else "")
-    return f"{reason}; it passed without {named}"
+    return f"{reason}; it passed {f'before others committed to {named}' if eject.foreign else f'without {named}'}"

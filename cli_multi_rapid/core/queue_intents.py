@@ -99,6 +99,8 @@ class Eject:
     outcome: CheckFinished
     partners: Prefix = ()
     """What landed and does not go together with it."""
+    foreign: bool = False
+    """The partner is the target: commits there that are nobody's entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

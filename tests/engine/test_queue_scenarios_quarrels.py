@@ -146,8 +146,23 @@ def test_one_that_quarrels_with_what_landed_long_ago_fails_alone_and_stops_nobod
         bench.add(name, checks=[quarrel("left right")], start="main" if name != "right" else "main~1")
     outcome = bench.process()
     assert ejected(outcome) == ["right"]
+    assert partners(outcome, "right") == {"left"}
     assert sorted(outcome.merged) == ["left", "p", "q"]
     bench.assert_sound(outcome)
+
+
+def test_one_that_does_not_go_together_with_a_commit_that_nobody_queued_names_the_target(
+    bench: QueueBench,
+) -> None:
+    bench.branch("right", {"src/right.txt": "right\n"})
+    bench.repository.commit_on("main", {"src/left.txt": "left\n"}, "by hand")
+    bench.add("p", checks=[quarrel("left right")])
+    assert bench.process().merged == ["p"]
+    bench.add("right", checks=[quarrel("left right")], start="main~2")
+    outcome = bench.process()
+    assert ejected(outcome) == ["right"]
+    assert partners(outcome, "right") == {"main"}
+    assert outcome.entries["right"].reason.endswith("; it passed before others committed to main")
 
 
 def test_when_the_first_of_a_pair_is_withdrawn_the_other_lands(bench: QueueBench) -> None:

@@ -91,8 +91,10 @@ def _check_inquiry(world: "QueueWorld", intent: Eject) -> None:
     assert not world.weather.is_red(world.contents[inquiry.tip])
     base_is_red = world.weather.is_red(world.contents[inquiry.base.tree])
     assert bool(intent.partners) == (not world.weather.is_red(head)) or base_is_red
+    foreign = world.contents[inquiry.tip].difference(world.state.entries)
     for partner in intent.partners:
-        assert any({known.entry.id, partner} <= quarrel for quarrel in world.weather.quarrels)
+        whose = {partner} if partner in world.state.entries else set(foreign)
+        assert any(known.entry.id in quarrel and whose & quarrel for quarrel in world.weather.quarrels)
 
 
 def _check_vouched(world: "QueueWorld", intent: Vouch) -> None:

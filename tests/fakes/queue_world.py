@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from itertools import pairwise
 from random import Random
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, RunId, Tree
-from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -57,6 +55,7 @@ from cli_multi_rapid.core.queue_intents import (
 from cli_multi_rapid.core.queue_judgement import judge, required_checks
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import Checkable, key_of
+from tests.fakes.queue_questions import probe, question
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.queue_rules import check_landing, check_told
 from tests.fakes.sample_plans import START
@@ -107,6 +106,10 @@ class QueueWorld:
         held = frozenset(changes)
         self.contents[made] = self.contents[tree_of(held)] = held
         return made
+
+    def tree_at(self, commit: Commit) -> Tree:
+        """The tree of a commit."""
+        return tree_of(self.contents[commit])
 
     def merge(self, onto: Changes, base: Changes, head: Changes) -> Changes | None:
         """The content of both, or None when they do not merge."""
@@ -230,9 +233,9 @@ class QueueWorld:
             case Reseal():
                 self._reseal(intent)
             case Question():
-                self._question(intent)
+                question(self, intent)
             case Probe():
-                self._probe(intent)
+                probe(self, intent)
             case Split() | Vouch() | Preempt() | Acquit() | Eject() | CancelEntry() | Halt():
                 check_told(self, intent)
                 self.record(fact_of(intent))
@@ -269,62 +272,6 @@ class QueueWorld:
         """How many candidates wait for a checker's word."""
         judged = [judge(self.state, trial, self.limits) for trial in self.state.trials.values()]
         return sum(isinstance(found, RunChecks) for found in judged)
-
-    def _since(self, head: Changes, tip: Commit) -> list[tuple[str, Changes]]:
-        """What came to the target and an entry does not hold: a name, and all that the target held then."""
-        found: list[tuple[str, Changes]] = []
-        passing = self.history[: self.history.index(tip) + 1]
-        trains = {
-            fact.commit: fact.entries
-            for fact in (event.data for event in self.events)
-            if isinstance(fact, MergeLanded)
-        }
-        for before, after in pairwise(passing):
-            held = self.contents[before]
-            for name in trains.get(after, ()):
-                entry = self.state.entries[name].entry
-                held |= self.contents[entry.head] - self.contents[entry.base]
-                found.append((name, held))
-            if after not in trains:
-                found.append((MAIN, self.contents[after]))
-        return [(name, held) for name, held in found if not held <= head]
-
-    def _question(self, intent: Question) -> None:
-        entry = self.state.entries[intent.trial.entries[0]].entry
-        head = self.contents[entry.head]
-        base = max((commit for commit in self.history if self.contents[commit] <= head), key=self._size)
-        self.record(
-            MergeQuestioned(
-                entry_id=entry.id,
-                check=intent.outcome.check,
-                reason=intent.outcome.reason,
-                since=tuple(name for name, _ in self._since(head, intent.trial.tip)),
-                tip=intent.trial.tip,
-                base=base,
-                tree=tree_of(self.contents[base]),
-                contents=self.weather.seen(self.contents[base]),
-            )
-        )
-
-    def _size(self, commit: Commit) -> int:
-        return len(self.contents[commit])
-
-    def _probe(self, intent: Probe) -> None:
-        known = self.state.entries[intent.entry_id]
-        head = self.contents[known.entry.head]
-        assert known.inquiry is not None
-        steps = self._since(head, known.inquiry.tip)
-        held = steps[intent.place - 1][1] if intent.place else frozenset[str]()
-        merged = self.merge(held, self.contents[known.entry.base], head) if intent.place else head
-        self.record(
-            MergeProbed(
-                entry_id=intent.entry_id,
-                place=intent.place,
-                commit=None if merged is None else self.commit(merged),
-                tree=tree_of(merged or held),
-                contents=self.weather.seen(merged or held),
-            )
-        )
 
     def _put_aside(self, entry_id: EntryId, behind: tuple[EntryId, ...]) -> None:
         if behind:
