@@ -53,4 +53,4 @@ def _with_partners(eject: Eject) -> str:
     reason, named = eject.outcome.reason, ", ".join(eject.partners)
     if not named:
         return reason
-    return f"{reason}; it passed {f'before others committed to {named}' if eject.foreign else f'without {named}'}"
+    return f"{reason}; it passed {'before others committed to' if eject.foreign else 'without'} {named}"
