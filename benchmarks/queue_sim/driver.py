@@ -189,18 +189,15 @@ class PolicyQueue:
 
     def _question(self, intent: Question) -> None:
         """Every entry was made on the first tip, so that all that landed came since."""
-        (entry_id,) = intent.trial.entries
         landed = self.state.landed_order
-        places = [
-            i for i, n in enumerate(landed, 1) if self.state.entries[n].landed_commit == intent.trial.tip
-        ]
+        places = [i for i, n in enumerate(landed, 1) if self.state.entries[n].landed_commit == intent.tip]
         self._record(
             MergeQuestioned(
-                entry_id=entry_id,
+                entry_id=intent.entry_id,
                 check=CHECK.id,
-                reason=intent.outcome.reason,
+                reason=intent.reason,
                 since=tuple(landed[: max(places, default=0)]),
-                tip=intent.trial.tip,
+                tip=intent.tip,
                 base=Commit("c0"),
                 tree=_EMPTY,
             )

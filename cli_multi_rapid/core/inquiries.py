@@ -32,8 +32,9 @@ class Inquiry:
     """The tip of the target that it failed on."""
     base: Station
     """What the entry was made on, without it."""
-    failed_on: Station
-    """The entry on all that came since: the tree that it failed on."""
+    failed_on: Station | None
+    """The entry on all that came since: the tree that it failed on. None: it was not tried there yet, and
+    only its own tree is asked about."""
     passed: int = -1
     """A place where it passed before anybody asked, with others; -1: nowhere."""
     overtaken: int = 0
@@ -54,16 +55,13 @@ class Inquiry:
     @property
     def places(self) -> tuple[int, ...]:
         """The places whose tree is known, or known not to exist."""
-        return (*self.probed, self.top)
+        return (*self.probed, *(() if self.failed_on is None else (self.top,)))
 
     @property
     def stations(self) -> tuple[Station, ...]:
         """Every tree that it asks about."""
-        return (
-            self.base,
-            self.failed_on,
-            *(station for station in self.probed.values() if station is not None),
-        )
+        known = (self.base, self.failed_on, *self.probed.values())
+        return tuple(station for station in known if station is not None)
 
     def learn(self, data: MergeProbed) -> None:
         """Take note of a tree."""

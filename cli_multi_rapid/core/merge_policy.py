@@ -100,7 +100,7 @@ def _consequence(
         if len(trial.entries) > 1 or not _is_evidence(state, trial, tip, found):
             return Split(entries=trial.entries, outcome=found.outcome)
         if _is_questionable(state, trial, found, tip, limits):
-            return Question(trial=trial, outcome=found.outcome)
+            return _question(trial, found)
         if found.again:
             return Split(entries=trial.entries, outcome=found.outcome)
         blame = _blame(state, trial, tip, limits, found)
@@ -134,6 +134,10 @@ def _is_questionable(state: QueueState, trial: Trial, red: Red, tip: Tip, limits
         return True
     below = record_of(state, key_of(red.check, tip, limits.fingerprint))
     return trial.tip == tip.commit and below is not None and below.last.verdict is Verdict.PASSED
+
+
+def _question(trial: Trial, red: Red) -> Question:
+    return Question(entry_id=trial.entries[0], check=red.check.id, reason=red.outcome.reason, tip=trial.tip)
 
 
 def _probes(state: QueueState, steps: Sequence[Step]) -> list[Proposal]:
@@ -193,10 +197,19 @@ def _new_candidates(
     )
     if free <= 0:
         return _preempt(state, floor)
-    return [
-        proposal.probe or BuildCandidate(entries=proposal.entries)
-        for proposal in floor.choose(free, limits.min_gain)
-    ]
+    return [_carry_out(state, proposal, tip) for proposal in floor.choose(free, limits.min_gain)]
+
+
+def _carry_out(state: QueueState, proposal: Proposal, tip: Tip) -> QueueIntent:
+    """Build the candidate, but first ask one that is left over of a group whether it is at fault itself."""
+    known = state.entries[proposal.entries[0]]
+    group = state.group_of(known.entry.id)
+    if group is not None and group.entries == proposal.entries and known.is_left_over(tip.commit):
+        check = next((c for c in state.verified.get(tip.commit, ()) if c.id == known.suspected_of), None)
+        if check is not None and check in known.entry.checks:
+            reason = "what failed with it has passed without it"
+            return Question(entry_id=known.entry.id, check=check.id, reason=reason, tip=tip.commit)
+    return proposal.probe or BuildCandidate(entries=proposal.entries)
 
 
 def _preempt(state: QueueState, floor: Floor) -> list[QueueIntent]:
@@ -253,7 +266,7 @@ def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: 
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)
     if _is_questionable(state, trial, red, tip, limits):
-        return Question(trial=trial, outcome=red.outcome)
+        return _question(trial, red)
     return Eject(entry_id=trial.entries[0], outcome=red.outcome)
 
 

@@ -72,7 +72,7 @@ class _Search:
         found = self._answer()
         return self._sentence(found) if isinstance(found, _Answer) else found
 
-    def _answer(self) -> _Answer | Probe | RunChecks:
+    def _answer(self) -> _Answer | Probe | RunChecks | Acquit:
         """Who it is, or what to look at next; its own tree first, because most are at fault themselves."""
         last = self._last_pass()
         if last < _OWN:
@@ -82,6 +82,8 @@ class _Search:
             if not self._passes(_OWN):
                 return _Answer(place=_OWN)
             last = _OWN
+        if self.inquiry.failed_on is None:
+            return Acquit(entry_id=self.known.entry.id)
         first = self._first_failure(last)
         if first - last > 1:
             return self._ask((last + first) // 2) or self._answer()
@@ -98,7 +100,9 @@ class _Search:
     def _sentence(self, found: _Answer) -> Step:
         """The entry is out when it has failed often enough on what passes without it, else it fails again."""
         needed = odds_of(self.state.settled).failures_needed(self.limits.retry_flaky)
-        place = found.place if self._fails_check(found.place) else self.inquiry.top
+        place = found.place
+        if not self._fails_check(place) and self.inquiry.failed_on is not None:
+            place = self.inquiry.top
         record = self._outcome(place)
         if record is not None and (
             self._failures() >= needed or not may_rerun(record, self.limits, again=True)
@@ -110,7 +114,8 @@ class _Search:
                 foreign=any(name not in self.state.entries for name in found.partners),
             )
         again = None if place == _OWN and self._base_fails() else self.inquiry.station(place)
-        return self._run(again or self.inquiry.failed_on)
+        station = again or self.inquiry.failed_on
+        return Acquit(entry_id=self.known.entry.id) if station is None else self._run(station)
 
     def _failures(self) -> int:
         """How often the entry was the only one that could be at fault."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_records import Prefix, Trial
@@ -105,10 +105,13 @@ class Eject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """The entry fails alone: look for whom it contradicts among what landed since its base."""
+    """The entry fails alone, or is left over of what failed together: is it at fault itself?"""
 
-    trial: Trial
-    outcome: CheckFinished
+    entry_id: EntryId
+    check: CheckId
+    reason: str
+    tip: Commit
+    """The tip that it fails on, or would be tried on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,8 +190,7 @@ class QueueState:
         self._drop_trials(lambda trial: data.entry_id in trial.entries)  # built with the old head
         self._call_back(data.entry_id)
         self._dismiss(data.entry_id)
-        state.vouched_at = state.passed_at = state.inquiry = None
-        state.forgive()
+        state.renew()
 
     def _conflicted(self, event: Event, data: MergeConflicted) -> None:
         state = self._end(event, data.entry_id, MergeStatus.CONFLICTED, data.reason)
@@ -246,7 +245,8 @@ class QueueState:
 
     def _split(self, event: Event, data: MergeSplit) -> None:
         """These entries fail together: so do all candidates that hold them."""
-        self._open_entries(data.entries)
+        for state in self._open_entries(data.entries):
+            state.suspected_of = data.check
         self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
         suspects = tuple(name for name in data.entries if self.entries[name].vouched_at is None)
         if suspects or len(data.entries) == 1:
@@ -260,9 +260,8 @@ class QueueState:
         self.aside.update((name, earlier) for name in data.entries[len(earlier) :])
 
     def _questioned(self, event: Event, data: MergeQuestioned) -> None:
-        """It fails alone; while its partner is looked for, the others go on without it."""
         (state,) = self._open_entries((data.entry_id,))
-        state.question(data, self.trials[data.entry_id,], self.landed_order)
+        state.question(data, self.trials.get((data.entry_id,)), self.landed_order)
         if state.questioned:
             self._dismiss(data.entry_id)
             self._drop_trials(lambda trial: data.entry_id in trial.entries)
@@ -272,9 +271,10 @@ class QueueState:
 
     def _acquitted(self, event: Event, data: MergeAcquitted) -> None:
         (state,) = self._open_entries((data.entry_id,))
-        state.inquiry = None
-        state.forgive()
-        self.settled.flakes += 1
+        if state.acquit():
+            self._suspect((data.entry_id,))
+        else:
+            self.settled.flakes += 1
         self._stand_down()
 
     def _vouched(self, event: Event, data: MergeVouched) -> None:

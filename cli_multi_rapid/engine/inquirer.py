@@ -26,16 +26,16 @@ class Inquirer:
 
     def question(self, intent: Question) -> None:
         """Record what came to the target since the entry's base."""
-        entry = self._journal.state.entries[intent.trial.entries[0]].entry
-        trail = follow_trail(self._repository, self._journal.state, entry, intent.trial.tip)
+        entry = self._journal.state.entries[intent.entry_id].entry
+        trail = follow_trail(self._repository, self._journal.state, entry, intent.tip)
         tree = self._repository.tree_of(trail.base)
         self._journal.record(
             MergeQuestioned(
                 entry_id=entry.id,
-                check=intent.outcome.check,
-                reason=intent.outcome.reason,
+                check=intent.check,
+                reason=intent.reason,
                 since=tuple(step.name for step in trail.steps),
-                tip=intent.trial.tip,
+                tip=intent.tip,
                 base=trail.base,
                 tree=tree,
                 contents=self._inputs.contents(tree, entry.checks),

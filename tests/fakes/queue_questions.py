@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 def question(world: "QueueWorld", intent: Question) -> None:
     """Record what came to the target since the entry's base."""
-    entry = world.state.entries[intent.trial.entries[0]].entry
+    entry = world.state.entries[intent.entry_id].entry
     head = world.contents[entry.head]
     shared = (commit for commit in world.history if world.contents[commit] <= head)
     base = max(shared, key=lambda commit: len(world.contents[commit]))
     world.record(
         MergeQuestioned(
             entry_id=entry.id,
-            check=intent.outcome.check,
-            reason=intent.outcome.reason,
-            since=tuple(name for name, _ in _since(world, head, intent.trial.tip)),
-            tip=intent.trial.tip,
+            check=intent.check,
+            reason=intent.reason,
+            since=tuple(name for name, _ in _since(world, head, intent.tip)),
+            tip=intent.tip,
             base=base,
             tree=world.tree_at(base),
             contents=world.weather.seen(world.contents[base]),

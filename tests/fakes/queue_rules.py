@@ -80,14 +80,16 @@ def _check_inquiry(world: "QueueWorld", intent: Eject) -> None:
     inquiry = known.inquiry
     assert inquiry is not None
     failed = known.failures + known.alone.get(inquiry.check.id, 0)
-    top = world.results[world.key(inquiry.check, inquiry.failed_on)]
+    decisive = inquiry.failed_on or inquiry.station(0)
+    assert decisive is not None
+    top = world.results[world.key(inquiry.check, decisive)]
     broken = sum(verdict in (Verdict.ERROR, Verdict.TIMED_OUT) for verdict in top)
     assert Verdict.FAILED in top
     assert failed > world.limits.retry_flaky or broken > world.limits.retry_broken
     if world.weather.flake or world.weather.broken:
         return
     head = world.contents[known.entry.head]
-    assert world.weather.is_red(world.contents[inquiry.failed_on.tree]), "an innocent was ejected"
+    assert world.weather.is_red(world.contents[decisive.tree]), "an innocent was ejected"
     assert not world.weather.is_red(world.contents[inquiry.tip])
     base_is_red = world.weather.is_red(world.contents[inquiry.base.tree])
     assert bool(intent.partners) == (not world.weather.is_red(head)) or base_is_red
