@@ -25,6 +25,8 @@ Step = Probe | RunChecks | Eject | Acquit
 """What an inquiry needs next."""
 
 _OWN = 0
+_FEW = 4
+"""So many steps are halved at once. Before a longer search, it is made sure that the failure was no flake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ class _Search:
         if self.inquiry.failed_on is None:
             return Acquit(entry_id=self.known.entry.id)
         first = self._first_failure(last)
+        if first - last > _FEW and self._failures() < self._needed:
+            return self._run(self.inquiry.failed_on)
         if first - last > 1:
             return self._ask((last + first) // 2) or self._answer()
         return _Answer(place=first, partners=(EntryId(self.inquiry.since[first - 1]),))
@@ -99,13 +103,12 @@ class _Search:
 
     def _sentence(self, found: _Answer) -> Step:
         """The entry is out when it has failed often enough on what passes without it, else it fails again."""
-        needed = odds_of(self.state.settled).failures_needed(self.limits.retry_flaky)
         place = found.place
         if not self._fails_check(place) and self.inquiry.failed_on is not None:
             place = self.inquiry.top
         record = self._outcome(place)
         if record is not None and (
-            self._failures() >= needed or not may_rerun(record, self.limits, again=True)
+            self._failures() >= self._needed or not may_rerun(record, self.limits, again=True)
         ):
             return Eject(
                 entry_id=self.known.entry.id,
@@ -116,6 +119,10 @@ class _Search:
         again = None if place == _OWN and self._base_fails() else self.inquiry.station(place)
         station = again or self.inquiry.failed_on
         return Acquit(entry_id=self.known.entry.id) if station is None else self._run(station)
+
+    @property
+    def _needed(self) -> int:
+        return odds_of(self.state.settled).failures_needed(self.limits.retry_flaky)
 
     def _failures(self) -> int:
         """How often the entry was the only one that could be at fault."""
