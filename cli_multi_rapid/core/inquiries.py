@@ -1,7 +1,8 @@
 """What is known of an entry that fails on top of what landed, and on what else it was tried. Pure."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.core.inquiry_events import MergeProbed
@@ -9,8 +10,7 @@ from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.verdicts import Contents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
+class Station(Struct, frozen=True, kw_only=True):
     """A tree that an inquiry asks about: the entry on the target as it was once, or its base alone."""
 
     commit: Commit
@@ -18,8 +18,7 @@ class Station:
     contents: Contents = ()
 
 
-@dataclass(slots=True, kw_only=True)
-class Inquiry:
+class Inquiry(Struct, kw_only=True):
     """The search for whom an entry contradicts.
 
     Its places count what came to the target since the entry's base: at place 0 is the entry's own tree, at

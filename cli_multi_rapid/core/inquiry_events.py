@@ -1,6 +1,5 @@
 """Facts about the search for whom a failing entry contradicts: asked, looked at, withdrawn."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from cli_multi_rapid.core.facts import Payload
@@ -8,8 +7,7 @@ from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
 from cli_multi_rapid.core.verdicts import Contents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeQuestioned(Payload):
+class MergeQuestioned(Payload, frozen=True, kw_only=True):
     """An entry fails alone on a target that has moved since it was made: is it the entry, or what landed?
 
     It leaves the line until that is known.
@@ -32,8 +30,7 @@ class MergeQuestioned(Payload):
     """What checks with `inputs` see of that tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeProbed(Payload):
+class MergeProbed(Payload, frozen=True, kw_only=True):
     """An entry was merged onto the target as it was once, to see whether it failed there too."""
 
     type: ClassVar[str] = "merge.probed"
@@ -47,8 +44,7 @@ class MergeProbed(Payload):
     """What checks with `inputs` see of the tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeAcquitted(Payload):
+class MergeAcquitted(Payload, frozen=True, kw_only=True):
     """The tree that an entry failed on passes after all: it was a flake, and it waits in line again."""
 
     type: ClassVar[str] = "merge.acquitted"

@@ -8,7 +8,8 @@ of trying again what may have been a flake.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
@@ -29,8 +30,7 @@ _FEW = 4
 """So many steps are halved at once. Before a longer search, it is made sure that the failure was no flake."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Answer(Struct, frozen=True, kw_only=True):
     """Who the partners are, and the place whose failure shows it."""
 
     place: int
@@ -58,8 +58,7 @@ def next_step(state: QueueState, known: EntryState, inquiry: Inquiry, limits: Qu
     return _Search(state=state, known=known, inquiry=inquiry, limits=limits).next_step()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Search:
+class _Search(Struct, frozen=True, kw_only=True):
     """One look at an inquiry."""
 
     state: QueueState

@@ -1,7 +1,8 @@
 """Asks with whom an ejected entry fails: opens the inquiry, builds its trees, names the files."""
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned

@@ -1,8 +1,9 @@
 """The target as it was between an entry's base and the tip that it failed on, and the entry merged there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.core.merge_events import MergeEntry
@@ -14,8 +15,7 @@ _LONGEST = 1024
 """How many commits of the target are looked at one by one; older ones count as a single step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrailStep:
+class TrailStep(Struct, frozen=True, kw_only=True):
     """Something that came to the target: an entry, or commits that are nobody's."""
 
     name: str
@@ -26,8 +26,7 @@ class TrailStep:
     """What of the next train belongs on top of it, up to this step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trail:
+class Trail(Struct, frozen=True, kw_only=True):
     """What came to the target since an entry's base, oldest first."""
 
     base: Commit
