@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_slot import Gitlink
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRecord:
+class SlotRecord(Struct, frozen=True, kw_only=True):
     """One slot that is in use, kept, or left behind by a process that died."""
 
     name: str

@@ -1,22 +1,22 @@
 """A measured stretch of work, medians of several, and the table of what was measured beside its goal."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from statistics import median
 from time import perf_counter
 
+from msgspec import Struct
+from msgspec.structs import asdict
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+
+class Cost(Struct, frozen=True, kw_only=True):
     """Seconds of the clock, and of processors in this process and all that it waited for."""
 
     wall_s: float
     cpu_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One line of the table. `reached` is None where there is no goal."""
 
     what: str

@@ -1,8 +1,10 @@
 """Real runs beside their simulations, as a table for people and as a document for programs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from statistics import fmean
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from benchmarks.queue_real.play import RealRun
 from benchmarks.queue_sim.results import LADDER, simulate
@@ -17,8 +19,7 @@ _HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
+class Simulated(Struct, frozen=True, kw_only=True):
     """The same burst in the simulator, over many dice. Times are in V."""
 
     workload: str
@@ -29,8 +30,7 @@ class Simulated:
     ejected: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """One real run and its simulation."""
 
     real: RealRun

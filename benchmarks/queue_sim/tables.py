@@ -1,7 +1,8 @@
 """The figures as a table for people and as a document for programs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from benchmarks.queue_sim.results import Figures
 from benchmarks.queue_sim.workloads import Workload
