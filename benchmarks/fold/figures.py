@@ -5,8 +5,7 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from statistics import median
 from time import perf_counter
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Struct, to_builtins
 
 
 class Cost(Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def document(rows: Sequence[Row]) -> dict[str, object]:
     """All figures as one JSON document, in seconds."""
-    return {"schema_version": 1, "unit": "s", "rows": [asdict(row) for row in rows]}
+    return {"schema_version": 1, "unit": "s", "rows": [to_builtins(row) for row in rows]}
 
 
 def _cpu_s() -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from benchmarks.queue_real.play import RealRun
 from benchmarks.queue_sim.results import LADDER, simulate
@@ -81,7 +81,7 @@ def document(comparisons: Sequence[Comparison], check_s: float) -> dict[str, obj
         "unit": "V, the duration of one check",
         "check_s": check_s,
         "dice": _DICE,
-        "runs": [{**asdict(one), "ratio": one.ratio} for one in comparisons],
+        "runs": [{**to_builtins(one), "ratio": one.ratio} for one in comparisons],
     }
 
 

@@ -5,8 +5,8 @@ from math import ceil
 from statistics import fmean
 from time import process_time
 
-from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from benchmarks.queue_sim.driver import PolicyQueue
 from benchmarks.queue_sim.rivals import Batches, Oracle, Zuul
@@ -83,7 +83,7 @@ def simulate(workload: Workload, queue_name: str, seed: int) -> Figures:
 
 def mean(figures: Sequence[Figures]) -> Figures:
     """Each figure's mean over seeds."""
-    rows = [asdict(one) for one in figures]
+    rows = [to_builtins(one) for one in figures]
     means = Figures(**{name: fmean(row[name] for row in rows) for name in Figures.__struct_fields__})
     return replace(means, seeds=len(rows))
 
