@@ -109,6 +109,7 @@ class Worktrees:
     def close(self) -> None:
         """Say that this process is done with its slots; those still open count as orphaned."""
         self._presence.leave()
+        self._trash.close()
 
     # --- open ---
 

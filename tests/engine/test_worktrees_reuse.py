@@ -319,12 +319,16 @@ def test_the_trash_of_an_earlier_process_is_emptied(tmp_path: Path) -> None:
 
 
 def test_a_thrown_folder_goes_away_in_the_background(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     trash = Trash(tmp_path / "trash")
-    (tmp_path / "f").write_text("x\n")
-    trash.throw(tmp_path / "f")
-    reaper = next(thread for thread in threading.enumerate() if thread.name == "trash")
+    for name in ("f", "g"):
+        (tmp_path / name).write_text("x\n")
+        trash.throw(tmp_path / name)
+    (reaper,) = set(threading.enumerate()) - before
     assert reaper.daemon
-    trash.empty()
+    trash.close()
+    reaper.join(timeout=30)
+    assert not reaper.is_alive(), "a closed trash keeps its thread"
     assert list((tmp_path / "trash").iterdir()) == []
 
 
