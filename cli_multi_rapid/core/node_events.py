@@ -20,6 +20,8 @@ class NodeStarted(Payload):
     """Why this node now, with this tool."""
     slot: str
     log: str
+    sandbox: str = ""
+    """How the tool is confined, in words; empty: it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

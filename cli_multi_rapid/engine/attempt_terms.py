@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -34,6 +35,8 @@ class AttemptOrder:
     keep_on_failure: bool
     claims_rule: str
     """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
+    confinement: Confinement | Loosened | None = None
+    """How the tool is confined; None: not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from cli_multi_rapid.core.ids import Branch, CheckId, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
-from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.plan import CheckSpec, Sandbox
 
 _NODE_USD: Final = MicroUsd(2_000_000)
 
@@ -44,13 +44,6 @@ class Violation(StrEnum):
     FAIL = "fail"
     WARN = "warn"
     STRIP = "strip"
-
-
-class Sandbox(StrEnum):
-    """What confines a tool."""
-
-    NONE = "none"
-    BWRAP = "bwrap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
