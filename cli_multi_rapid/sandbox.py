@@ -16,7 +16,7 @@ from typing import Final
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError
 from cli_multi_rapid.core.plan import Network
-from cli_multi_rapid.process import run
+from cli_multi_rapid.process import Completed, run
 
 _SYSTEM: Final = (
     *(Path("/", name) for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt")),
@@ -51,7 +51,7 @@ class View:
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
-    """Folders that stay hidden where `read` or `write` name a folder above them."""
+    """Folders that are empty, also where `read` or `write` name a folder above them."""
 
     def shows(self, path: Path) -> bool:
         """Whether a file of the machine is there in the sandbox as well."""
@@ -95,8 +95,23 @@ class Bubblewrap:
     program: Path
     environment: Mapping[str, str] = field(repr=False)
 
-    def command(self, view: View, argv: Sequence[str]) -> tuple[str, ...]:
-        """The command line that runs a program in a sandbox. Raises `EnvironmentFault` without unshare(1)."""
+    def command(
+        self, view: View, argv: Sequence[str], variables: Mapping[str, str] | None = None
+    ) -> tuple[str, ...]:
+        """The command line that runs a program in a sandbox, with these variables beside those it inherits.
+
+        What nobody vouches for must be among them: an inherited LD_PRELOAD would be obeyed by bwrap itself.
+        Raises `EnvironmentFault` without unshare(1).
+        """
+        settings = (word for name, value in (variables or {}).items() for word in ("--setenv", name, value))
+        return (*self._surroundings(view), *settings, "--", *argv)
+
+    def try_out(self, view: View) -> Completed:
+        """Run nothing in a sandbox; as process 1, so that it leaves no orphan for us to wait for."""
+        argv = (*self._surroundings(view), "--as-pid-1", "--", "true")
+        return run(argv, env=self.environment, timeout_s=_PROBE_TIMEOUT_S)
+
+    def _surroundings(self, view: View) -> tuple[str, ...]:
         for folder in ("home", "tmp"):
             (view.private / folder).mkdir(exist_ok=True)
         mounts = _mounts(view)
@@ -109,7 +124,7 @@ class Bubblewrap:
             *("--proc", "/proc", "--dev", "/dev"),
             *(option for place in places for option in mounts[place].options(place)),
             *_seals(empty),
-            *("--chdir", str(view.slot), "--", *argv),
+            *("--chdir", str(view.slot)),
         )
 
     def _without_network(self, network: Network) -> tuple[str, ...]:
@@ -141,7 +156,7 @@ def find_bubblewrap(environment: Mapping[str, str], network: Network = Network.F
         folder = Path(name)
         view = View(slot=folder, temp=folder, private=folder, home=None, network=network)
         try:
-            done = run(found.command(view, ("true",)), env=environment, timeout_s=_PROBE_TIMEOUT_S)
+            done = found.try_out(view)
         except OrchestratorError as error:
             raise EnvironmentFault(error.message, hint=error.hint) from error
     if not done.ok:
@@ -162,6 +177,7 @@ def bubblewrap_version(found: Bubblewrap) -> str:
 def _mounts(view: View) -> dict[Path, _Mount]:
     """What is where in the sandbox; of two for the same place the last one holds."""
     mounts = dict(_system(view.network))
+    mounts |= {path: _Mount(kind=_Kind.EMPTY, source=path) for path in view.hidden if path.is_dir()}
     for path in view.read:
         if path.exists():
             mounts[path] = _Mount(kind=_Kind.READ, source=path)

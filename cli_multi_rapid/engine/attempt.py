@@ -182,7 +182,9 @@ class _Attempt:
         if not isinstance(confinement, Confinement):
             return program
         private = make_temp_folder(self._order.slot_name)
-        return self._runner.sandboxes.confine(program, confinement, temp=temp, private=private)
+        return self._runner.sandboxes.confine(
+            program, confinement, self._order.node, temp=temp, private=private
+        )
 
     def _supervise(
         self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path, *, sandboxed: bool = False

@@ -9,7 +9,7 @@ from threading import Lock
 
 from cli_multi_rapid.core.confinement import Confinement, ConfinementRules, Loosened
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
-from cli_multi_rapid.core.plan import Network, Plan
+from cli_multi_rapid.core.plan import Network, Node, Plan
 from cli_multi_rapid.ports import Invocation
 from cli_multi_rapid.process_environment import inherited_environment, which
 from cli_multi_rapid.sandbox import Bubblewrap, View, bubblewrap_version, find_bubblewrap
@@ -39,9 +39,9 @@ class Sandboxes:
             self._bubblewrap(confinement.network)
 
     def confine(
-        self, program: Invocation, confinement: Confinement, *, temp: Path, private: Path
+        self, program: Invocation, confinement: Confinement, node: Node, *, temp: Path, private: Path
     ) -> Invocation:
-        """The same program in a sandbox; `private` is an empty folder for its home and /tmp.
+        """The program of a node in a sandbox; `private` is an empty folder for its home and /tmp.
 
         Raises `UserError` for a declaration that cannot be kept, `EnvironmentFault` as `require` does.
         """
@@ -58,7 +58,9 @@ class Sandboxes:
         )
         _require_program(view, program)
         bubblewrap = self._bubblewrap(confinement.network)
-        return replace(program, argv=bubblewrap.command(view, program.argv))
+        inner = {name: program.env[name] for name in node.env if name in program.env}
+        outer = {name: value for name, value in program.env.items() if name not in inner}
+        return replace(program, argv=bubblewrap.command(view, program.argv, inner), env=outer)
 
     def _writable(self, confinement: Confinement, home: Path | None) -> tuple[Path, ...]:
         paths = tuple(_expanded(confinement.write, home))
