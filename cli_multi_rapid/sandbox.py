@@ -6,7 +6,6 @@ nobody outside and all of it dies together.
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -16,7 +15,7 @@ from typing import Final
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError
 from cli_multi_rapid.core.plan import Network
-from cli_multi_rapid.process import Completed, run
+from cli_multi_rapid.process import Completed, run, which
 
 _SYSTEM: Final = (
     *(Path("/", name) for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt")),
@@ -131,13 +130,13 @@ class Bubblewrap:
         """Bubblewrap starts the loopback of a network of its own; one that is made outside stays down."""
         if network is not Network.NONE:
             return ()
-        unshare = shutil.which("unshare", path=self.environment.get("PATH", os.defpath))
+        unshare = which("unshare", self.environment)
         if unshare is None:
             raise EnvironmentFault(
                 "network: none needs the program unshare, which was not found",
                 hint="install util-linux, or set network: loopback",
             )
-        return (unshare, "--user", "--map-current-user", "--net", "--")
+        return (str(unshare), "--user", "--map-current-user", "--net", "--")
 
 
 def find_bubblewrap(environment: Mapping[str, str], network: Network = Network.FULL) -> Bubblewrap:
@@ -145,13 +144,13 @@ def find_bubblewrap(environment: Mapping[str, str], network: Network = Network.F
 
     Raises `EnvironmentFault` with what to do.
     """
-    program = shutil.which("bwrap", path=environment.get("PATH", os.defpath))
+    program = which("bwrap", environment)
     if program is None:
         raise EnvironmentFault(
             "sandbox: bwrap needs the program bwrap, which was not found",
             hint="install bubblewrap (apt install bubblewrap, dnf install bubblewrap), or set sandbox: none",
         )
-    found = Bubblewrap(program=Path(program), environment=environment)
+    found = Bubblewrap(program=program, environment=environment)
     with TemporaryDirectory(prefix="cli-orchestrator-probe-") as name:
         folder = Path(name)
         view = View(slot=folder, temp=folder, private=folder, home=None, network=network)

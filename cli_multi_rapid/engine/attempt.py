@@ -21,7 +21,7 @@ from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_fo
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, Invocation, ToolReading
-from cli_multi_rapid.process import supervise
+from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
@@ -147,6 +147,8 @@ class _Attempt:
                 invocation = self._confine(adapter.prepare(brief), temp)
             except UserError as error:
                 return Failed(failure=FailureClass.REFUSED, reason=error.message, evidence=error.hint)
+            except ProgramMissing as error:
+                return Failed(failure=FailureClass.TOOL_MISSING, reason=error.message, evidence=error.hint)
             ended = self._supervise(
                 *(invocation.argv, invocation.env, invocation.cwd, order.log),
                 sandboxed=order.confinement is not None,

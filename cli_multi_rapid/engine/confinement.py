@@ -11,6 +11,7 @@ from cli_multi_rapid.core.confinement import Confinement, ConfinementRules, Loos
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.plan import Network, Node, Plan
 from cli_multi_rapid.ports import Invocation
+from cli_multi_rapid.process import ProgramMissing
 from cli_multi_rapid.process_environment import inherited_environment, which
 from cli_multi_rapid.sandbox import Bubblewrap, View, bubblewrap_version, find_bubblewrap
 
@@ -43,7 +44,8 @@ class Sandboxes:
     ) -> Invocation:
         """The program of a node in a sandbox; `private` is an empty folder for its home and /tmp.
 
-        Raises `UserError` for a declaration that cannot be kept, `EnvironmentFault` as `require` does.
+        Raises `UserError` for a declaration that cannot be kept, `ProgramMissing` for a program that is not
+        there at all, `EnvironmentFault` as `require` does.
         """
         home = _home()
         view = View(
@@ -127,13 +129,19 @@ def _expanded(paths: Iterable[str], home: Path | None) -> Iterable[Path]:
 
 
 def _require_program(view: View, program: Invocation) -> None:
-    """A program that the sandbox hides would be a riddle: its file is there for everybody else."""
-    found = which(program.argv[0], program.env)
-    if found is None or (not Path(program.argv[0]).is_absolute() and "/" in program.argv[0]):
-        return
+    """A program that the sandbox hides would be a riddle: its file is there for everybody else.
+
+    Raises `ProgramMissing` when it is nowhere.
+    """
+    name = program.argv[0]
+    if "/" in name and not name.startswith("/"):
+        return  # it lies in the slot
+    found = which(name, program.env)
+    if found is None:
+        raise ProgramMissing(f"the program {name} was not found", hint="install it or put it on the PATH")
     hidden = next((path for path in (found, found.resolve()) if not view.shows(path)), None)
     if hidden is not None:
         raise UserError(
-            f"the program {program.argv[0]} is {hidden}, which the sandbox hides",
+            f"the program {name} is {hidden}, which the sandbox hides",
             hint=f"add sandbox_read: [{hidden.parent}] to its tool in config/tools.yaml",
         )

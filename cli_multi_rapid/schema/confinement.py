@@ -1,16 +1,12 @@
 """The keys that say how a tool or a node is confined."""
 
 from pathlib import PurePosixPath
-from typing import Final
 
 from cli_multi_rapid.core.confinement import ToolTerms
 from cli_multi_rapid.core.plan import Network, Sandbox
 from cli_multi_rapid.schema.fields import Fields
 from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.source import quoted
-
-_TOO_MUCH: Final = ("~", "~/", "/")
-"""Paths that would show everything."""
 
 
 def read_terms(fields: Fields) -> ToolTerms:
@@ -56,7 +52,7 @@ def _read_paths(fields: Fields, key: str) -> tuple[str, ...]:
 
 
 def _what_is_wrong(path: str) -> str:
-    if path in _TOO_MUCH or str(PurePosixPath(path)) == "/":
+    if path.startswith(("/", "~")) and not path.strip("~/."):
         return "would leave nothing hidden"
     if not path.startswith(("/", "~/")):
         return "is no absolute path and does not begin with `~/`"
