@@ -28,6 +28,8 @@ _ROOTS_SECRETS: Final = tuple(map(Path, ("/etc/shadow", "/etc/gshadow", "/etc/ss
 
 _RESOLVER: Final = Path("/etc/resolv.conf")
 
+_TMP: Final = Path("/tmp")  # noqa: S108  # nosec B108  # the sandbox's own, which nobody shares
+
 _ISOLATION: Final = (
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
@@ -185,7 +187,7 @@ def _mounts(view: View) -> dict[Path, _Mount]:
     mounts |= dict(_concealed(mounts, view.hidden))
     if view.home is not None:
         mounts[view.home] = _Mount(kind=_Kind.PRIVATE, source=view.private / "home")
-    mounts[Path("/tmp")] = _Mount(kind=_Kind.PRIVATE, source=view.private / "tmp")  # noqa: S108  # nosec B108  # the sandbox's own
+    mounts[_TMP] = _Mount(kind=_Kind.PRIVATE, source=view.private / "tmp")
     for path in (view.temp, view.slot):
         mounts[path] = _Mount(kind=_Kind.WRITE, source=path)
     return mounts
