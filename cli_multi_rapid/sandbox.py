@@ -7,11 +7,12 @@ nobody outside and all of it dies together.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError
 from cli_multi_rapid.core.plan import Network
@@ -37,8 +38,7 @@ _ISOLATION: Final = (
 _PROBE_TIMEOUT_S: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """What a confined program sees of the machine, each path at its own place."""
 
     slot: Path
@@ -79,8 +79,7 @@ _OPTIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mount:
+class _Mount(Struct, frozen=True, kw_only=True):
     kind: _Kind
     source: Path
 
@@ -89,12 +88,11 @@ class _Mount:
         return (_OPTIONS[self.kind], *source, str(place))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bubblewrap:
+class Bubblewrap(Struct, frozen=True, kw_only=True):
     """A bwrap that was found, and the environment in which it was."""
 
     program: Path
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
 
     def command(
         self, view: View, argv: Sequence[str], variables: Mapping[str, str] | None = None

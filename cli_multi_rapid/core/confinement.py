@@ -4,8 +4,9 @@ Plans may come from a model, so a node can ask for more confinement than is conf
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Network, Node, Sandbox
@@ -14,8 +15,7 @@ _WIDTH: Final = tuple(Network)
 """The networks from the narrowest to the widest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolTerms:
+class ToolTerms(Struct, frozen=True, kw_only=True):
     """What the configuration says of one tool. None: the general configuration, and the whole network."""
 
     sandbox: Sandbox | None = None
@@ -26,8 +26,7 @@ class ToolTerms:
     """Paths that it may also change."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confinement:
+class Confinement(Struct, frozen=True, kw_only=True):
     """The terms on which one attempt runs in a sandbox."""
 
     network: Network = Network.FULL
@@ -40,16 +39,14 @@ class Confinement:
         return f"{Sandbox.BWRAP.value}, network {self.network.value}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loosened:
+class Loosened(Struct, frozen=True, kw_only=True):
     """A node asks for less than what is configured: it is not run."""
 
     reason: str
     hint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfinementRules:
+class ConfinementRules(Struct, frozen=True, kw_only=True):
     """The configuration: in general, and by tool."""
 
     general: Sandbox = Sandbox.NONE

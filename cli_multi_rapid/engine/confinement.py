@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.confinement import Confinement, ConfinementRules, Loosened
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
@@ -18,8 +20,7 @@ from cli_multi_rapid.sandbox import Bubblewrap, View, bubblewrap_version, find_b
 _PACKAGE: Path = Path(__file__).resolve().parents[1]
 
 
-@dataclass(slots=True, kw_only=True)
-class Sandboxes:
+class Sandboxes(Struct, kw_only=True):
     """The sandboxes of one repository; safe to use from several threads."""
 
     rules: ConfinementRules
