@@ -188,6 +188,7 @@ class _Watch:
         assert program.stdout is not None  # noqa: S101  # it was started with a pipe
         self._program, self._output = program, program.stdout
         self._family, self._record, self._cancel = family, record, cancel
+        self._sandboxed = supervision.sandboxed
         self._deadline = None if supervision.timeout_s is None else family.began + supervision.timeout_s
         self._stops = [(signal.SIGINT, supervision.grace_s), (signal.SIGTERM, supervision.kill_after_s)]
         self._stopped_by: ExitOutcome | None = None
@@ -254,7 +255,7 @@ class _Watch:
                 if not self._stops:
                     return
                 number, patience_s = self._stops.pop(0)
-                self._family.signal_group(number)
+                self._family.signal_group(number, behind=self._sandboxed)
                 self._deadline = time.monotonic() + patience_s
 
     def _begin_stop(self, outcome: ExitOutcome) -> None:

@@ -120,10 +120,18 @@ class Family:
         """What `end` found beside the leader."""
         return tuple(self._hunt.found.values())
 
-    def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the leader's process group. Only before the leader is waited for."""
+    def signal_group(self, number: signal.Signals, *, behind: bool = False) -> None:
+        """Send a signal to the leader's process group. Only before the leader is waited for.
+
+        `behind`: to the session that a child of the leader leads. A sandbox that is not that far yet has
+        started nothing, and gets the signal itself.
+        """
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.leader, number)
+            os.killpg(self._session_behind() if behind else self.leader, number)
+
+    def _session_behind(self) -> int:
+        children = (process for process in living_processes() if process.parent == self.leader)
+        return next((child.pid for child in children if child.session == child.pid), self.leader)
 
     def end(self) -> None:
         """Kill whatever is left of the family, leader included, and reap the orphans among it.

@@ -164,16 +164,7 @@ class RunState:
         state = self._move(data.node_id, data)
         state.tries += 1
         state.not_before, state.reason, state.failure = None, "", None
-        state.attempts.append(
-            Attempt(
-                number=data.attempt,
-                tool=data.tool,
-                started_at=event.time,
-                slot=data.slot,
-                log=data.log,
-                reason=data.reason,
-            )
-        )
+        state.attempts.append(Attempt.begun(data, event.time))
         self.frontier.begin(state)
         self.frontier.refresh(state)
 

@@ -194,12 +194,18 @@ class Session:
                 f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",
                 hint=f"rename it (git branch -m {branch} NEW_NAME), or set worktrees.lane to another pattern",
             )
+        shop.sandboxes.require(plan)
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
         hands = Hands(
             queue=queue,
             dispatcher=dispatcher,
-            orders=OrderBook(shop.home, lanes, claims_rule=shop.policies.claims_rule),
+            orders=OrderBook(
+                shop.home,
+                lanes,
+                claims_rule=shop.policies.claims_rule,
+                confinement=shop.sandboxes.rules,
+            ),
             lanes=lanes,
             inbox=self._inbox,
             clock=shop.clock,
@@ -275,6 +281,7 @@ class Session:
             adapters=shop.adapters,
             redactor=shop.redactor,
             clock=shop.clock,
+            sandboxes=shop.sandboxes,
             verifier=Verifier(
                 repository=shop.repository,
                 runner=replace(check_runner(shop, queue.target), marker=self._journal.stream),

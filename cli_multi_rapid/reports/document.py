@@ -20,7 +20,7 @@ class NextStep(TypedDict):
 
 
 class AttemptReport(TypedDict):
-    """One try of a node. `outcome`: `running`, `succeeded` or `failed`."""
+    """One try of a node. `outcome`: `running`, `succeeded` or `failed`. `sandbox`: empty for none."""
 
     number: int
     tool: str
@@ -34,6 +34,7 @@ class AttemptReport(TypedDict):
     failure: str | None
     evidence: str
     log: str
+    sandbox: str
     cost_usd: float
     cost_source: str
     tokens_used: int

@@ -86,6 +86,10 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _confined(sandbox: str) -> str:
+    return f" in {sandbox}" if sandbox else ""
+
+
 def _entries(entries: Sequence[str]) -> str:
     return ", ".join(entries)
 
@@ -175,7 +179,9 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     run.ApprovalRejected: lambda d: f"{d.node_id} ({d.what}) by {d.by}{_because(d.reason)}",
     run.CommandGiven: _command,
     run.CommandRefused: lambda d: f"{d.command}{_because(d.reason)}",
-    node.NodeStarted: lambda d: f"{d.node_id} try {d.attempt} with {d.tool}{_because(d.reason)}",
+    node.NodeStarted: lambda d: (
+        f"{d.node_id} try {d.attempt} with {d.tool}{_confined(d.sandbox)}{_because(d.reason)}"
+    ),
     node.NodeBased: lambda d: (
         f"{d.node_id} try {d.attempt} on {d.base[:10]}{f' with {_entries(d.merged)}' if d.merged else ''}"
     ),

@@ -121,6 +121,7 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
         failure=attempt.failure,
         evidence=attempt.evidence,
         log=attempt.log,
+        sandbox=attempt.sandbox,
         cost_usd=to_usd(usage.cost),
         cost_source=usage.source,
         tokens_used=usage.tokens,

@@ -92,6 +92,9 @@ BAD: dict[str, Bad] = {
     "long id": Bad(node("").replace("n1", "a" * 65), Code.BAD_ID, 2, "longer than 64", "short name"),
     "tool with a space": Bad(node("", tool="my tool"), Code.BAD_ID, 3, "name of a tool", "claude"),
     "plan_id as a path": Bad("plan_id: ../x\n" + node(""), Code.BAD_ID, 1, "a plan_id", "short name"),
+    "network of no sandbox": Bad(
+        node("sandbox: none\nnetwork: loopback"), Code.BAD_VALUE, 6, "`sandbox` is none", "sandbox: bwrap"
+    ),
     "variable with a dash": Bad(node("env: {A-B: 1}"), Code.BAD_ID, 5, "environment variable", "letters"),
     "branch like an option": Bad("branch_base: -f\n" + node(""), Code.BAD_BRANCH, 1, "`-f`", "no spaces"),
     "target with a space": Bad(
