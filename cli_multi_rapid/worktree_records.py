@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cli_multi_rapid.core.ids import Branch, Commit
-from cli_multi_rapid.git_slot import Gitlink
+from cli_multi_rapid.git_slot import Gitlink, scratch_remains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +63,17 @@ class SlotRecords:
             return None
 
     def forget(self, name: str) -> None:
-        """Remove a slot's record and index. Nothing there is fine."""
+        """Remove a slot's record and indexes, also those that a killed process left. Nothing there is fine."""
         self._file_of(name).unlink(missing_ok=True)
-        self.index_of(name).unlink(missing_ok=True)
+        for path in (self.index_of(name), *scratch_remains(self.index_of(name))):
+            path.unlink(missing_ok=True)
 
     def rename(self, record: SlotRecord, name: str) -> SlotRecord:
         """Give a slot another name."""
         renamed = self.save(replace(record, name=name))
         if self.index_of(record.name).exists():
             self.index_of(record.name).replace(self.index_of(name))
-        self._file_of(record.name).unlink()
+        self.forget(record.name)
         return renamed
 
     def all(self) -> Iterator[SlotRecord]:

@@ -34,6 +34,7 @@ from cli_multi_rapid.git_slot import (
     fill,
     freeze_gitlinks,
     modified,
+    scratch_index,
     stage,
     sweep,
     without,
@@ -320,11 +321,8 @@ class Worktrees:
         record, files = self._records.load(name), self._files(name)
         if record is None or not record.ready or not files.is_there():
             return ""
-        index = files.index.with_suffix(".look")
-        try:
+        with scratch_index(files) as index:
             staged = stage(self._git, files, index, record.gitlinks, without(record.links))
-        finally:
-            index.unlink(missing_ok=True)
         if isinstance(staged, StagingRefused):
             return f"holds files that git cannot take: {staged.reason}"
         if staged.tree != self._repository.tree_of(record.sealed or record.base):
