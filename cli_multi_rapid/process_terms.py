@@ -21,6 +21,8 @@ class Supervision:
     max_log_bytes: int = 16 * 1024 * 1024
     excerpt_bytes: int = 64 * 1024
     """Bytes of the beginning, and as many of the end, that stay in memory for the verdict."""
+    guarded: bool = False
+    """Whether all that comes of the program ends when we are killed; costs the start of an interpreter."""
 
 
 class CancelToken:

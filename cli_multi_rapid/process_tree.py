@@ -100,7 +100,9 @@ class Family:
         self.marker = marker
         self.began = time.monotonic()
         self.leader = 0
-        """The program's own process, which leads a session; 0 while it is being started."""
+        """The process that leads its session; 0 while it is being started."""
+        self.program = 0
+        """The program's own process: the leader, or a child of it."""
         self.cpu_s = 0.0
         """CPU seconds of the orphans that were reaped. Those of the leader are told by its own wait."""
         self.ended = False
@@ -132,7 +134,7 @@ class Family:
         if not self.leader:
             return
         if _LINUX:
-            self._hunt.run(self._quarry, expected=self.leader)
+            self._hunt.run(self._quarry, expected=(self.leader, self.program))
         else:
             self.signal_group(signal.SIGKILL)
 
@@ -225,12 +227,12 @@ class _Hunt:
     def __init__(self) -> None:
         self.found: dict[int, Leftover] = {}
 
-    def run(self, quarry: Callable[[], list[Process]], *, expected: int = 0) -> None:
-        """Look and kill until nothing is seen. `expected` is the leader: it dies too, but is no leftover."""
+    def run(self, quarry: Callable[[], list[Process]], *, expected: Collection[int] = ()) -> None:
+        """Look and kill until nothing is seen. `expected`: the program; it dies too, but is no leftover."""
         deadline = time.monotonic() + _LONGEST_HUNT_S
         while living := quarry():
             for process in living:
-                if process.pid != expected and process.pid not in self.found:
+                if process.pid not in expected and process.pid not in self.found:
                     self.found[process.pid] = _leftover(process)
             refused = _kill_all(living)
             # At once: when its parent is dead nothing may lead us to it any more.

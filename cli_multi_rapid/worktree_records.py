@@ -63,7 +63,7 @@ class SlotRecords:
             return None
 
     def forget(self, name: str) -> None:
-        """Remove a slot's record and indexes, also those that a killed process left. Nothing there is fine."""
+        """Remove a slot's record and indexes, and what a killed process left of them. Safe to repeat."""
         self._file_of(name).unlink(missing_ok=True)
         for path in (self.index_of(name), *scratch_remains(self.index_of(name))):
             path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,9 @@ def children() -> set[int]:
 class Bench:
     """Runs shell scripts under supervision; `$HERE` is a folder in which they leave their process ids."""
 
+    guarded = False
+    """Whether a warden stands between us and the scripts."""
+
     def __init__(self, here: Path) -> None:
         self.here = here
         self.marker = f"{here.name}/{os.getpid()}"
@@ -67,7 +71,7 @@ class Bench:
             marker=f"{self.marker}/{name}",
             log=self.here / "logs" / f"{name}.log",
             redactor=Redactor([SECRET]),
-            supervision=limits or Supervision(timeout_s=PATIENCE_S),
+            supervision=replace(limits or Supervision(timeout_s=PATIENCE_S), guarded=self.guarded),
             cancel=cancel or self.cancel,
             on_line=on_line,
         )
