@@ -25,6 +25,7 @@ from cli_multi_rapid.git_agent import (
     make_linked,
     move_linked,
 )
+from cli_multi_rapid.git_ignored import ignored_files
 from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.git_names import branch_ref, is_inside
 from cli_multi_rapid.git_objects import Identity
@@ -242,6 +243,12 @@ class Worktrees:
     def modified(self, slot: Slot) -> tuple[str, ...]:
         """The tracked files that differ from the slot's base; caches and other new files do not count."""
         return modified(self._git, self._files(slot.name))
+
+    def ignored(self, slot: Slot, below: Sequence[str], litter: Sequence[str] = ()) -> tuple[str, ...]:
+        """The files at or below these paths that git ignores, beside our links and a tool's litter."""
+        record = self._records.load(slot.name)
+        excluded = without(record.links if record else (), litter)
+        return ignored_files(self._git, self._files(slot.name), below, excluded)
 
     def seal(
         self, slot: Slot, snapshot: Snapshot, lane: Branch, *, replacing: Commit | None = None

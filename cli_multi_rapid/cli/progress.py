@@ -49,8 +49,9 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
-def _kept(branch: str | None) -> str:
-    return f"; its work is kept on {branch}" if branch else ""
+def _kept(data: node.NodeAttemptFailed) -> str:
+    where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
+    return f"; its work is kept {where}" if where else ""
 
 
 def _run_started(data: run.RunStarted, _: Narrator) -> str:
@@ -74,7 +75,7 @@ def _warned(warnings: Sequence[str]) -> str:
 
 
 def _attempt_failed(data: node.NodeAttemptFailed, _: Narrator) -> str:
-    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data.branch)}"
+    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data)}"
 
 
 def _retry(data: node.NodeRetryScheduled, _: Narrator) -> str:

@@ -65,7 +65,10 @@ class FileReport(TypedDict):
 
 
 class NodeReport(TypedDict):
-    """One node: what became of it, why, and what to type when its work did not land."""
+    """One node: what became of it, why, and what to type when its work did not land.
+
+    `slot`: the folder that holds the work of its last attempt, when no branch could take it.
+    """
 
     node_id: str
     label: str
@@ -83,6 +86,7 @@ class NodeReport(TypedDict):
     merge_evidence: str
     blocked_by: str | None
     branch: str | None
+    slot: str | None
     commit: str | None
     landed_commit: str | None
     attempts: list[AttemptReport]

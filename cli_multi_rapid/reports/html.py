@@ -133,7 +133,12 @@ def _node_details(node: NodeReport) -> str:
 def _node_parts(node: NodeReport) -> Iterator[str]:
     if node["next"]:
         yield next_steps([node["next"]], tone_of_node(node["status"], node["merge_status"]))
-    work = {"branch": node["branch"], "commit": node["commit"], "landed as": node["landed_commit"]}
+    work = {
+        "branch": node["branch"],
+        "folder": node["slot"],
+        "commit": node["commit"],
+        "landed as": node["landed_commit"],
+    }
     lines = [f"{name} <code>{markup(value)}</code>" for name, value in work.items() if value]
     if lines:
         yield f"<p>{'<br>'.join(lines)}</p>"

@@ -129,6 +129,8 @@ def _trouble(node: NodeReport) -> Iterator[str]:
         yield f"Its work is on {code(node['branch'])}" + (
             f" at {code(node['commit'])}." if node["commit"] else "."
         )
+    elif node["slot"]:
+        yield f"Its work is in {code(node['slot'])}, which no branch could take."
     if node["merge_files"]:
         yield "Conflicting files: " + ", ".join(code(path) for path in node["merge_files"])
     evidence = node["merge_evidence"] or (node["attempts"][-1]["evidence"] if node["attempts"] else "")

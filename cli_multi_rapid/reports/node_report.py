@@ -55,6 +55,7 @@ def node_report(
         merge_evidence=ejected.evidence if ejected else "",
         blocked_by=node.blocked_by if blocked else None,
         branch=_branch_of(node),
+        slot=(node.attempts[-1].kept or None) if node.attempts else None,
         commit=node.head or _last_commit(node, chronicle),
         landed_commit=node.landed_commit,
         attempts=attempts,
@@ -94,6 +95,13 @@ def reason_of(node: NodeState) -> str:
     if node.status is NodeStatus.COMPLETED and not node.landed and node.merge_reason:
         return node.merge_reason
     return node.reason
+
+
+def kept_where(node: NodeReport) -> str:
+    """`on BRANCH` or `in FOLDER`: where work that did not land is; empty when there is none."""
+    if node["branch"]:
+        return f"on {node['branch']}"
+    return f"in {node['slot']}" if node["slot"] else ""
 
 
 def _branch_of(node: NodeState) -> str | None:

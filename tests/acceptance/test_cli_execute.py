@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -105,6 +106,30 @@ def test_a_node_that_changes_what_it_did_not_claim_fails(repository: RepositoryB
     assert (node["status"], node["failure"]) == ("failed", "outside_claims")
     assert "README.md" in node["reason"] + node["attempts"][0]["evidence"]
     assert repository.files("main") == ["README.md"]
+
+
+UNSAFE = """
+plan_id: unsafe
+merge_policy: {checklist: []}
+nodes:
+  - {id: n1, tool: shell, run: "echo 1 > a.txt; ln -s /etc/passwd out", path_claims: ["**"]}
+"""
+
+
+def test_work_that_no_branch_can_take_is_named_with_its_folder_and_what_to_type(
+    repository: RepositoryBuilder,
+) -> None:
+    ended = execute(repository, UNSAFE)
+
+    assert ended.status == 1
+    (node,) = cast("list[dict[str, Any]]", the_report(repository)["nodes"])
+    folder = node["slot"]
+    assert (Path(folder) / "a.txt").read_text() == "1\n"
+    why = "the slot holds what cannot be committed: a symlink that leads out of the work tree: out"
+    assert f"n1 try 1 failed: {why}; its work is kept in {folder}\n" in ended.err
+    assert f"! n1  failed: {why}; kept in {folder}\n" in ended.out
+    assert f"n1 failed, its work is kept in {folder}: do it again\n" in ended.out
+    assert re.search(r"^ +cli-orchestrator retry \S+ n1$", ended.out, re.MULTILINE)
 
 
 def test_a_run_works_on_the_branch_that_is_checked_out(repository: RepositoryBuilder) -> None:
