@@ -6,9 +6,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
 from cli_multi_rapid.process_table import MARKER_VARIABLE
@@ -22,8 +23,7 @@ class ProgramMissing(EnvironmentFault):
     """There is no such program, or it cannot be executed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class Started(Struct, frozen=True, kw_only=True):
     """A program under way. Its standard output and error are one pipe, its standard input is /dev/null."""
 
     leader: "subprocess.Popen[bytes]"

@@ -2,10 +2,10 @@
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.health import HealthStatus, probe

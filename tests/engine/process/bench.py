@@ -4,10 +4,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.process import CancelToken, Exit, Supervision, inherited_environment, supervise
 from cli_multi_rapid.process_table import read_process
