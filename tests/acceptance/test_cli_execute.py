@@ -260,3 +260,20 @@ def test_the_configured_target_counts_where_the_plan_names_none(repository: Repo
     assert "hello.txt" in repository.files("release")
     assert "hello.txt" in repository.files("named")
     assert "hello.txt" not in repository.files("main")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_after_a_full_disk_the_command_that_goes_on_is_named(repository: RepositoryBuilder) -> None:
+    # A write there fails as on a full disk: /dev/full is what Linux has for it.
+    repository.write({"state/.gitignore": "*\n"})
+    full = repository.path / "state/.merge_queue.json.new"
+    full.symlink_to("/dev/full")
+
+    ended = execute(repository, ONE)
+
+    assert ended.status == 5
+    run_id = the_report(repository)["run_id"]
+    assert f"hint: free space, then: cli-orchestrator resume {run_id}\n" in ended.err
+    assert "No space left on device" in ended.err
+    full.unlink()
+    assert type_in(repository.path, "resume", str(run_id)).status == 0
