@@ -118,7 +118,7 @@ class CostSummary(TypedDict):
 
 
 class ParallelEfficiency(TypedDict):
-    """All attempts one after the other, beside the time it took: above 100 % the run was parallel."""
+    """All attempts one after the other, beside the time it took: 250 % means 2.5 times as fast."""
 
     sequential_time_estimate_min: float
     actual_parallel_time_min: float
