@@ -188,7 +188,7 @@ def _row_lines(row: QueueRow, names: int, now: datetime) -> list[str]:
     words = "; ".join(word for word in (wishes, waits, estimate, one_line(row.reason, 120)) if word)
     branch, target = one_line(row.branch), one_line(row.target)
     first = f"{place:>4} {sign} {branch:{names}} -> {target}  {row.status:10} p{row.priority} {age:>12}{ago}"
-    fits = len(first) + len(words) + 2 <= _WIDTH
+    fits = not words or len(first) + len(words) + 2 <= _WIDTH
     lines = [f"{first}  {words}".rstrip()] if fits else [first, f"       {words}"]
     if row.newer_commits:
         lines.append(f"       {newer_text(row.branch, row.target, row.newer_commits)}")

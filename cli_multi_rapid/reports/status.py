@@ -163,7 +163,7 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
     told = ((name, count) for name, count in document["counts"].items() if count and name != "done")
     counts = ", ".join(f"{count} {name}" for name, count in told)
     done = document["counts"]["done"]
-    lines.append(f"  {done} of {len(state.nodes)} nodes done: {counts or 'none'}")
+    lines.append(f"  {len(state.nodes)} nodes, {done} done: {counts or 'none'}")
     assumed = document["cost_summary"]["assumed_usd"]
     note = [f"    ${assumed:.2f} of it {ASSUMED_WORDS}"] if assumed else []
     return [*lines, f"  budget: {budget_line(state)}", *note]

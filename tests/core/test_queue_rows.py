@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.ids import CheckId, EntryId, NodeId, RunId
+from cli_multi_rapid.core.ids import Branch, CheckId, EntryId, NodeId, RunId
 from cli_multi_rapid.core.merge_events import (
     MergeApproved,
     MergeCancelled,
@@ -170,3 +170,9 @@ def test_rows_that_are_left_out_are_counted_with_the_command_that_shows_them() -
     assert told in queue_text([], now=queue.now, omitted=7).splitlines()
     assert "more" not in queue_text([], now=queue.now)
     assert queue_document([], omitted=7)["omitted"] == 7
+
+
+def test_a_row_with_nothing_to_add_is_one_line_however_long_its_branch() -> None:
+    row = replace(row_after(), branch=Branch("lane/" + "x" * 60), status=MergeStatus.MERGED, position=None)
+    bare = replace(row, waits_for=(), reason="", asks=False, next_command=None)
+    assert "" not in [line.strip() for line in queue_text([bare], now=queue_world().now).splitlines()[3:]]

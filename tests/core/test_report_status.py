@@ -87,7 +87,7 @@ def test_counts_name_only_what_occurs() -> None:
 
 def test_a_run_has_as_many_nodes_done_in_the_list_as_in_its_status() -> None:
     history = STORIES["failed_check"]()
-    assert "  2 of 4 nodes done: 3 completed, 1 blocked, 2 landed" in shown(history).splitlines()
+    assert "  4 nodes, 2 done: 3 completed, 1 blocked, 2 landed" in shown(history).splitlines()
     (line,) = run_list([history.state])["runs"]
     assert (line["done"], line["completed"]) == (2, 3)
     assert " 2/4 " in run_list_text([line], now=history.now)
