@@ -65,7 +65,7 @@ def scratch_index(files: SlotFiles) -> Iterator[Path]:
 
 
 def scratch_remains(index: Path) -> list[Path]:
-    """What killed processes left beside a slot's pristine index: their scratch indexes, and git's locks.
+    """What killed processes left beside a slot's pristine index: their scratch files, and git's locks.
 
     `~` is in no slot's name, so that these are this very slot's.
     """

@@ -2,7 +2,8 @@
 
 Coding agents start their tools in new sessions, so ending a process group leaves some behind. Three traces
 lead to them: the marker in their environment, their session, and their parent. As a child subreaper this
-process becomes the parent of every orphan, which gives away also those that dropped the marker.
+process becomes the parent of every orphan, which gives away also those that dropped the marker. What is to
+end even when this process is killed has a warden of its own above it (`process_warden.py`).
 
 This needs Linux. Elsewhere only the process group of a program is ended, and nothing is found by its marker.
 """

@@ -47,7 +47,8 @@ class SlotRecords:
 
     def save(self, record: SlotRecord) -> SlotRecord:
         """Write a record whole or not at all, and return it."""
-        fresh = self.folder / f"{uuid4().hex}.fresh"
+        # By its name a crash's remains go with the slot: see `scratch_remains`.
+        fresh = self.folder / f"{record.name}~{uuid4().hex[:12]}.fresh"
         fresh.write_bytes(encode(record))
         fresh.replace(self._file_of(record.name))
         return record
