@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
-from cli_multi_rapid.process import ExitOutcome, Supervision, find_marked, kill_marked
+from cli_multi_rapid.process import CancelToken, ExitOutcome, Supervision, find_marked, kill_marked
 from cli_multi_rapid.process_table import living_processes
-from tests.engine.process.bench import Bench, is_alive, linux_only, until
+from tests.engine.process.bench import PATIENCE_S, Bench, is_alive, linux_only, until
 from tests.fakes.wardens import kill_with_wardens
 
 pytestmark = linux_only
@@ -90,9 +90,14 @@ def test_a_guarded_program_looks_like_any_other(guarded: Bench) -> None:
     assert (end.outcome, end.signal) == (ExitOutcome.SIGNALLED, signal.SIGKILL)
     end = guarded.supervise("kill -SEGV $$")
     assert (end.outcome, end.signal) == (ExitOutcome.SIGNALLED, signal.SIGSEGV)
-    impatient = Supervision(timeout_s=0.2)
-    end = guarded.supervise("trap 'exit 7' INT; sleep 1000 & wait", limits=impatient)
-    assert (end.outcome, end.code) == (ExitOutcome.TIMED_OUT, 7)
+    with CancelToken() as cancel:
+        end = guarded.supervise(
+            "trap 'exit 7' INT; echo ready; sleep 1000 & wait",
+            limits=Supervision(timeout_s=PATIENCE_S, grace_s=PATIENCE_S),
+            cancel=cancel,
+            on_line=lambda _: cancel.cancel("enough"),
+        )
+    assert (end.outcome, end.code) == (ExitOutcome.CANCELLED, 7)
     assert guarded.cancelled_when_ready("trap '' INT TERM; echo ready; sleep 1000; :").outcome is (
         ExitOutcome.CANCELLED
     )
