@@ -98,6 +98,8 @@ class Attempt(Struct, kw_only=True):
     branch: Branch | None = None
     commit: Commit | None = None
     """Where we made the branch point."""
+    kept: str = ""
+    """The folder that still holds the work, when no branch could take it."""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     duration_s: float = 0.0

@@ -200,7 +200,9 @@ class _Attempt:
             marker=f"{order.run_id}/{order.node.id}/{order.attempt}",
             log=log,
             redactor=self._runner.redactor,
-            supervision=Supervision(timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S, sandboxed=sandboxed),
+            supervision=Supervision(
+                timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S, guarded=True, sandboxed=sandboxed
+            ),
             cancel=self._cancel,
         )
 

@@ -127,7 +127,8 @@ def _succeeded(data: node.NodeSucceeded) -> str:
 
 
 def _attempt_failed(data: node.NodeAttemptFailed) -> str:
-    kept = f", kept on {data.branch}" if data.branch else ""
+    where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
+    kept = f", kept {where}" if where else ""
     how = f"{data.failure} after {span(data.duration_s)}"
     return f"{data.node_id} try {data.attempt} {how}{kept}{_because(data.reason)}"
 

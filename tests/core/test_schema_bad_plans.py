@@ -50,7 +50,9 @@ BAD: dict[str, Bad] = {
     "no goal": Bad("nodes: [{id: n1, tool: codex}]\n", Code.MISSING_KEY, 1, "no `goal`", "codex shall do"),
     "a list as label": Bad(node("label: [a]"), Code.WRONG_TYPE, 5, "`label` of node `n1` must be a text", ""),
     "a text as deps": Bad(node("deps: n0"), Code.WRONG_TYPE, 5, "list of texts, found the text `n0`", "[n0]"),
-    "a text as timeout": Bad(node("timeout_s: soon"), Code.WRONG_TYPE, 5, "a number, found the text", ""),
+    "a text as timeout": Bad(
+        node("timeout_s: soon"), Code.WRONG_TYPE, 5, "a number, found the text", "such as 600"
+    ),
     "a quoted number": Bad(node("timeout_s: '9'"), Code.WRONG_TYPE, 5, "a number", "without quotes"),
     "infinite time": Bad(node("timeout_s: .inf"), Code.WRONG_TYPE, 5, "finite", ""),
     "no time": Bad(node("timeout_s: 0"), Code.BAD_VALUE, 5, "between 0.01 and", "write a number"),

@@ -260,6 +260,25 @@ def test_a_slot_whose_process_died_while_making_it_holds_no_work(
     assert (states(heir), pooled(heir)) == ({}, 0)
 
 
+def test_what_a_killed_process_was_writing_of_a_slot_goes_with_the_slot(
+    room: Room, builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worktrees = room.enter()
+    slot = worktrees.open("n1", builder.head)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            worktrees.keep(slot)
+    records = room.repository.scratch / "slots"
+    assert len(list(records.glob("*.fresh"))) == 1
+    worktrees.release(slot)
+    assert list(records.iterdir()) == []
+
+
 def test_a_broken_record_does_not_hide_the_other_slots(room: Room, builder: RepositoryBuilder) -> None:
     worktrees = room.enter()
     worktrees.open("n1", builder.head)
