@@ -21,6 +21,10 @@ class Supervision(Struct, frozen=True, kw_only=True):
     max_log_bytes: int = 16 * 1024 * 1024
     excerpt_bytes: int = 64 * 1024
     """Bytes of the beginning, and as many of the end, that stay in memory for the verdict."""
+    sandboxed: bool = False
+    """The program is a sandbox that dies of SIGINT and SIGTERM: they go past it, to the session behind it."""
+    guarded: bool = False
+    """Whether all that comes of the program ends when we are killed; costs the start of an interpreter."""
 
 
 class CancelToken:

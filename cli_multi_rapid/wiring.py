@@ -27,6 +27,7 @@ from cli_multi_rapid.store.sqlite import SqliteEventLog
 from cli_multi_rapid.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
+    from cli_multi_rapid.core.confinement import ConfinementRules
     from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
         QueueLimits,
     )
     from cli_multi_rapid.core.routing import ToolFacts
+    from cli_multi_rapid.engine.confinement import Sandboxes
     from cli_multi_rapid.engine.workshop import Policies, Workshop
+    from cli_multi_rapid.git import Repository
     from cli_multi_rapid.schema.problems import Problem
     from cli_multi_rapid.schema.settings import MergeSettings, Settings
     from cli_multi_rapid.schema.tools import ToolConfig
+    from cli_multi_rapid.worktrees import Worktrees
 
 CONFIG_FILE = Path("config/orchestrator.yaml")
 TOOLS_FILE = Path("config/tools.yaml")
@@ -197,7 +201,6 @@ def open_workshop(
     place = find_home(repo, home)
     root = repository_root(repo)
     settings, tools = load_settings(root, flags), load_tools(root)
-    refuse_what_is_not_built(settings)
     repository = open_repository(repo, place.state / "git")
     if settings.landing.push is not None:
         repository.require_remote(settings.landing.push)
@@ -228,6 +231,7 @@ def open_workshop(
                 adapters=adapters(tools, os.environ),
                 tools=tool_facts(settings, tools),
                 policies=refine(policies) if refine else policies,
+                sandboxes=_sandboxes(settings, tools, repository, worktrees, place),
                 spent_today=lambda run_id: _spent_today(records, run_id),
                 version=__version__,
             )
@@ -242,13 +246,42 @@ def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
     return spent_since(records.database, midnight, without=run_id)
 
 
-def refuse_what_is_not_built(settings: "Settings") -> None:
-    """Settings that this version reads but does not carry out: refused, never silently ignored."""
-    if settings.sandbox.value != "none":
-        raise UserError(
-            f"sandbox: {settings.sandbox.value} is not part of this version",
-            hint="set sandbox: none; the README says what is not protected without it",
-        )
+def confinement_rules(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "ConfinementRules":
+    """How tools are confined."""
+    from cli_multi_rapid.core.confinement import ConfinementRules
+    from cli_multi_rapid.schema.work import VERIFY
+
+    return ConfinementRules(
+        general=settings.sandbox,
+        tools={tool.name: tool.terms for tool in tools},
+        never=frozenset({VERIFY}),
+    )
+
+
+def _sandboxes(
+    settings: "Settings",
+    tools: "tuple[ToolConfig, ...]",
+    repository: "Repository",
+    worktrees: "Worktrees",
+    place: Home,
+) -> "Sandboxes":
+    from cli_multi_rapid.engine.confinement import Sandboxes
+    from cli_multi_rapid.git_agent import read_from_slots
+    from cli_multi_rapid.worktrees import Strategy
+
+    links = (repository.root / link for link in settings.worktrees.links)
+    linked = worktrees.strategy is Strategy.LINKED
+    return Sandboxes(
+        rules=confinement_rules(settings, tools),
+        protected=(
+            *(repository.root, repository.git_dir, place.state, place.artifacts),
+            user_config().parent,
+        ),
+        lent=(
+            *read_from_slots(repository.git_dir, linked=linked),
+            *(link for link in links if link.is_dir()),  # files are copied
+        ),
+    )
 
 
 def policies_of(settings: "Settings") -> "Policies":

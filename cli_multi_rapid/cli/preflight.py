@@ -53,6 +53,18 @@ def refuse_hopeless(plan: Plan, gone: Mapping[NodeId, str]) -> None:
         )
 
 
+def require_sandboxes(plan: Plan, configured: Configured) -> None:
+    """See before anything is recorded that what is to be confined can be.
+
+    Raises `UserError` for a node that wants less than is configured, `EnvironmentFault` without a sandbox.
+    """
+    from cli_multi_rapid.engine.confinement import Sandboxes
+    from cli_multi_rapid.wiring import confinement_rules
+
+    rules = confinement_rules(configured.settings, configured.tools)
+    Sandboxes(rules=rules, protected=()).require(plan)
+
+
 def missing_program(check: CheckSpec) -> str | None:
     """The program of a check that is not on the PATH; None when it is found, or lies in the repository."""
     program = check.argv[0] if check.argv else "sh"

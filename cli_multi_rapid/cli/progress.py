@@ -1,6 +1,7 @@
 """One plain line for each notable event of a run, for the person who waits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from cli_multi_rapid.core import merge_events as merge
@@ -8,7 +9,7 @@ from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
-from cli_multi_rapid.core.ids import EntryId, NodeId
+from cli_multi_rapid.core.ids import EntryId, EventId, NodeId
 from cli_multi_rapid.core.money import format_usd
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import span
@@ -22,6 +23,8 @@ class Narrator:
     def __init__(self) -> None:
         self._nodes: dict[EntryId, NodeId] = {}
         self._halt = ""
+        self.earlier: Mapping[EventId, datetime] = {}
+        """When that happened which this run is told of only now, by the event that told it first."""
 
     def line_of(self, event: Event) -> str | None:
         """`12:03:05 n1 started (shell)`, in local time; None for events that are not worth a line."""
@@ -38,7 +41,9 @@ class Narrator:
         text = teller(data, self) if teller else None
         if not text:
             return None
-        return f"{event.time.astimezone():%H:%M:%S} {one_line(text, _LONGEST)}"
+        happened = self.earlier.get(event.causation_id) if event.causation_id else None
+        before = " (before the run was taken up again)" if happened else ""
+        return f"{(happened or event.time).astimezone():%H:%M:%S} {one_line(text, _LONGEST)}{before}"
 
     def names(self, entries: Iterable[EntryId]) -> str:
         """The nodes of merge entries, or the entries' own ids when they are none of this run."""
@@ -49,8 +54,9 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
-def _kept(branch: str | None) -> str:
-    return f"; its work is kept on {branch}" if branch else ""
+def _kept(data: node.NodeAttemptFailed) -> str:
+    where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
+    return f"; its work is kept {where}" if where else ""
 
 
 def _run_started(data: run.RunStarted, _: Narrator) -> str:
@@ -74,7 +80,7 @@ def _warned(warnings: Sequence[str]) -> str:
 
 
 def _attempt_failed(data: node.NodeAttemptFailed, _: Narrator) -> str:
-    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data.branch)}"
+    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data)}"
 
 
 def _retry(data: node.NodeRetryScheduled, _: Narrator) -> str:

@@ -22,11 +22,13 @@ from cli_multi_rapid.reports.times import iso, span
 
 if TYPE_CHECKING:
     from cli_multi_rapid.adapters.health import ToolHealth
+    from cli_multi_rapid.core.confinement import ConfinementRules
     from cli_multi_rapid.ports import Adapter, Clock
     from cli_multi_rapid.schema.tools import ToolConfig
 
 HEALTH_FILE: Final = "tool_health.json"
 _AT_ONCE: Final = 8
+_CONFINING: Final = {True: "tools can be confined here", False: "tools cannot be confined here"}
 
 
 class HealthDocument(TypedDict):
@@ -40,7 +42,10 @@ class HealthDocument(TypedDict):
 
 
 class ToolDocument(TypedDict):
-    """A tool. `kind`: `built-in`, `command` (from config/tools.yaml) or `agent` (known by name only)."""
+    """A tool. `kind`: `built-in`, `command` (from config/tools.yaml) or `agent` (known by name only).
+
+    `sandbox`: how it is confined; empty for not at all.
+    """
 
     name: str
     kind: str
@@ -50,13 +55,22 @@ class ToolDocument(TypedDict):
     capabilities: list[str]
     fallback: list[str]
     limit: int | None
+    sandbox: str
     health: HealthDocument | None
+
+
+class SandboxDocument(TypedDict):
+    """Whether tools can be confined here; `detail` is the version, or why not."""
+
+    available: bool
+    detail: str
 
 
 class ToolList(TypedDict):
     """The document of `tools list` and `tools ping`."""
 
     schema_version: int
+    sandbox: SandboxDocument
     tools: list[ToolDocument]
 
 
@@ -67,25 +81,34 @@ class _Toolbox(Struct, frozen=True, kw_only=True):
     adapters: "Mapping[ToolName, Adapter]"
     limits: Mapping[ToolName, int]
     environment: Mapping[str, str]
+    rules: "ConfinementRules"
 
     def missing(self, name: ToolName) -> str:
         """Why a tool cannot be used here; empty when it can."""
         from cli_multi_rapid.adapters.registry import missing
 
-        return missing(name, self.adapters, self.environment) or ""
+        return missing(name, self.adapters, self.environment) or self._unconfinable(name)
+
+    def _unconfinable(self, name: ToolName) -> str:
+        from cli_multi_rapid.engine.confinement import look_at_sandbox
+
+        confinement = self.rules.for_tool(name)
+        can, detail = look_at_sandbox(confinement.network) if confinement else (True, "")
+        return "" if can else detail
 
 
 def _open_toolbox(place: Place) -> _Toolbox:
     from cli_multi_rapid.adapters.registry import adapters
     from cli_multi_rapid.process_environment import inherited_environment
-    from cli_multi_rapid.wiring import load_settings, load_tools
+    from cli_multi_rapid.wiring import confinement_rules, load_settings, load_tools
 
-    configs = load_tools(place.root)
+    configs, settings = load_tools(place.root), load_settings(place.root)
     return _Toolbox(
         configs={tool.name: tool for tool in configs},
         adapters=adapters(configs, os.environ),
-        limits=load_settings(place.root).tool_limits,
+        limits=settings.tool_limits,
         environment=inherited_environment(),
+        rules=confinement_rules(settings, configs),
     )
 
 
@@ -176,10 +199,14 @@ def _require_known(names: Sequence[ToolName], box: _Toolbox) -> None:
 
 def _document(box: _Toolbox, healths: "Mapping[ToolName, ToolHealth]") -> ToolList:
     from cli_multi_rapid.adapters.registry import AGENTS
+    from cli_multi_rapid.engine.confinement import look_at_sandbox
 
     names = dict.fromkeys((*box.adapters, *box.configs, *AGENTS))
+    available, detail = look_at_sandbox()
     return ToolList(
-        schema_version=SCHEMA_VERSION, tools=[_tool(name, box, healths.get(name)) for name in names]
+        schema_version=SCHEMA_VERSION,
+        sandbox=SandboxDocument(available=available, detail=detail),
+        tools=[_tool(name, box, healths.get(name)) for name in names],
     )
 
 
@@ -187,6 +214,7 @@ def _tool(name: ToolName, box: _Toolbox, health: "ToolHealth | None") -> ToolDoc
     from cli_multi_rapid.adapters.registry import BUILT_IN
 
     adapter, config, missing = box.adapters.get(name), box.configs.get(name), box.missing(name)
+    confinement = box.rules.for_tool(name)
     built_in = any(each.name == name for each in BUILT_IN)
     return ToolDocument(
         name=name,
@@ -197,6 +225,7 @@ def _tool(name: ToolName, box: _Toolbox, health: "ToolHealth | None") -> ToolDoc
         capabilities=list(config.capabilities) if config else [],
         fallback=list(config.fallback) if config else [],
         limit=box.limits.get(name),
+        sandbox=confinement.words if confinement else "",
         health=_health(health) if health else None,
     )
 
@@ -222,8 +251,10 @@ def _text(document: ToolList, now: datetime) -> str:
         lines.append(
             f"{tool['name']:{names}}  {tool['kind']:8}  {tool['cost']:8}  {usable:6}  {_answer(tool, now)}"
         )
+        lines += indented(f"confined: {tool['sandbox']}", names + 2) if tool["sandbox"] else []
         lines += indented(one_line(tool["missing"]), names + 2)
-    return "\n".join(lines)
+    sandbox = document["sandbox"]
+    return "\n".join([*lines, "", f"{_CONFINING[sandbox['available']]}: {one_line(sandbox['detail'])}"])
 
 
 def _answer(tool: ToolDocument, now: datetime) -> str:

@@ -20,6 +20,8 @@ class NodeStarted(Payload, frozen=True, kw_only=True):
     """Why this node now, with this tool."""
     slot: str
     log: str
+    sandbox: str = ""
+    """How the tool is confined, in words; empty: it is not."""
 
 
 class NodeBased(Payload, frozen=True, kw_only=True):

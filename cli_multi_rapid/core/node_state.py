@@ -87,6 +87,8 @@ class Attempt(Struct, kw_only=True):
     slot: str
     log: str
     reason: str
+    sandbox: str = ""
+    """How its tool is confined, in words; empty: it is not."""
     base: Commit | None = None
     ended_at: datetime | None = None
     failure: FailureClass | None = None
@@ -96,9 +98,24 @@ class Attempt(Struct, kw_only=True):
     branch: Branch | None = None
     commit: Commit | None = None
     """Where we made the branch point."""
+    kept: str = ""
+    """The folder that still holds the work, when no branch could take it."""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     duration_s: float = 0.0
+
+    @classmethod
+    def begun(cls, data: NodeStarted, time: datetime) -> "Attempt":
+        """An attempt as it is when it begins."""
+        return cls(
+            number=data.attempt,
+            tool=data.tool,
+            started_at=time,
+            slot=data.slot,
+            log=data.log,
+            reason=data.reason,
+            sandbox=data.sandbox,
+        )
 
 
 class Footing(Struct, frozen=True, kw_only=True):

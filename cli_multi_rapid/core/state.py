@@ -164,16 +164,7 @@ class RunState:
         state = self._move(data.node_id, data)
         state.tries += 1
         state.not_before, state.reason, state.failure = None, "", None
-        state.attempts.append(
-            Attempt(
-                number=data.attempt,
-                tool=data.tool,
-                started_at=event.time,
-                slot=data.slot,
-                log=data.log,
-                reason=data.reason,
-            )
-        )
+        state.attempts.append(Attempt.begun(data, event.time))
         self.frontier.begin(state)
         self.frontier.refresh(state)
 
@@ -196,7 +187,7 @@ class RunState:
         attempt = state.attempts[-1]
         attempt.ended_at, attempt.outcome, attempt.evidence = event.time, data.reason, data.evidence
         attempt.failure, attempt.usage = data.failure, data.usage
-        attempt.branch, attempt.commit = data.branch, data.commit
+        attempt.branch, attempt.commit, attempt.kept = data.branch, data.commit, data.slot or ""
         attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
         state.failure, state.reason, state.undecided = data.failure, data.reason, True
         self.ledger.release(data.node_id, data.attempt)

@@ -1,6 +1,5 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
-import shutil
 import time
 import traceback
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import missing
+from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
 from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
@@ -18,11 +18,12 @@ from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeS
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
-from cli_multi_rapid.engine.temp_folders import make_temp_folder
+from cli_multi_rapid.engine.confinement import Sandboxes
+from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
-from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
-from cli_multi_rapid.process import supervise
+from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, Invocation, ToolReading
+from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
@@ -40,6 +41,7 @@ class AttemptRunner(Struct, kw_only=True):
     adapters: Mapping[ToolName, Adapter]
     redactor: Redactor
     clock: Clock
+    sandboxes: Sandboxes
     verifier: "Verify"
 
     def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
@@ -100,6 +102,9 @@ class _Attempt:
             return Failed(
                 failure=FailureClass.TOOL_MISSING, reason=absent or f"there is no tool {order.tool}"
             )
+        if isinstance(order.confinement, Loosened):
+            refused = order.confinement
+            return Failed(failure=FailureClass.REFUSED, reason=refused.reason, evidence=refused.hint)
         based = build_base(runner.repository, order.target, order.heads, runner.clock.now())
         if isinstance(based, BaseConflict):
             files = ", ".join(based.files)
@@ -114,9 +119,9 @@ class _Attempt:
         return self._put_away(self._slot, ended)
 
     def _environment(self, adapter: Adapter) -> dict[str, str]:
-        """Commands of the user find the user's environment, agents a scrubbed one."""
+        """Commands of the user find the user's environment; agents, and what is confined, a scrubbed one."""
         own = dict(self._order.node.env)
-        if adapter.cost is CostClass.FREE:
+        if adapter.cost is CostClass.FREE and self._order.confinement is None:
             return {**inherited_environment(), **own}
         return base_environment(own)
 
@@ -140,13 +145,18 @@ class _Attempt:
         try:
             brief = self._brief(adapter, slot, temp)
             try:
-                invocation = adapter.prepare(brief)
+                invocation = self._confine(adapter.prepare(brief), temp)
             except UserError as error:
                 return Failed(failure=FailureClass.REFUSED, reason=error.message, evidence=error.hint)
-            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log)
+            except ProgramMissing as error:
+                return Failed(failure=FailureClass.TOOL_MISSING, reason=error.message, evidence=error.hint)
+            ended = self._supervise(
+                *(invocation.argv, invocation.env, invocation.cwd, order.log),
+                sandboxed=order.confinement is not None,
+            )
             self._reading = adapter.read(ended.output, _return_code(ended), brief)
         finally:
-            shutil.rmtree(temp, ignore_errors=True)
+            remove_temp_folders(order.slot_name)
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
@@ -169,7 +179,19 @@ class _Attempt:
             environment=self._environment(adapter),
         )
 
-    def _supervise(self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> Exit:
+    def _confine(self, program: Invocation, temp: Path) -> Invocation:
+        """The program as it is to be started: in a sandbox where one is asked for."""
+        confinement = self._order.confinement
+        if not isinstance(confinement, Confinement):
+            return program
+        private = make_temp_folder(self._order.slot_name)
+        return self._runner.sandboxes.confine(
+            program, confinement, self._order.node, temp=temp, private=private
+        )
+
+    def _supervise(
+        self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path, *, sandboxed: bool = False
+    ) -> Exit:
         order = self._order
         return supervise(
             argv,
@@ -178,7 +200,9 @@ class _Attempt:
             marker=f"{order.run_id}/{order.node.id}/{order.attempt}",
             log=log,
             redactor=self._runner.redactor,
-            supervision=Supervision(timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S),
+            supervision=Supervision(
+                timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S, guarded=True, sandboxed=sandboxed
+            ),
             cancel=self._cancel,
         )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -34,6 +35,8 @@ class AttemptOrder(Struct, frozen=True, kw_only=True):
     keep_on_failure: bool
     claims_rule: str
     """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
+    confinement: Confinement | Loosened | None = None
+    """How the tool is confined; None: not at all."""
 
 
 class Failed(Struct, frozen=True, kw_only=True):

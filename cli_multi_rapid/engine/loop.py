@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cli_multi_rapid.core import scheduler
+from cli_multi_rapid.core.confinement import Confinement
 from cli_multi_rapid.core.facts import Payload, RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import (
@@ -191,6 +192,7 @@ class RunLoop:
                 reason=intent.reason,
                 slot=order.slot_name,
                 log=str(order.log),
+                sandbox=order.confinement.words if isinstance(order.confinement, Confinement) else "",
             )
         )
         self._journal.record(*facts)

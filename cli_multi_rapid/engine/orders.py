@@ -1,5 +1,6 @@
 """From an intent to start a node to the complete order that a worker carries out."""
 
+from cli_multi_rapid.core.confinement import ConfinementRules
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
@@ -16,10 +17,13 @@ from cli_multi_rapid.worktrees import slot_name
 class OrderBook:
     """Writes orders from the state of a run."""
 
-    def __init__(self, home: Home, lanes: Lanes, *, claims_rule: str) -> None:
+    def __init__(
+        self, home: Home, lanes: Lanes, *, claims_rule: str, confinement: ConfinementRules | None = None
+    ) -> None:
         self._home = home
         self._lanes = lanes
         self._claims_rule = claims_rule
+        self._confinement = confinement or ConfinementRules()
 
     def order_for(self, state: RunState, intent: StartAttempt) -> AttemptOrder:
         """The order for one attempt."""
@@ -41,6 +45,7 @@ class OrderBook:
             session_id=node_state.attempts[-1].session_id if node_state.tries else None,
             keep_on_failure=plan.rollback_policy.preserve_worktrees,
             claims_rule=self._claims_rule,
+            confinement=self._confinement.of(node_state.node, intent.tool),
         )
 
 

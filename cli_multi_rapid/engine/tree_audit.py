@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 
 from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
 from cli_multi_rapid.core.facts import FailureClass
@@ -9,6 +10,7 @@ from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.core.plan import Role
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.commit_message import commit_message
+from cli_multi_rapid.engine.ignored_work import ignored_outputs, ignored_warning, ignored_work, shown_few
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, ToolReading
 from cli_multi_rapid.redaction import Redactor
@@ -44,14 +46,17 @@ class TreeAudit:
         if order.node.role is Role.IPT:
             return Sealed(summary=reading.summary, snapshot=None, warnings=_not_landed(taken))
         if isinstance(taken, SnapshotRefused):
-            reason = f"the slot holds what cannot be committed: {taken.reason}"
+            where = f": {shown_few(taken.paths)}" if taken.paths else ""
+            reason = f"the slot holds what cannot be committed: {taken.reason}{where}"
             return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence=_listed(taken.paths))
         if isinstance(taken, NothingChanged):
+            ignored = self._ignored(slot, (), ignore)
             if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
-                return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
+                return _missing_outputs(absent, ignored)
             if expects_change:
-                return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
-            return Sealed(summary=reading.summary, snapshot=None)
+                reason = "; ".join((f"{order.tool} changed nothing", *ignored_warning(ignored)))
+                return Failed(failure=FailureClass.NO_CHANGE, reason=reason)
+            return Sealed(summary=reading.summary, snapshot=None, warnings=ignored_warning(ignored))
         return self._audit(slot, taken, reading, ignore)
 
     def _audit(
@@ -76,12 +81,17 @@ class TreeAudit:
                         failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; it cannot be left out"
                     )
                 taken = stripped
+        ignored = self._ignored(slot, [change.path for change in taken.changes], ignore)
         if absent := self._absent_outputs(slot, taken.commit):
-            return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
+            return _missing_outputs(absent, ignored)
         sealed = self._worktrees.seal(slot, taken, order.lane)
         if isinstance(sealed, SealRefused):
             return Failed(failure=FailureClass.ENVIRONMENT, reason=sealed.reason)
-        return Sealed(summary=reading.summary, snapshot=taken, warnings=warnings)
+        told = (*warnings, *ignored_warning(ignored))
+        return Sealed(summary=reading.summary, snapshot=taken, warnings=told)
+
+    def _ignored(self, slot: Slot, taken: Sequence[str], litter: tuple[str, ...]) -> tuple[str, ...]:
+        return ignored_work(self._worktrees, slot, self._order.node, frozenset(taken), litter)
 
     def _snapshot(self, slot: Slot, litter: tuple[str, ...]) -> Snapshot | NothingChanged | SnapshotRefused:
         order = self._order
@@ -126,8 +136,7 @@ def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str
     if not isinstance(taken, Snapshot):
         return ()
     names = [change.path for change in taken.changes]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return (f"an ipt node lands nothing; what it wrote was dropped: {', '.join(names[:5])}{more}",)
+    return (f"an ipt node lands nothing; what it wrote was dropped: {shown_few(names)}",)
 
 
 def _listed(paths: tuple[str, ...]) -> str:
@@ -144,5 +153,8 @@ def _literally(path: str) -> str:
     return re.sub(r"[*?\[\\]", r"\\\g<0>", path)
 
 
-def _absent(paths: list[str]) -> str:
-    return f"did not write what it declares as output: {', '.join(paths[:5])}"
+def _missing_outputs(absent: list[str], ignored: tuple[str, ...]) -> Failed:
+    reason = ignored_outputs(absent, ignored) or (
+        f"did not write what it declares as output: {shown_few(absent)}"
+    )
+    return Failed(failure=FailureClass.MISSING_OUTPUT, reason=reason)

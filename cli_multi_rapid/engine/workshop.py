@@ -10,6 +10,7 @@ from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.engine.confinement import Sandboxes
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Bus, Clock, EventLog, Ids, Leases
@@ -48,6 +49,7 @@ class Workshop(Struct, frozen=True, kw_only=True):
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
     policies: Policies
+    sandboxes: Sandboxes
     spent_today: Callable[[RunId], MicroUsd]
     """What other runs have spent since midnight UTC."""
     version: str

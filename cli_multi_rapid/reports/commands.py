@@ -58,6 +58,11 @@ def report(run: RunId) -> str:
     return _line("report", run, "--format", "md")
 
 
+def queue_list_all() -> str:
+    """See every entry of every queue, also those that left it long ago."""
+    return _line("queue", "list", "--all")
+
+
 def queue_add(branch: Branch, target: Branch | None = None) -> str:
     """Queue a branch that a person has put right; without a target for the one that is configured."""
     return _line("queue", "add", branch, *(("--target", target) if target else ()))

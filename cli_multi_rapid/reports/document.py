@@ -20,7 +20,7 @@ class NextStep(TypedDict):
 
 
 class AttemptReport(TypedDict):
-    """One try of a node. `outcome`: `running`, `succeeded` or `failed`."""
+    """One try of a node. `outcome`: `running`, `succeeded` or `failed`. `sandbox`: empty for none."""
 
     number: int
     tool: str
@@ -34,6 +34,7 @@ class AttemptReport(TypedDict):
     failure: str | None
     evidence: str
     log: str
+    sandbox: str
     cost_usd: float
     cost_source: str
     tokens_used: int
@@ -65,7 +66,10 @@ class FileReport(TypedDict):
 
 
 class NodeReport(TypedDict):
-    """One node: what became of it, why, and what to type when its work did not land."""
+    """One node: what became of it, why, and what to type when its work did not land.
+
+    `slot`: the folder that holds the work of its last attempt, when no branch could take it.
+    """
 
     node_id: str
     label: str
@@ -83,6 +87,7 @@ class NodeReport(TypedDict):
     merge_evidence: str
     blocked_by: str | None
     branch: str | None
+    slot: str | None
     commit: str | None
     landed_commit: str | None
     attempts: list[AttemptReport]
@@ -114,7 +119,7 @@ class CostSummary(TypedDict):
 
 
 class ParallelEfficiency(TypedDict):
-    """All attempts one after the other, beside the time it took: above 100 % the run was parallel."""
+    """All attempts one after the other, beside the time it took: 250 % means 2.5 times as fast."""
 
     sequential_time_estimate_min: float
     actual_parallel_time_min: float

@@ -87,6 +87,10 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _confined(sandbox: str) -> str:
+    return f" in {sandbox}" if sandbox else ""
+
+
 def _entries(entries: Sequence[str]) -> str:
     return ", ".join(entries)
 
@@ -124,7 +128,8 @@ def _succeeded(data: node.NodeSucceeded) -> str:
 
 
 def _attempt_failed(data: node.NodeAttemptFailed) -> str:
-    kept = f", kept on {data.branch}" if data.branch else ""
+    where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
+    kept = f", kept {where}" if where else ""
     how = f"{data.failure} after {span(data.duration_s)}"
     return f"{data.node_id} try {data.attempt} {how}{kept}{_because(data.reason)}"
 
@@ -176,7 +181,9 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     run.ApprovalRejected: lambda d: f"{d.node_id} ({d.what}) by {d.by}{_because(d.reason)}",
     run.CommandGiven: _command,
     run.CommandRefused: lambda d: f"{d.command}{_because(d.reason)}",
-    node.NodeStarted: lambda d: f"{d.node_id} try {d.attempt} with {d.tool}{_because(d.reason)}",
+    node.NodeStarted: lambda d: (
+        f"{d.node_id} try {d.attempt} with {d.tool}{_confined(d.sandbox)}{_because(d.reason)}"
+    ),
     node.NodeBased: lambda d: (
         f"{d.node_id} try {d.attempt} on {d.base[:10]}{f' with {_entries(d.merged)}' if d.merged else ''}"
     ),

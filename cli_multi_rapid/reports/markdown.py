@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from cli_multi_rapid.reports.document import ASSUMED_WORDS, NodeReport, RunReport
+from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_mermaid, graph_of_report
 from cli_multi_rapid.reports.safe_text import one_line, printable
 from cli_multi_rapid.reports.times import span
@@ -129,6 +130,8 @@ def _trouble(node: NodeReport) -> Iterator[str]:
         yield f"Its work is on {code(node['branch'])}" + (
             f" at {code(node['commit'])}." if node["commit"] else "."
         )
+    elif node["slot"]:
+        yield f"Its work is in {code(node['slot'])}, which no branch could take."
     if node["merge_files"]:
         lead = "Conflicting files" if node["merge_status"] == "CONFLICTED" else "Files to look at"
         yield f"{lead}: " + ", ".join(code(path) for path in node["merge_files"])
@@ -168,7 +171,7 @@ def _figures(report: RunReport) -> str:
         ("test files added", str(quality["tests_added"])),
         ("test coverage", _known(quality["test_coverage_pct"], " %")),
         ("security issues", _known(quality["security_issues"])),
-        ("parallel efficiency", f"{_known(speed['efficiency_pct'], ' %')}, {escape(speed['note'])}"),
+        ("speed-up by working side by side", f"{speed_up(speed) or 'not known'}, {escape(speed['note'])}"),
         *(
             (f"cost of {escape(tool)}", f"${usd:.6f}")
             for tool, usd in report["cost_summary"]["breakdown"].items()

@@ -177,7 +177,10 @@ class Advice:
 
 def _kept(node: NodeState) -> str:
     branch = next((attempt.branch for attempt in reversed(node.attempts) if attempt.branch), None)
-    return f", its work is kept on {branch}" if branch else ""
+    if branch:
+        return f", its work is kept on {branch}"
+    folder = node.attempts[-1].kept if node.attempts else ""
+    return f", its work is kept in {folder}" if folder else ""
 
 
 def _or_queue(node: NodeState) -> str:

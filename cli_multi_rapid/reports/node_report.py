@@ -27,9 +27,9 @@ def usage_of(node: NodeState, attempt: Attempt, chronicle: Chronicle) -> Usage:
 
 
 def node_report(
-    run: RunState, node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime
+    run: RunState, node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime, *, checking: bool
 ) -> NodeReport:
-    """All that the report says of a node."""
+    """All that the report says of a node. `checking`: whether a living process works on the merge queue."""
     attempts = [_attempt_report(node, attempt, chronicle, now) for attempt in node.attempts]
     spans = [attempt_span(attempt, chronicle) for attempt in node.attempts]
     usages = [usage_of(node, attempt, chronicle) for attempt in node.attempts]
@@ -48,13 +48,14 @@ def node_report(
         status=node.shown_status,
         reason=reason_of(node),
         failure=node.failure,
-        merge_status=_merge_status(node),
+        merge_status=_merge_status(node, checking=checking),
         merge_reason=node.merge_reason,
         merge_files=list(node.merge_files) if node.merge_status in MERGE_DEAD else [],
         merge_log=ejected.log if ejected else "",
         merge_evidence=ejected.evidence if ejected else "",
         blocked_by=node.blocked_by if blocked else None,
         branch=_branch_of(node),
+        slot=(node.attempts[-1].kept or None) if node.attempts else None,
         commit=node.head or _last_commit(node, chronicle),
         landed_commit=node.landed_commit,
         attempts=attempts,
@@ -71,11 +72,14 @@ def node_report(
     )
 
 
-def _merge_status(node: NodeState) -> MergeStatus | None:
+def _merge_status(node: NodeState, *, checking: bool) -> MergeStatus | None:
     """Where its work stands on the way to the target; None: there is none.
 
-    Work that is sealed when a run is interrupted may not be in the queue yet: it waits all the same.
+    Work that is sealed when a run is interrupted may not be in the queue yet: it waits all the same. So does
+    what was under check when the process died that checked it.
     """
+    if node.merge_status is MergeStatus.CHECKING and not checking:
+        return MergeStatus.QUEUED
     if node.merge_status is None and node.success is not None and node.success.commit is not None:
         return MergeStatus.QUEUED
     return node.merge_status
@@ -94,6 +98,13 @@ def reason_of(node: NodeState) -> str:
     if node.status is NodeStatus.COMPLETED and not node.landed and node.merge_reason:
         return node.merge_reason
     return node.reason
+
+
+def kept_where(node: NodeReport) -> str:
+    """`on BRANCH` or `in FOLDER`: where work that did not land is; empty when there is none."""
+    if node["branch"]:
+        return f"on {node['branch']}"
+    return f"in {node['slot']}" if node["slot"] else ""
 
 
 def _branch_of(node: NodeState) -> str | None:
@@ -121,6 +132,7 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
         failure=attempt.failure,
         evidence=attempt.evidence,
         log=attempt.log,
+        sandbox=attempt.sandbox,
         cost_usd=to_usd(usage.cost),
         cost_source=usage.source,
         tokens_used=usage.tokens,

@@ -37,10 +37,11 @@ def run_report(
     """The report of a run at `now`.
 
     `state` is the fold of `events`. `artifacts` are the files that were written for this run. `alive`:
-    whether a process has the run in hand; it matters only for what comes next.
+    whether a process has the run in hand; it matters for what comes next and for what is under check.
     """
     chronicle = read_chronicle(events)
     advice = Advice(state, chronicle)
+    checking = alive and state.finished is None
     created = state.created_at or (events[0].time if events else now)
     plan, started = state.plan, state.started
     return RunReport(
@@ -60,7 +61,10 @@ def run_report(
         completed_at=iso_or_none(state.finished_at),
         reported_at=iso(now),
         total_duration_min=minutes(((state.finished_at or now) - created).total_seconds()),
-        nodes=[node_report(state, node, chronicle, advice, now) for node in state.nodes.values()],
+        nodes=[
+            node_report(state, node, chronicle, advice, now, checking=checking)
+            for node in state.nodes.values()
+        ],
         cost_summary=cost_summary(state, chronicle),
         parallel_efficiency=efficiency_of(state, chronicle, now),
         merge_summary=merge_summary(state, chronicle),

@@ -7,8 +7,10 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct, field
 
+from cli_multi_rapid.core.confinement import ToolTerms
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.schema.confinement import read_terms
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import did_you_mean, is_tool_name, is_variable, tool_name
@@ -23,7 +25,7 @@ from cli_multi_rapid.schema.values import Scalar, Value, number_of
 TOOLS_KEYS: Final = keys("version tools schema_version $schema")
 TOOL_KEYS: Final = keys(
     "name capabilities version_cmd health_cmd cost_hint fallback description argv env success read "
-    "cost_class typical_cost_usd expects_change"
+    "cost_class typical_cost_usd expects_change sandbox network sandbox_read sandbox_write"
 )
 _READ_KEYS: Final = keys("format result error cost tokens session")
 _SUCCESS_KEYS: Final = keys("exit_codes")
@@ -83,6 +85,8 @@ class ToolConfig(Struct, frozen=True, kw_only=True):
     typical_cost: MicroUsd | None = None
     """What is reserved for a node that names no cost."""
     expects_change: bool = True
+    terms: ToolTerms = field(default_factory=ToolTerms)
+    """How it is confined."""
 
 
 def parse_tools(
@@ -134,6 +138,7 @@ def _read_tool(
         cost_class=_read_cost_class(fields, rules),
         typical_cost=fields.amount("typical_cost_usd"),
         expects_change=fields.flag("expects_change") is not False,
+        terms=read_terms(fields),
     )
     return None if name is None else config
 

@@ -47,8 +47,6 @@ class PlainFiles:
         self._log = log
         self._folder = state_dir
         self._books: dict[RunId, MergeBook] = {}
-        self._blanks: dict[RunId, tuple[int, int]] = {}
-        """Stretches of streams without any line, so that an unchanged file's news are not read again."""
 
     def write(self, streams: Iterable[RunId] | None = None) -> None:
         """Bring both files up to date with these streams; without any, with all that there are."""
@@ -70,28 +68,23 @@ class PlainFiles:
         restarted = size is None
         if size is None:
             size, runs = self._restart_ledger(), self._all_runs()
+        before = dict(places)
         lines = [line for run_id in runs for line in self._new_lines(run_id, places)]
-        if not lines and not restarted:
-            return
-        with (self._folder / LEDGER).open("r+b") as file:
-            file.truncate(size)  # what a crash left behind the noted place is written again
-            file.seek(size)
-            file.write("".join(lines).encode("ascii"))
-            size = file.tell()
-        _replace(self._folder / LEDGER_PLACE, encode({"size": size, "places": places}))
+        if lines:
+            with (self._folder / LEDGER).open("r+b") as file:
+                file.truncate(size)  # what a crash left behind the noted place is written again
+                file.seek(size)
+                file.write("".join(lines).encode("ascii"))
+                size = file.tell()
+        if restarted or places != before:  # also without a line: or it would be looked for again each time
+            _replace(self._folder / LEDGER_PLACE, encode({"size": size, "places": places}))
 
     def _new_lines(self, run_id: RunId, places: Places) -> list[str]:
         """The lines of the events after the noted place, which moves on."""
-        start = places.get(run_id, 0)
-        blank_from, blank_to = self._blanks.get(run_id, (start, start))
-        if not blank_from <= start <= blank_to:  # another process went on, or the file is made anew
-            blank_from = blank_to = start
-        events = self._log.read(run_id, blank_to)
-        lines = [_ledger_line(event, event.data) for event in events if isinstance(event.data, BudgetSettled)]
-        last = events[-1].seq if events else blank_to
-        places[run_id] = last
-        self._blanks[run_id] = (last if lines else blank_from, last)
-        return lines
+        events = self._log.read(run_id, places.get(run_id, 0))
+        if events:
+            places[run_id] = events[-1].seq
+        return [_ledger_line(event, event.data) for event in events if isinstance(event.data, BudgetSettled)]
 
     def _noted_place(self) -> tuple[int | None, Places]:
         """How much of the file is certain, and what that covers; None when the file must be made anew."""

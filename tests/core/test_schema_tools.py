@@ -2,7 +2,9 @@
 
 import pytest
 
+from cli_multi_rapid.core.confinement import ToolTerms
 from cli_multi_rapid.core.money import parse_usd
+from cli_multi_rapid.core.plan import Network, Sandbox
 from cli_multi_rapid.schema.problems import Code, Problem, Problems, Severity
 from cli_multi_rapid.schema.tools import OutputFormat, ReadRules, ToolConfig, parse_tools
 from tests.core.schema_reading import document, example
@@ -17,6 +19,10 @@ tools:
     read: {format: json, result: a.b, error: e, cost: usage.usd, tokens: t, session: id}
     typical_cost_usd: $0.40
     expects_change: false
+    sandbox: bwrap
+    network: loopback
+    sandbox_read: [~/.config/my-agent, /data]
+    sandbox_write: [~/.my-agent]
 """
 
 
@@ -56,6 +62,12 @@ def test_a_command_tool_is_described_completely() -> None:
     )
     assert (tool.typical_cost, tool.expects_change) == (parse_usd("0.4"), False)
     assert tool.cost_class == "priced"
+    assert tool.terms == ToolTerms(
+        sandbox=Sandbox.BWRAP,
+        network=Network.LOOPBACK,
+        read=("~/.config/my-agent", "/data"),
+        write=("~/.my-agent",),
+    )
 
 
 def test_a_tool_that_tells_no_cost_has_no_known_price() -> None:
@@ -76,6 +88,13 @@ BAD = {
     "unknown fallback": ("tools: [{name: a, fallback: [adier]}]", Code.UNKNOWN_TOOL, "`aider`"),
     "command as a text": ("tools: [{name: a, version_cmd: a --version}]", Code.WRONG_TYPE, "write ["),
     "deaf tool": ("tools: [{name: a, argv: [a]}]", Code.BAD_VALUE, '"{prompt}"'),
+    "bad sandbox": ("tools: [{name: a, sandbox: bubblewrap}]", Code.BAD_VALUE, "`bwrap`"),
+    "bad network": ("tools: [{name: a, network: local}]", Code.BAD_VALUE, "write none"),
+    "network of no sandbox": ("tools: [{name: a, sandbox: none, network: none}]", Code.BAD_VALUE, "bwrap"),
+    "whole home": ("tools: [{name: a, sandbox_read: ['~/']}]", Code.BAD_VALUE, "~/.config"),
+    "whole machine": ("tools: [{name: a, sandbox_write: [//]}]", Code.BAD_VALUE, "~/.config"),
+    "relative path": ("tools: [{name: a, sandbox_read: [data]}]", Code.BAD_VALUE, "~/.config"),
+    "path upwards": ("tools: [{name: a, sandbox_read: [~/../b]}]", Code.BAD_VALUE, "~/.config"),
     "bad variable": ("tools: [{name: a, env: [A=1]}]", Code.BAD_ID, "names only"),
     "bad exit code": ("tools: [{name: a, success: {exit_codes: [256]}}]", Code.WRONG_TYPE, ""),
     "exit codes as a number": ("tools: [{name: a, success: {exit_codes: 0}}]", Code.WRONG_TYPE, ""),

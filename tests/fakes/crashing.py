@@ -45,7 +45,11 @@ class CrashingLog:
 
 
 def main(repository: Path, at: int, before: bool) -> None:
-    """Drive the latest run of a repository into its crash; exits with 0 when it never came to it."""
+    """Drive the latest run of a repository into its crash; exits with 0 when it never came to it.
+
+    Nodes may kill it as well: their environment has `DRIVER`, its process id.
+    """
+    os.environ["DRIVER"] = str(os.getpid())
     with wiring.open_workshop(repository) as shop:
         run_id = next(stream for stream in shop.log.streams() if not is_queue_stream(stream))
         log = CrashingLog(shop.log, at, before=before)

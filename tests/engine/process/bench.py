@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.process import CancelToken, Exit, Supervision, inherited_environment, supervise
 from cli_multi_rapid.process_table import read_process
@@ -42,6 +43,9 @@ def children() -> set[int]:
 class Bench:
     """Runs shell scripts under supervision; `$HERE` is a folder in which they leave their process ids."""
 
+    guarded = False
+    """Whether a warden stands between us and the scripts."""
+
     def __init__(self, here: Path) -> None:
         self.here = here
         self.marker = f"{here.name}/{os.getpid()}"
@@ -67,7 +71,7 @@ class Bench:
             marker=f"{self.marker}/{name}",
             log=self.here / "logs" / f"{name}.log",
             redactor=Redactor([SECRET]),
-            supervision=limits or Supervision(timeout_s=PATIENCE_S),
+            supervision=replace(limits or Supervision(timeout_s=PATIENCE_S), guarded=self.guarded),
             cancel=cancel or self.cancel,
             on_line=on_line,
         )
