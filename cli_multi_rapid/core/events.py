@@ -14,6 +14,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.codec import CorruptDocument, from_data, to_data
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
+from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -89,7 +90,7 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,
         ApprovalRequested, ApprovalGranted, ApprovalRejected,
         MergeEnqueued, MergeApproved, MergeChecking, MergeDeferred, MergeSplit, MergeVouched, MergePreempted,
-        MergeLanding, MergeLanded, MergeMissed,
+        MergeQuestioned, MergeProbed, MergeAcquitted, MergeLanding, MergeLanded, MergeMissed,
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
     )

@@ -205,7 +205,10 @@ class MergeFailed(Payload, frozen=True, kw_only=True):
     log: str = ""
     evidence: str = ""
     partners: tuple[EntryId, ...] = ()
-    """What landed since it last passed: with these it fails, without them it passed."""
+    """Whom it contradicts: with these it fails, without them it passed. The target's name: commits there
+    that are nobody's entry."""
+    files: tuple[str, ...] = ()
+    """Where to look: what it and its partners both changed; if nothing, all that they and it changed."""
 
 
 class MergeCancelled(Payload, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId
+from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     MergeApproved,
@@ -105,6 +106,7 @@ class QueueState:
     def _end(self, event: Event, entry_id: EntryId, status: MergeStatus, reason: str) -> EntryState:
         (state,) = self._open_entries((entry_id,))
         state.status, state.reason, state.ended_at = status, reason, event.time
+        state.inquiry = None
         self.open.pop(entry_id, None)
         self._dismiss(entry_id)
         self._drop_trials(lambda trial: entry_id in trial.entries)
@@ -189,8 +191,7 @@ class QueueState:
         self._drop_trials(lambda trial: data.entry_id in trial.entries)  # built with the old head
         self._call_back(data.entry_id)
         self._dismiss(data.entry_id)
-        state.vouched_at = state.passed_at = None
-        state.forgive()
+        state.renew()
 
     def _conflicted(self, event: Event, data: MergeConflicted) -> None:
         state = self._end(event, data.entry_id, MergeStatus.CONFLICTED, data.reason)
@@ -199,7 +200,7 @@ class QueueState:
     def _failed(self, event: Event, data: MergeFailed) -> None:
         state = self._end(event, data.entry_id, MergeStatus.FAILED, data.reason)
         state.check, state.log, state.evidence = data.check, data.log, data.evidence
-        state.partner = ", ".join(data.partners)
+        state.partner, state.files = ", ".join(data.partners), data.files
         self.settled.failed += 1
 
     def _cancelled(self, event: Event, data: MergeCancelled) -> None:
@@ -212,6 +213,7 @@ class QueueState:
             state.status = MergeStatus.CHECKING
         self.trials[data.entries] = Trial(
             entries=data.entries,
+            built_with=data.entries,
             tip=data.tip,
             commit=data.commit,
             tree=data.tree,
@@ -225,7 +227,7 @@ class QueueState:
         tried = {entry_id for entries in self.trials for entry_id in entries}
         for entry_id in self.open:
             state = self.entries[entry_id]
-            if state.status is MergeStatus.CHECKING and entry_id not in tried:
+            if state.status is MergeStatus.CHECKING and entry_id not in tried and not state.questioned:
                 state.status = MergeStatus.QUEUED
 
     def _deferred(self, event: Event, data: MergeDeferred) -> None:
@@ -244,7 +246,8 @@ class QueueState:
 
     def _split(self, event: Event, data: MergeSplit) -> None:
         """These entries fail together: so do all candidates that hold them."""
-        self._open_entries(data.entries)
+        for state in self._open_entries(data.entries):
+            state.suspected_of = data.check
         self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
         suspects = tuple(name for name in data.entries if self.entries[name].vouched_at is None)
         if suspects or len(data.entries) == 1:
@@ -257,13 +260,31 @@ class QueueState:
         earlier = data.entries[: (len(data.entries) + 1) // 2]
         self.aside.update((name, earlier) for name in data.entries[len(earlier) :])
 
+    def _questioned(self, event: Event, data: MergeQuestioned) -> None:
+        (state,) = self._open_entries((data.entry_id,))
+        state.question(data, self.trials.get((data.entry_id,)), self.landed_order)
+        if state.questioned:
+            self._dismiss(data.entry_id)
+            self._drop_trials(lambda trial: data.entry_id in trial.entries)
+
+    def _probed(self, event: Event, data: MergeProbed) -> None:
+        self._get(data.entry_id).learn(data)
+
+    def _acquitted(self, event: Event, data: MergeAcquitted) -> None:
+        (state,) = self._open_entries((data.entry_id,))
+        if state.acquit():
+            self._suspect((data.entry_id,))
+        else:
+            self.settled.flakes += 1
+        self._stand_down()
+
     def _vouched(self, event: Event, data: MergeVouched) -> None:
         """They passed on a tip that has been left behind."""
         members = self._open_entries(data.entries)
         trial = self.trials.get(data.entries)
         for state in members:
             state.vouched_at = trial.landed_before if trial is not None else len(self.landed_order)
-            state.passed_at = state.vouched_at
+            state.passed_at, state.inquiry = state.vouched_at, None
             state.forgive()
         self._clear(data.entries)
         self._drop_trials(lambda trial: set(trial.entries) <= set(data.entries))
@@ -290,6 +311,8 @@ class QueueState:
         self.landed_order.extend(data.entries)
         for group in self.groups:
             group.overtaken += len(data.entries)
+        for entry_id in self.open:
+            self.entries[entry_id].overtake(len(data.entries))
         for trial in going_on:
             self._carry_over(trial, data)
         self._stand_down()
@@ -342,6 +365,7 @@ class QueueState:
             record.forgive()
         for entry_id in self.open:
             state = self.entries[entry_id]
+            state.inquiry = None
             state.forgive()
             if state.command:
                 state.status, state.command = MergeStatus.QUEUED, ""
@@ -361,6 +385,9 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     MergeDeferred: QueueState._deferred,
     CheckFinished: QueueState._check_finished,
     MergeSplit: QueueState._split,
+    MergeQuestioned: QueueState._questioned,
+    MergeProbed: QueueState._probed,
+    MergeAcquitted: QueueState._acquitted,
     MergeVouched: QueueState._vouched,
     MergePreempted: QueueState._preempted,
     MergeLanding: QueueState._landing,

@@ -334,7 +334,7 @@ class RunState:
     def _merge_failed(self, event: Event, data: MergeFailed) -> None:
         state = self._set_merge(data.entry_id, MergeStatus.FAILED, data.reason)
         if state is not None:
-            state.merge_log = data.log
+            state.merge_log, state.merge_files = data.log, data.files
 
     def _merge_cancelled(self, event: Event, data: MergeCancelled) -> None:
         self._set_merge(data.entry_id, MergeStatus.CANCELLED, data.reason)

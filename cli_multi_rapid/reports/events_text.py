@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from cli_multi_rapid.core import inquiry_events as inquiry
 from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
@@ -219,7 +220,22 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     merge.MergeConflicted: lambda d: (
         f"{d.entry_id} with {d.partner} in {_entries(d.files)}{_because(d.reason)}"
     ),
-    merge.MergeFailed: lambda d: f"{d.entry_id}{f' at {d.check}' if d.check else ''}{_because(d.reason)}",
+    merge.MergeFailed: lambda d: (
+        f"{d.entry_id}{f' at {d.check}' if d.check else ''}{_because(d.reason)}"
+        f"{f'; see {_entries(d.files)}' if d.files else ''}"
+    ),
+    inquiry.MergeQuestioned: lambda d: (
+        f"{d.entry_id} fails {d.check}: is it the entry, or one of {len(d.since)} that came since its base?"
+        if d.since
+        else f"{d.entry_id} fails {d.check} by itself: nothing came since its base"
+    ),
+    inquiry.MergeProbed: lambda d: (
+        f"{d.entry_id} by itself"
+        if d.place == 0
+        else f"{d.entry_id} on the first {d.place} that came since its base"
+        + ("" if d.commit else ": does not merge there")
+    ),
+    inquiry.MergeAcquitted: lambda d: f"{d.entry_id} passes after all: it waits in line again",
     merge.MergeCancelled: lambda d: f"{d.entry_id}{_because(d.reason)}",
     merge.MergeHalted: lambda d: f"{d.reason}{f' ({d.hint})' if d.hint else ''}",
     merge.MergeResumed: lambda d: d.reason,

@@ -133,7 +133,8 @@ def _trouble(node: NodeReport) -> Iterator[str]:
     elif node["slot"]:
         yield f"Its work is in {code(node['slot'])}, which no branch could take."
     if node["merge_files"]:
-        yield "Conflicting files: " + ", ".join(code(path) for path in node["merge_files"])
+        lead = "Conflicting files" if node["merge_status"] == "CONFLICTED" else "Files to look at"
+        yield f"{lead}: " + ", ".join(code(path) for path in node["merge_files"])
     evidence = node["merge_evidence"] or (node["attempts"][-1]["evidence"] if node["attempts"] else "")
     if evidence:
         yield code_block(evidence)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.money import to_usd
-from cli_multi_rapid.core.node_state import Attempt, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import MERGE_DEAD, Attempt, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.chronicle import Chronicle, Span
 from cli_multi_rapid.reports.document import AttemptReport, FileReport, NodeReport, WaitReport
@@ -50,7 +50,7 @@ def node_report(
         failure=node.failure,
         merge_status=_merge_status(node, checking=checking),
         merge_reason=node.merge_reason,
-        merge_files=list(node.merge_files) if node.merge_status is MergeStatus.CONFLICTED else [],
+        merge_files=list(node.merge_files) if node.merge_status in MERGE_DEAD else [],
         merge_log=ejected.log if ejected else "",
         merge_evidence=ejected.evidence if ejected else "",
         blocked_by=node.blocked_by if blocked else None,

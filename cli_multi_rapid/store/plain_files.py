@@ -184,6 +184,8 @@ def _pending(record: MergeRecord) -> dict[str, Any]:
         "target": record.target,
         "status": record.status,
         "priority": record.priority,
+        "urgent": record.urgent,
+        "solo": record.solo,
         "checks_required": record.checks_required,
         "checks_passed": record.checks_passed,
         "created_at": _z(record.created_at),
@@ -216,6 +218,7 @@ def _ended(record: MergeRecord) -> dict[str, Any]:
         "check_sec": round(record.check_s, 3),
         "reason": record.reason,
         "files": record.files,
+        "partner": record.partner,
     }
 
 

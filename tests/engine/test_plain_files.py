@@ -219,6 +219,8 @@ def test_the_queue_file_shows_what_waits_and_what_became_of_the_rest(log: EventL
         "target": "main",
         "status": "BLOCKED",
         "priority": 1,
+        "urgent": False,
+        "solo": False,
         "checks_required": [],
         "checks_passed": ["tests"],
         "created_at": "2025-10-03T14:28:03Z",

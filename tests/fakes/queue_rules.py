@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.queue_facts import Told
-from cli_multi_rapid.core.queue_intents import CancelEntry, Eject, Halt, Land, Preempt, Split, Vouch
+from cli_multi_rapid.core.queue_intents import Acquit, CancelEntry, Eject, Halt, Land, Preempt, Split, Vouch
 from cli_multi_rapid.core.queue_judgement import required_checks
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_told(world: "QueueWorld", intent: Told) -> None:
             _check_ejection(world, intent)
         case Halt():
             _check_halt(world, intent)
-        case CancelEntry():
+        case CancelEntry() | Acquit():
             pass
 
 
@@ -53,6 +53,9 @@ def check_landing(world: "QueueWorld", intent: Land) -> None:
 
 def _check_ejection(world: "QueueWorld", intent: Eject) -> None:
     """I5: the only unverified member of a tree that failed as often as is allowed; the tip passes."""
+    if world.state.entries[intent.entry_id].questioned:
+        _check_inquiry(world, intent)
+        return
     tip = world.read_tip()
     trial = world.state.trials[(intent.entry_id,)]
     check = next(c for c in required_checks(world.state, trial.entries) if c.id == intent.outcome.check)
@@ -62,12 +65,38 @@ def _check_ejection(world: "QueueWorld", intent: Eject) -> None:
     failed = known.failures + known.alone.get(check.id, 0)
     assert found[Verdict.FAILED] >= 1 or broken > world.limits.retry_broken
     assert trial.tip == tip.commit or trial.built_on in world.history
+    assert trial.tip != trial.built_on or trial.built_with == trial.entries
     assert failed > world.limits.retry_flaky or broken > world.limits.retry_broken
     assert world.results[world.key(check, tip)][-1] is Verdict.PASSED
     if not (world.weather.flake or world.weather.broken):
         assert world.weather.is_red(world.contents[trial.tree]), "an innocent was ejected"
         assert not world.weather.is_red(world.contents[tip.commit])
         assert not world.weather.is_red(world.contents[trial.built_on])
+
+
+def _check_inquiry(world: "QueueWorld", intent: Eject) -> None:
+    """I5 as well, and the partner is one that makes the difference."""
+    known = world.state.entries[intent.entry_id]
+    inquiry = known.inquiry
+    assert inquiry is not None
+    failed = known.failures + known.alone.get(inquiry.check.id, 0)
+    decisive = inquiry.failed_on or inquiry.station(0)
+    assert decisive is not None
+    top = world.results[world.key(inquiry.check, decisive)]
+    broken = sum(verdict in (Verdict.ERROR, Verdict.TIMED_OUT) for verdict in top)
+    assert Verdict.FAILED in top
+    assert failed > world.limits.retry_flaky or broken > world.limits.retry_broken
+    if world.weather.flake or world.weather.broken:
+        return
+    head = world.contents[known.entry.head]
+    assert world.weather.is_red(world.contents[decisive.tree]), "an innocent was ejected"
+    assert not world.weather.is_red(world.contents[inquiry.tip])
+    base_is_red = world.weather.is_red(world.contents[inquiry.base.tree])
+    assert bool(intent.partners) == (not world.weather.is_red(head)) or base_is_red
+    foreign = world.contents[inquiry.tip].difference(world.state.entries)
+    for partner in intent.partners:
+        whose = {partner} if partner in world.state.entries else set(foreign)
+        assert any(known.entry.id in quarrel and whose & quarrel for quarrel in world.weather.quarrels)
 
 
 def _check_vouched(world: "QueueWorld", intent: Vouch) -> None:

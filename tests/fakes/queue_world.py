@@ -31,15 +31,19 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import decide
+from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
+    Acquit,
     BuildCandidate,
     CancelEntry,
     Eject,
     Halt,
     Land,
     Preempt,
+    Probe,
+    Question,
     QueueIntent,
     QueueLimits,
     Reseal,
@@ -51,6 +55,7 @@ from cli_multi_rapid.core.queue_intents import (
 from cli_multi_rapid.core.queue_judgement import judge, required_checks
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import Checkable, key_of
+from tests.fakes.queue_questions import probe, question
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.queue_rules import check_landing, check_told
 from tests.fakes.sample_plans import START
@@ -101,6 +106,10 @@ class QueueWorld:
         held = frozenset(changes)
         self.contents[made] = self.contents[tree_of(held)] = held
         return made
+
+    def tree_at(self, commit: Commit) -> Tree:
+        """The tree of a commit."""
+        return tree_of(self.contents[commit])
 
     def merge(self, onto: Changes, base: Changes, head: Changes) -> Changes | None:
         """The content of both, or None when they do not merge."""
@@ -223,7 +232,11 @@ class QueueWorld:
                 self._land(intent)
             case Reseal():
                 self._reseal(intent)
-            case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
+            case Question():
+                question(self, intent)
+            case Probe():
+                probe(self, intent)
+            case Split() | Vouch() | Preempt() | Acquit() | Eject() | CancelEntry() | Halt():
                 check_told(self, intent)
                 self.record(fact_of(intent))
         return True
@@ -281,6 +294,7 @@ class QueueWorld:
             for check in required_checks(self.state, trial.entries)
             for place in (trial, *tip)
         }
+        wanted |= {self.key(check, station) for check, station in asked_of(self.state)}
         for key in [key for key in self.flying if key not in wanted]:
             del self.flying[key]
 
