@@ -15,6 +15,7 @@ from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, ToolName
 from cli_multi_rapid.core.money import MicroUsd, Price
 from cli_multi_rapid.core.plan import Json, Plan
+from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.planner.assessment import Assessment
 from cli_multi_rapid.planner.load import load_plan
 from cli_multi_rapid.schema.problems import Problem
@@ -54,7 +55,7 @@ class Configured:
     @property
     def known_tools(self) -> frozenset[str]:
         """Every name that a node's `tool` may have."""
-        return frozenset((VERIFY, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
+        return frozenset((VERIFY, AUTO, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
 
     def default_tool(self, environment: Mapping[str, str]) -> ToolName:
         """Does what nobody is made for: the first configured tool that is there, else the first agent."""

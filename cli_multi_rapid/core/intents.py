@@ -59,8 +59,38 @@ class RetryNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReworkNode:
+    """Do a node again on the new target, because its sealed work cannot land."""
+
+    node_id: NodeId
+    reason: str
+    evidence: str
+    tool: ToolName | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBreaker:
+    """Give a tool nothing more for a while, or for a longer while."""
+
+    tool: ToolName
+    until: datetime
+    failures: int
+    failed_trials: int
+    failure: FailureClass
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseBreaker:
+    """Give a tool work as before."""
+
+    tool: ToolName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailNode:
-    """Give a node up after its last attempt failed."""
+    """Give a node up: after its last attempt failed, or because no tool is left that could do it."""
 
     node_id: NodeId
     failure: FailureClass
@@ -118,6 +148,9 @@ class FinishRun:
 Intent = (
     StartAttempt
     | RetryNode
+    | ReworkNode
+    | OpenBreaker
+    | CloseBreaker
     | FailNode
     | RefuseForBudget
     | AskApproval

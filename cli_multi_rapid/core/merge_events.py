@@ -231,6 +231,8 @@ class MergeCancelled(Payload):
     type: ClassVar[str] = "merge.cancelled"
     entry_id: EntryId
     reason: str
+    lost: EntryId | None = None
+    """The entry that it needs and that did not land; None when it was withdrawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

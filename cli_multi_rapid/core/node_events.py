@@ -87,6 +87,19 @@ class NodeRetryScheduled(Payload):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReworkScheduled(Payload):
+    """The node's sealed work cannot land: it will be done again on the target as it is by then."""
+
+    type: ClassVar[str] = "node.rework_scheduled"
+    node_id: NodeId
+    reason: str
+    evidence: str = ""
+    """What the next attempt finds in its prompt."""
+    tool: ToolName | None = None
+    """Another tool than before, when the fallback chain moved on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFailed(Payload):
     """The node's final state: it will not be tried again unless a person says so."""
 

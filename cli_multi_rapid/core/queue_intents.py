@@ -103,10 +103,11 @@ class Eject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelEntry:
-    """The entry cannot land any more."""
+    """The entry cannot land any more, because one that it needs did not."""
 
     entry_id: EntryId
     reason: str
+    lost: EntryId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

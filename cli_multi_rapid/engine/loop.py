@@ -10,12 +10,15 @@ from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import (
     AskApproval,
     CancelNode,
+    CloseBreaker,
     Enqueue,
     FailNode,
     FinishRun,
     Intent,
+    OpenBreaker,
     RefuseForBudget,
     RetryNode,
+    ReworkNode,
     StartAttempt,
     StopAttempt,
     WakeAt,
@@ -27,6 +30,7 @@ from cli_multi_rapid.core.node_events import (
     NodeCancelled,
     NodeFailed,
     NodeRetryScheduled,
+    NodeReworkScheduled,
     NodeSkipped,
     NodeStarted,
 )
@@ -40,6 +44,7 @@ from cli_multi_rapid.core.run_events import (
 )
 from cli_multi_rapid.core.scheduler import Limits
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened
 from cli_multi_rapid.engine.commands import answer_commands
 from cli_multi_rapid.engine.dispatcher import Dispatcher
 from cli_multi_rapid.engine.inbox import AttemptEnded, CheckEnded, Hint, Inbox, Interrupted, Message
@@ -213,6 +218,28 @@ class RunLoop:
                         tool=intent.tool,
                     )
                 ]
+            case ReworkNode():
+                return [
+                    NodeReworkScheduled(
+                        node_id=intent.node_id,
+                        reason=intent.reason,
+                        evidence=intent.evidence,
+                        tool=intent.tool,
+                    )
+                ]
+            case OpenBreaker():
+                return [
+                    BreakerOpened(
+                        tool=intent.tool,
+                        until=intent.until,
+                        failures=intent.failures,
+                        failed_trials=intent.failed_trials,
+                        failure=intent.failure,
+                        reason=intent.reason,
+                    )
+                ]
+            case CloseBreaker():
+                return [BreakerClosed(tool=intent.tool, reason=intent.reason)]
             case FailNode():
                 return [NodeFailed(node_id=intent.node_id, failure=intent.failure, reason=intent.reason)]
             case CancelNode():

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.adapters.command import CommandAdapter
-from cli_multi_rapid.adapters.health import HealthStatus, probe
+from cli_multi_rapid.adapters.health import probe
 from cli_multi_rapid.adapters.registry import KNOWN_TOOLS, adapters
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import parse_usd
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.ports import CostClass
 from cli_multi_rapid.schema.document import read_document
 from cli_multi_rapid.schema.plan import parse_plan

@@ -16,12 +16,15 @@ from cli_multi_rapid.core.ids import Branch, Commit, EventId, NodeId
 from cli_multi_rapid.core.intents import (
     AskApproval,
     CancelNode,
+    CloseBreaker,
     Enqueue,
     FailNode,
     FinishRun,
     Intent,
+    OpenBreaker,
     RefuseForBudget,
     RetryNode,
+    ReworkNode,
     StartAttempt,
     StopAttempt,
     WakeAt,
@@ -37,6 +40,7 @@ from cli_multi_rapid.core.node_events import (
     NodeFailed,
     NodeReset,
     NodeRetryScheduled,
+    NodeReworkScheduled,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
@@ -57,6 +61,7 @@ from cli_multi_rapid.core.run_events import (
 )
 from cli_multi_rapid.core.scheduler import Limits, decide, prepare
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened
 from cli_multi_rapid.engine.commands import answer_commands
 from cli_multi_rapid.engine.lanes import Lanes
 from tests.fakes.queue_world import TESTS, QueueWorld
@@ -370,6 +375,22 @@ class RunWorld:
             case RetryNode(node_id=node_id, not_before=then, reason=reason, tool=tool):
                 assert then >= self.now
                 return [NodeRetryScheduled(node_id=node_id, not_before=then, reason=reason, tool=tool)]
+            case ReworkNode(node_id=node_id, reason=reason, evidence=evidence, tool=tool):
+                return [NodeReworkScheduled(node_id=node_id, reason=reason, evidence=evidence, tool=tool)]
+            case OpenBreaker():
+                assert intent.until > self.now
+                return [
+                    BreakerOpened(
+                        tool=intent.tool,
+                        until=intent.until,
+                        failures=intent.failures,
+                        failed_trials=intent.failed_trials,
+                        failure=intent.failure,
+                        reason=intent.reason,
+                    )
+                ]
+            case CloseBreaker(tool=name, reason=reason):
+                return [BreakerClosed(tool=name, reason=reason)]
             case FailNode(node_id=node_id, failure=failure, reason=reason):
                 return [NodeFailed(node_id=node_id, failure=failure, reason=reason)]
             case CancelNode(node_id=node_id, reason=reason):
