@@ -28,14 +28,13 @@ class DoAgain:
 def after_refusal(
     state: NodeState, nodes: Mapping[NodeId, NodeState], repeats: int, fallback: ToolName | None
 ) -> DoAgain | None:
-    """Decide about a node whose sealed work left the queue, or must not join it. None: it stays as it is.
+    """Decide about a node whose sealed work left the queue. None: it stays as it is.
 
     `repeats`: how often the work of one tool may be refused and done again by the same. `fallback`: the tool
     that comes next in the chain, if any.
     """
-    lost = lost_footing(state, nodes)
-    if lost is not None and (state.merge_status is None or state.lost_footing):
-        return DoAgain(reason=f"it was built on work of {lost} that is being done again")
+    if state.lost_footing:
+        return after_lost_footing(state, nodes)
     if state.merge_status not in REFUSALS or state.node.role is not Role.WT:
         return None
     if not isinstance(state.node.work, Prompt):
@@ -52,11 +51,11 @@ def after_refusal(
     return None
 
 
-def lost_footing(state: NodeState, nodes: Mapping[NodeId, NodeState]) -> NodeId | None:
-    """A node whose work this one was built on, needs, and which has been given back since."""
+def after_lost_footing(state: NodeState, nodes: Mapping[NodeId, NodeState]) -> DoAgain | None:
+    """Decide about sealed work that was built on work which may have been given back since."""
     for footing in state.foundation:
         if footing.needed and nodes[footing.node_id].attempts[footing.attempt - 1].refused:
-            return footing.node_id
+            return DoAgain(reason=f"it was built on work of {footing.node_id} that is being done again")
     return None
 
 

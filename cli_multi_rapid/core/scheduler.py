@@ -34,7 +34,7 @@ from cli_multi_rapid.core.money import MicroUsd, Price
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
-from cli_multi_rapid.core.rework import after_refusal
+from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.selection import Later, Nobody, Scene, choose, next_fallback
 from cli_multi_rapid.core.state import RunState
@@ -147,8 +147,8 @@ def _breaker_steps(state: RunState, limits: Limits, now: datetime) -> Iterator[I
 
 def _reworks(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Iterator[Intent]:
     """Sealed work that cannot land and is to be done again."""
-    frontier, scene = state.frontier, _scene(state, limits, now)
-    for node_id in (*frontier.refused, *frontier.unqueued):
+    scene = _scene(state, limits, now)
+    for node_id in state.frontier.refused:
         node_state = state.nodes[node_id]
         repeats = plan.retries_of(node_state.node)
         fallback = next_fallback(node_state, scene, worn_out(node_state, repeats))
@@ -274,6 +274,10 @@ def _enqueues(state: RunState, plan: Plan) -> Iterator[Intent]:
         return
     for node_id in state.frontier.unqueued:
         node_state = state.nodes[node_id]
+        stale = after_lost_footing(node_state, state.nodes)
+        if stale is not None:
+            yield ReworkNode(node_id=node_id, reason=stale.reason, evidence="", tool=None)
+            continue
         if needs_consent(plan, node_state) and not node_state.requested & {"landing"}:
             yield AskApproval(node_id=node_id, what="landing")
         yield Enqueue(node_id=node_id)

@@ -42,11 +42,11 @@ def scene(
     tools: Mapping[ToolName, ToolFacts] = AGENTS,
     *pings: ToolPinged,
     in_use: Mapping[ToolName, int] | None = None,
-    **breakers: Breaker,
+    breakers: Mapping[ToolName, Breaker] | None = None,
 ) -> Scene:
     book = ToolBook(
         pings={ping.tool: ping for ping in pings},
-        breakers={ToolName(name): breaker for name, breaker in breakers.items()},
+        breakers=dict(breakers or {}),
     )
     return Scene(tools=tools, book=book, in_use=Counter(in_use or {}), now=START)
 
@@ -136,7 +136,7 @@ def test_a_node_that_was_reset_goes_through_the_chain_again() -> None:
 def test_a_command_has_no_stand_in_and_no_breaker() -> None:
     work = tried("shell", first="shell", work=ShellLine(run="true"))
     tools = {ToolName("shell"): ToolFacts(price=Price(free=True), fallback=(AIDER,), limit=1)}
-    around = scene(tools, shell=opened(9))
+    around = scene(tools, breakers={ToolName("shell"): opened(9)})
     assert next_fallback(work, around) is None
     assert choose(work, around) == Choice(tool=ToolName("shell"), reason="named by the plan")
     assert choose(work, scene(tools, in_use={ToolName("shell"): 1})) == Later()
@@ -237,7 +237,7 @@ def test_a_retry_stays_with_the_tool_that_has_begun() -> None:
 
 
 def test_another_tool_takes_over_while_a_breaker_is_open() -> None:
-    found = choose(open_choice(), scene(AGENTS, codex=opened(20)))
+    found = choose(open_choice(), scene(AGENTS, breakers={CODEX: opened(20)}))
     assert isinstance(found, Choice)
     assert found.tool == AIDER
     assert found.reason.endswith("codex skipped: its breaker is open (3 failures, the last: x)")
@@ -245,18 +245,23 @@ def test_another_tool_takes_over_while_a_breaker_is_open() -> None:
 
 def test_a_node_without_another_tool_waits_for_the_trial_or_gives_up_when_that_is_hopeless() -> None:
     tools = {AIDER: AGENTS[AIDER]}
-    assert choose(open_choice(), scene(tools, aider=opened(20))) == Later(until=START + timedelta(seconds=20))
-    found = choose(open_choice(), scene(tools, aider=opened(20, FailureClass.REFUSED)))
+    assert choose(open_choice(), scene(tools, breakers={AIDER: opened(20)})) == Later(
+        until=START + timedelta(seconds=20)
+    )
+    found = choose(open_choice(), scene(tools, breakers={AIDER: opened(20, FailureClass.REFUSED)}))
     assert isinstance(found, Nobody)
     assert found.failure is FailureClass.REFUSED
     assert "3 failures, the last: x" in found.reason
 
 
 def test_of_two_nodes_only_one_is_the_trial() -> None:
-    around = scene({AIDER: AGENTS[AIDER]}, aider=opened(0))
+    around = scene({AIDER: AGENTS[AIDER]}, breakers={AIDER: opened(0)})
     found = choose(open_choice(), around)
     assert isinstance(found, Choice)
     assert found.reason.endswith("; the one trial after its breaker opened")
     around.take(AIDER)
     assert choose(open_choice(), around) == Later()
-    assert choose(open_choice(), scene({AIDER: AGENTS[AIDER]}, aider=opened(0, trial="n1"))) == Later()
+    assert (
+        choose(open_choice(), scene({AIDER: AGENTS[AIDER]}, breakers={AIDER: opened(0, trial="n1")}))
+        == Later()
+    )
