@@ -40,6 +40,21 @@ class Pings:
         """What is remembered, however old."""
         return read_health(self.file)
 
+    def unhealthy(self) -> frozenset[ToolName]:
+        """The tools whose last answer still counts and was none."""
+        return frozenset(
+            name
+            for name, health in self.known().items()
+            if health.status is HealthStatus.UNHEALTHY and self._counts(health)
+        )
+
+    def latencies_ms(self) -> dict[ToolName, float]:
+        """How long each tool took to say its version when it was last asked."""
+        known = self.known().items()
+        return {
+            name: health.response_time_ms for name, health in known if health.response_time_ms is not None
+        }
+
     def ask(self, names: Sequence[ToolName]) -> list[ToolHealth]:
         """Ask and remember. Ten tools that hang take five seconds, not fifty."""
         if not names:

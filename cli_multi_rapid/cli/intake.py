@@ -165,8 +165,9 @@ def _standard_file(place: Place) -> Path:
 def _from_request(wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str]) -> Intake:
     from cli_multi_rapid.planner.template import Request, plan_request
     from cli_multi_rapid.planner.tool_choice import Toolbox
+    from cli_multi_rapid.wiring import pings_of
 
-    request = wish.request or ""
+    request, pings = wish.request or "", pings_of(place.find_home(), configured.tools)
     made = plan_request(
         Request(
             text=request,
@@ -178,7 +179,8 @@ def _from_request(wish: Wish, place: Place, configured: Configured, environment:
         Toolbox(
             default=configured.default_tool(environment),
             tools=configured.tools,
-            down=configured.down(environment),
+            down=configured.down(environment) | pings.unhealthy(),
+            latency_ms=pings.latencies_ms(),
         ),
     )
     return Intake(plan=made.plan, source=request, planner="template", assessment=made.assessment)

@@ -103,8 +103,8 @@ class Attempt:
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     duration_s: float = 0.0
-    refused: bool = False
-    """Its sealed work could not land, and the node was done again: nothing may be built on it."""
+    refused: str = ""
+    """Why its sealed work was given back to be done again, if it was: nothing may be built on it then."""
 
     def end(self, data: NodeSucceeded | NodeAttemptFailed, ended_at: datetime) -> None:
         """It came to an end, whichever."""
@@ -184,7 +184,7 @@ class NodeState:
     def give_back(self, data: NodeReworkScheduled) -> None:
         """Forget the sealed work, which cannot land, but not who did it and how often it was refused."""
         last = self.attempts[-1]
-        last.refused = True
+        last.refused = data.reason
         if self.merge_status in REFUSALS:
             self.refusals[last.tool] = self.refusals.get(last.tool, 0) + 1
         self._forget_work(data.reason)
