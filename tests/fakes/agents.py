@@ -69,7 +69,7 @@ class Agents:
         return [path.read_text(encoding="utf-8") for path in paths]
 
 
-def hire(world: World, *agents: Agent, limits: str = "{}") -> Agents:
+def hire(world: World, *agents: Agent, limits: str = "{}", workers: int = 4) -> Agents:
     """Install the programs and write the configuration. `limits`: `tool_limits`, as YAML flow text."""
     folder = world.repository.path.parent / "agents"
     folder.mkdir(exist_ok=True)
@@ -80,7 +80,10 @@ def hire(world: World, *agents: Agent, limits: str = "{}") -> Agents:
             program.chmod(0o755)
     tools = "version: 1\ntools:\n" + "".join(_description(folder, agent) for agent in agents)
     world.repository.write(
-        {"config/tools.yaml": tools, "config/orchestrator.yaml": f"version: 1\ntool_limits: {limits}\n"}
+        {
+            "config/tools.yaml": tools,
+            "config/orchestrator.yaml": f"version: 1\nworkers: {workers}\ntool_limits: {limits}\n",
+        }
     )
     world.repository.commit({}, "agents")
     return Agents(folder=folder)
