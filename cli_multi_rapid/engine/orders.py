@@ -38,13 +38,13 @@ class OrderBook:
             slot_name=slot_name(state.run_id, intent.node_id, intent.attempt),
             cap=intent.cap,
             reserved=intent.reserve,
-            session_id=_session(node_state, intent.tool),
+            session_id=session_for(node_state, intent.tool),
             keep_on_failure=plan.rollback_policy.preserve_worktrees,
             claims_rule=self._claims_rule,
         )
 
 
-def _session(node_state: NodeState, tool: ToolName) -> str | None:
+def session_for(node_state: NodeState, tool: ToolName) -> str | None:
     """The conversation to go on with: that of the last attempt, if it was with the same tool.
 
     Work that is done again begins a new one: what was said before is about another base.

@@ -107,6 +107,16 @@ def test_nobody_waits_for_a_wrong_key_or_for_a_tool_that_failed_three_trials() -
     assert breaker.is_hopeless(RULES)
 
 
+def test_attempts_that_began_before_it_opened_do_not_count_against_it_any_more() -> None:
+    breaker = failed(F.TRANSIENT, *NODES[:3])
+    breaker.end(NODES[4], F.TRANSIENT, "an old attempt")
+    assert (breaker.failures, breaker.last_reason) == (3, "transient of n2")
+    breaker.begin(NODES[0])
+    breaker.end(NODES[0], F.TRANSIENT, "the trial")
+    breaker.end(NODES[5], F.TRANSIENT, "an old attempt")
+    assert isinstance(next_step(breaker, RULES, START), Opens), "a straggler hides that the trial failed"
+
+
 def test_a_trial_that_is_cut_short_says_nothing_and_the_next_may_come() -> None:
     breaker = failed(F.TRANSIENT, *NODES[:3])
     later = START + timedelta(seconds=31)

@@ -12,6 +12,7 @@ from cli_multi_rapid.core.intents import (
     FinishRun,
     Intent,
     OpenBreaker,
+    RetryNode,
     ReworkNode,
     StartAttempt,
     WakeAt,
@@ -24,13 +25,13 @@ from cli_multi_rapid.core.merge_events import (
     MergeFailed,
 )
 from cli_multi_rapid.core.money import Price
-from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeStarted, NodeSucceeded
+from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeReset, NodeStarted, NodeSucceeded
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.plan import ShellLine
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.run_facts import facts_of
 from cli_multi_rapid.core.scheduler import Limits, decide
-from cli_multi_rapid.engine.orders import evidence_for
+from cli_multi_rapid.engine.orders import evidence_for, session_for
 from tests.fakes.sample_plans import MAIN, START
 from tests.fakes.small_runs import Story, bare, same
 
@@ -180,6 +181,7 @@ def test_what_was_built_on_refused_work_is_done_again_on_the_new_work() -> None:
     (again,) = follow(story)
     assert isinstance(again, ReworkNode)
     assert (again.node_id, again.reason) == (B, "it was built on work of a that is being done again")
+    assert story.state.nodes[B].refusals == {}, "the refusal of another's work counts as its own"
     assert [i.node_id for i in follow(story) if isinstance(i, StartAttempt)] == [A]
 
 
@@ -195,6 +197,37 @@ def test_work_that_was_built_on_refused_work_is_not_even_queued() -> None:
     assert ReworkNode(
         node_id=B, reason="it was built on work of a that is being done again", evidence="", tool=None
     ) in follow(story)
+
+
+def test_work_that_merely_came_after_refused_work_because_of_claims_is_queued_all_the_same() -> None:
+    story = Story(same("a"), same("b"))
+    follow(story)
+    succeed(story, A)
+    first = queue(story, A)
+    refuse(story, first)
+    follow(story)
+    assert story.state.nodes[B].foundation[0].node_id == A
+    succeed(story, B)
+    assert Enqueue(node_id=B) in follow(story)
+
+
+def test_a_session_is_gone_on_with_by_the_same_tool_only_and_not_after_a_refusal() -> None:
+    story = Story(bare("a"))
+    follow(story)
+    state = story.state.nodes[A]
+    story.tell(
+        NodeAttemptFailed(
+            node_id=A, attempt=1, failure=FailureClass.TIMED_OUT, reason="slow", session_id="s-1"
+        )
+    )
+    assert (session_for(state, T), session_for(state, U)) == ("s-1", None)
+    retry = next(intent for intent in follow(story) if isinstance(intent, RetryNode))
+    story.tell(*facts_of(retry, story.state.ledger))
+    follow(story, late=9)
+    succeed(story, A)
+    refuse(story, queue(story, A))
+    follow(story)
+    assert session_for(state, T) is None
 
 
 def test_a_node_is_done_again_only_when_work_with_its_claims_that_is_queued_has_landed() -> None:
@@ -259,6 +292,19 @@ def test_after_the_wait_one_of_many_ready_nodes_is_the_trial() -> None:
     trials = [intent for intent in follow(story, limits, late=31) if isinstance(intent, StartAttempt)]
     assert len(trials) == 1
     assert trials[0].reason.endswith("the one trial after its breaker opened")
+
+
+def test_a_person_who_asks_again_need_not_wait_for_the_trial() -> None:
+    alone = {T: ToolFacts(price=Price(free=True), agent=True)}
+    limits = replace(LIMITS, tools=alone, breaker=BreakerRules(failures=1))
+    story = Story(replace(bare("a"), retries=0))
+    follow(story, limits)
+    fail(story, A, FailureClass.REFUSED)
+    follow(story, limits)
+    follow(story, limits)
+    story.tell(NodeReset(node_id=A, reason="retry asked for by ada"))
+    (trial,) = [intent for intent in follow(story, limits) if isinstance(intent, StartAttempt)]
+    assert trial.tool == T
 
 
 def test_a_tool_that_refuses_everybody_fails_who_has_no_other_without_asking_it_again() -> None:
