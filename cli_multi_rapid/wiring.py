@@ -333,6 +333,7 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
             fallback=config.fallback if config else (),
             limit=settings.tool_limits.get(name),
             agent=name not in BUILT_IN_TOOLS,
+            described=config is not None,
             capabilities=capabilities(config.capabilities if config else ()),
             cost_hint=config.cost_hint if config else None,
         )
@@ -342,6 +343,7 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
                 price=Price(),
                 fallback=config.fallback,
                 agent=True,
+                described=True,
                 capabilities=capabilities(config.capabilities),
                 cost_hint=config.cost_hint,
             )

@@ -26,6 +26,8 @@ class ToolFacts:
     """How many attempts may use it at once."""
     agent: bool = False
     """It does prompts: others can stand in for it, and a breaker guards it."""
+    described: bool = False
+    """It stands in `config/tools.yaml`: it may be taken by a node that leaves the choice open."""
     capabilities: frozenset[str] = frozenset()
     """As `core.capabilities` spells them."""
     cost_hint: float | None = None
@@ -47,7 +49,7 @@ def pool(node: Node, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName, ...
     wanted = offered(node, tools)
     if node.capabilities and not wanted:
         return ()
-    return tuple(name for name, facts in tools.items() if facts.agent and wanted <= facts.capabilities)
+    return tuple(name for name, facts in tools.items() if _is_open(facts) and wanted <= facts.capabilities)
 
 
 def chain(tool: ToolName, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName, ...]:
@@ -66,7 +68,11 @@ def chain(tool: ToolName, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName
 def offered(node: Node, tools: Mapping[ToolName, ToolFacts]) -> frozenset[str]:
     """The capabilities that a node asks for and any agent has; nobody waits for one that none has."""
     wanted = frozenset(map(capability, node.capabilities))
-    return wanted & frozenset().union(*(facts.capabilities for facts in tools.values() if facts.agent))
+    return wanted & frozenset().union(*(facts.capabilities for facts in tools.values() if _is_open(facts)))
+
+
+def _is_open(facts: ToolFacts) -> bool:
+    return facts.agent and facts.described
 
 
 def nobody_can(node: Node) -> str:

@@ -21,6 +21,9 @@ from cli_multi_rapid.core.tool_events import HealthStatus, ToolPinged
 PING_COUNTS_S: Final = 600.0
 """An older answer of a tool says nothing any more."""
 
+_LONGEST_WORDS: Final = 120
+"""Characters of what a tool said, inside a reason."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
@@ -170,12 +173,12 @@ def _skip(name: ToolName, scene: Scene) -> _Skip | None:
     """Why a tool cannot be given anything now; None when it can."""
     ping, breaker = _ping(name, scene), scene.book.breaker(name)
     if ping is not None and ping.status is HealthStatus.UNHEALTHY:
-        why = f"unhealthy (ping {_age_s(ping, scene):.0f} s ago: {ping.reason or 'no answer'})"
+        why = f"unhealthy (ping {_age_s(ping, scene):.0f} s ago: {_brief(ping.reason) or 'no answer'})"
         return _Skip(tool=name, why=why, silent=True)
     phase = breaker.phase(scene.now)
     if phase is Phase.OPEN and breaker.opened is not None:
         until = None if breaker.is_hopeless(scene.rules) else breaker.ready_at
-        return _Skip(tool=name, why=f"its breaker is open ({breaker.opened.reason})", until=until)
+        return _Skip(tool=name, why=f"its breaker is open ({_brief(breaker.opened.reason)})", until=until)
     if phase is Phase.HALF_OPEN and (breaker.trial is not None or name in scene.on_trial):
         return _Skip(tool=name, why="on trial after its breaker opened", on_trial=True)
     return _busy(name, scene)
@@ -212,7 +215,11 @@ def _first_reason(state: NodeState, usable: Sequence[ToolName], scene: Scene) ->
         return "tried again with the same tool"
     if node.tool == AUTO and state.next_tool != tool:
         return _best_of(node, usable, scene)
-    after = f", after {last.tool} failed: {last.outcome}" if last is not None and last.tool != tool else ""
+    after = (
+        f", after {last.tool} failed: {_brief(last.outcome)}"
+        if last is not None and last.tool != tool
+        else ""
+    )
     return f"the next best{after}" if node.tool == AUTO else f"fallback of {node.tool}{after}"
 
 
@@ -234,6 +241,11 @@ def _best_of(node: Node, usable: Sequence[ToolName], scene: Scene) -> str:
             f", degraded: {ping.reason}" if ping is not None and _is_degraded(ping) else "",
         )
     )
+
+
+def _brief(text: str) -> str:
+    """The beginning of another's words: the whole stands where they were said."""
+    return text if len(text) <= _LONGEST_WORDS else f"{text[: _LONGEST_WORDS - 1]}…"
 
 
 def _quoted(names: Sequence[str]) -> str:

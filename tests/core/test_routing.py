@@ -23,7 +23,7 @@ tables = st.dictionaries(
 )
 
 KNOWN = {
-    ToolName(name): ToolFacts(price=Price(), agent=True, capabilities=capabilities(can))
+    ToolName(name): ToolFacts(price=Price(), agent=True, described=True, capabilities=capabilities(can))
     for name, can in {
         "claude": ("planning", "nlp", "testing"),
         "aider": ("python", "refactor", "tests"),
@@ -81,4 +81,5 @@ def test_a_command_has_no_stand_in() -> None:
 def test_capabilities_in_the_words_of_old_plans_find_the_tools_of_old_files(
     wanted: tuple[str, ...], tools: set[str]
 ) -> None:
-    assert set(pool(node("n", tool=AUTO, capabilities=wanted), KNOWN)) == tools
+    unnamed = {ToolName("codex"): ToolFacts(price=Price(), agent=True, capabilities=capabilities(wanted))}
+    assert set(pool(node("n", tool=AUTO, capabilities=wanted), KNOWN | unnamed)) == tools

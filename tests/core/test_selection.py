@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -28,6 +29,7 @@ def agent(hint: float | None = None, *can: str, limit: int | None = None, fallba
     return ToolFacts(
         price=Price(),
         agent=True,
+        described=True,
         cost_hint=hint,
         capabilities=capabilities(can),
         limit=limit,
@@ -199,7 +201,7 @@ def test_of_two_at_one_price_the_quicker_answers_and_a_degraded_one_comes_last()
 
 
 def test_an_unknown_price_is_the_dearest_and_a_free_tool_the_cheapest() -> None:
-    free = ToolFacts(price=Price(free=True), agent=True, capabilities=capabilities(("edit",)))
+    free = replace(agent(None, "edit"), price=Price(free=True))
     for tools, wins in (
         ({CLAUDE: agent(None, "edit"), AIDER: agent(50.0, "edit")}, AIDER),
         ({CLAUDE: free, AIDER: agent(0.1, "edit")}, CLAUDE),
