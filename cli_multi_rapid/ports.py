@@ -1,11 +1,12 @@
 """What the engine needs from the outside, as Protocols. `wiring` picks the implementations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.facts import FailureClass, Usage
@@ -118,8 +119,7 @@ class CostClass(StrEnum):
     UNPRICED = "unpriced"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brief:
+class Brief(Struct, frozen=True, kw_only=True):
     """All that an adapter may know of the attempt that it prepares."""
 
     node: Node
@@ -139,8 +139,7 @@ class Brief:
     """The scrubbed environment with the node's own variables."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(Struct, frozen=True, kw_only=True):
     """The program that does the work: exactly this argv, this environment, no shell."""
 
     argv: tuple[str, ...]
@@ -151,8 +150,7 @@ class Invocation:
     """Globs of the litter that this tool leaves in the slot; never part of the work."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolReading:
+class ToolReading(Struct, frozen=True, kw_only=True):
     """What a tool's own output says of its end. A claim of success is not yet success."""
 
     ok: bool

@@ -10,10 +10,11 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.adapters.ending import LONGEST_REASON, clip, describe_exit
 from cli_multi_rapid.core.errors import OrchestratorError
@@ -31,8 +32,7 @@ SLOW_MS: Final = 3000
 _VERSION: Final = re.compile(r"\d{1,9}\.\d{1,9}(?:\.\d{1,9})?[\w.+-]{0,40}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolHealth:
+class ToolHealth(Struct, frozen=True, kw_only=True):
     """What a tool answered, and when. The version is None when it named none."""
 
     tool: ToolName

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.adapters.health import ToolHealth, probe, read_health, write_health
 from cli_multi_rapid.adapters.registry import missing
@@ -26,8 +27,7 @@ ANSWER_COUNTS_S: Final[Mapping[HealthStatus, float]] = {
 _AT_ONCE: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pings:
+class Pings(Struct, frozen=True, kw_only=True):
     """The tools of a repository and what they answered."""
 
     configs: Mapping[ToolName, ToolConfig]

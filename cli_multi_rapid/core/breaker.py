@@ -4,10 +4,11 @@ A `Breaker` is what a run's events say of a tool; `next_step` decides from it, a
 again. Whether an open breaker is half-open is never stored: it is when its time has come.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import NodeId
@@ -46,8 +47,7 @@ class Phase(StrEnum):
     HALF_OPEN = "half_open"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerRules:
+class BreakerRules(Struct, frozen=True, kw_only=True):
     """When a breaker opens, and for how long. Times are seconds."""
 
     failures: int = 3
@@ -58,8 +58,7 @@ class BreakerRules:
     """After so many failed trials a node without another tool no longer waits for this one."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Breaker:
+class Breaker(Struct, kw_only=True):
     """What the events say of one tool. Changed by the fold only."""
 
     failures: int = 0
@@ -120,8 +119,7 @@ class Breaker:
         return opened is not None and (opened.failure in _FUTILE or opened.failed_trials >= rules.trials)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opens:
+class Opens(Struct, frozen=True, kw_only=True):
     """The breaker is to open, or to stay open for longer."""
 
     until: datetime
@@ -129,8 +127,7 @@ class Opens:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closes:
+class Closes(Struct, frozen=True, kw_only=True):
     """The breaker is to close."""
 
 

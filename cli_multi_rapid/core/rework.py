@@ -5,8 +5,9 @@ that was built on work that is done again is done again too, whoever did it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.node_state import REFUSALS, MergeStatus, NodeState
@@ -16,8 +17,7 @@ _LONGEST_OUTPUT: Final = 3000
 """Characters of a check's output. With what is said around it the prompt shows all of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoAgain:
+class DoAgain(Struct, frozen=True, kw_only=True):
     """The node is to be done again, perhaps with another tool."""
 
     reason: str

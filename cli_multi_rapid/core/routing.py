@@ -1,8 +1,9 @@
 """Which tools may do a node's work: the plan's with what stands in for it, or all that can do it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.capabilities import capability
 from cli_multi_rapid.core.ids import ToolName
@@ -16,8 +17,7 @@ NAMED: Final = "named by the plan"
 """The reason of a choice that the plan has made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFacts:
+class ToolFacts(Struct, frozen=True, kw_only=True):
     """What decisions need to know of a tool."""
 
     price: Price

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.breaker import BreakerRules, Phase
 from cli_multi_rapid.core.capabilities import capability
@@ -25,8 +26,7 @@ _LONGEST_WORDS: Final = 120
 """Characters of what a tool said, inside a reason."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """What is known of all tools when a choice is made."""
 
     tools: Mapping[ToolName, ToolFacts]
@@ -45,31 +45,27 @@ class Scene:
             self.on_trial.add(tool)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """A tool and why it was taken."""
 
     tool: ToolName
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
+class Later(Struct, frozen=True, kw_only=True):
     """No tool now: at this time, or (None) when an attempt has ended."""
 
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nobody:
+class Nobody(Struct, frozen=True, kw_only=True):
     """No tool is left that could do it."""
 
     failure: FailureClass
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Skip:
+class _Skip(Struct, frozen=True, kw_only=True):
     """Why a tool is passed over."""
 
     tool: ToolName

@@ -1,6 +1,6 @@
 """What a run's events say of its tools: how they answered last, and their breakers."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.breaker import Breaker
 from cli_multi_rapid.core.events import Event
@@ -9,8 +9,7 @@ from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeReset, NodeS
 from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened, ToolPinged
 
 
-@dataclass(slots=True)
-class ToolBook:
+class ToolBook(Struct):
     """A part of the fold of a run. Read it, and change it only through `apply`."""
 
     pings: dict[ToolName, ToolPinged] = field(default_factory=dict)

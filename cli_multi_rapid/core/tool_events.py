@@ -1,6 +1,5 @@
 """Facts about the tools themselves: how they answer, and when they are left alone for a while."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -18,8 +17,7 @@ class HealthStatus(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolPinged(Payload):
+class ToolPinged(Payload, frozen=True, kw_only=True):
     """What a tool answered when it was last asked, which may be some time before this was recorded."""
 
     type: ClassVar[str] = "tool.pinged"
@@ -31,8 +29,7 @@ class ToolPinged(Payload):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerOpened(Payload):
+class BreakerOpened(Payload, frozen=True, kw_only=True):
     """A tool failed too often: nothing is given to it before a time, and then one attempt as a trial."""
 
     type: ClassVar[str] = "tool.breaker_opened"
@@ -47,8 +44,7 @@ class BreakerOpened(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerClosed(Payload):
+class BreakerClosed(Payload, frozen=True, kw_only=True):
     """The tool answered again: it is given work as before."""
 
     type: ClassVar[str] = "tool.breaker_closed"

@@ -1,7 +1,8 @@
 """Work that cannot land: done again by an agent that is told why, a bounded number of times."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.breaker import BreakerRules
 from cli_multi_rapid.core.facts import FailureClass, RunStatus

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.breaker import Breaker
 from cli_multi_rapid.core.capabilities import capabilities

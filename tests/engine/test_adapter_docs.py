@@ -2,11 +2,11 @@
 
 import os
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.health import probe

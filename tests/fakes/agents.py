@@ -4,8 +4,9 @@ An agent does what its goal says: each line `WRITE path words` becomes a file. H
 every prompt that it was given, lies in files beside its program, which nobody cleans up.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tests.fakes.worlds import World
 
@@ -44,8 +45,7 @@ done
 """Overwrites what it is told to write, and appends once its prompt speaks of a conflict."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
+class Agent(Struct, frozen=True, kw_only=True):
     """A tool for `config/tools.yaml`. Without a `body` its program is not installed."""
 
     name: str
@@ -57,8 +57,7 @@ class Agent:
     """What it does when it is asked for its version."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agents:
+class Agents(Struct, frozen=True, kw_only=True):
     """The agents of a repository."""
 
     folder: Path
