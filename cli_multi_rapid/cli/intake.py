@@ -15,7 +15,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.output import shown_path, tell
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, ToolName
-from cli_multi_rapid.core.money import MicroUsd, Price
+from cli_multi_rapid.core.money import MicroUsd, Price, dearest
 from cli_multi_rapid.core.plan import Json, Plan
 from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.planner.assessment import Assessment
@@ -69,10 +69,14 @@ class Configured(Struct, frozen=True, kw_only=True):
         return frozenset(name for name in names if missing(name, available, environment) is not None)
 
     def prices(self) -> dict[ToolName, Price]:
-        """What is known of each tool's price."""
+        """What is known of each tool's price; an open choice may fall on the dearest."""
         from cli_multi_rapid.wiring import tool_facts
 
-        return {name: facts.price for name, facts in tool_facts(self.settings, self.tools).items()}
+        known = tool_facts(self.settings, self.tools)
+        return {
+            **{name: facts.price for name, facts in known.items()},
+            AUTO: dearest([facts.price for facts in known.values() if facts.described]),
+        }
 
 
 class Intake(Struct, frozen=True, kw_only=True):
