@@ -27,6 +27,7 @@ from cli_multi_rapid.store.sqlite import SqliteEventLog
 from cli_multi_rapid.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
+    from cli_multi_rapid.adapters.pings import Pings
     from cli_multi_rapid.core.confinement import ConfinementRules
     from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import MicroUsd
@@ -230,6 +231,7 @@ def open_workshop(
                 redactor=Redactor.from_environment(os.environ),
                 adapters=adapters(tools, os.environ),
                 tools=tool_facts(settings, tools),
+                pings=pings_of(place, tools).refresh,
                 policies=refine(policies) if refine else policies,
                 sandboxes=_sandboxes(settings, tools, repository, worktrees, place),
                 spent_today=lambda run_id: _spent_today(records, run_id),
@@ -237,6 +239,21 @@ def open_workshop(
             )
         finally:
             worktrees.close()
+
+
+def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
+    """What the tools of a repository answer, remembered in `state/tool_health.json`."""
+    from cli_multi_rapid.adapters.pings import HEALTH_FILE, Pings
+    from cli_multi_rapid.adapters.registry import adapters
+    from cli_multi_rapid.process_environment import inherited_environment
+
+    return Pings(
+        configs={tool.name: tool for tool in tools},
+        adapters=adapters(tools, os.environ),
+        environment=inherited_environment(),
+        file=home.state / HEALTH_FILE,
+        clock=SystemClock(),
+    )
 
 
 def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
@@ -330,11 +347,12 @@ def fingerprint() -> str:
 def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[ToolName, ToolFacts]":
     """What the scheduler must know of every tool."""
     from cli_multi_rapid.adapters.registry import adapters
+    from cli_multi_rapid.core.capabilities import capabilities
     from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import Price
     from cli_multi_rapid.core.routing import ToolFacts
     from cli_multi_rapid.ports import CostClass
-    from cli_multi_rapid.schema.work import VERIFY
+    from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
     described = {tool.name: tool for tool in tools}
     facts: dict[ToolName, ToolFacts] = {VERIFY: ToolFacts(price=Price(free=True))}
@@ -348,8 +366,19 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
             ),
             fallback=config.fallback if config else (),
             limit=settings.tool_limits.get(name),
+            agent=name not in BUILT_IN_TOOLS,
+            described=config is not None,
+            capabilities=capabilities(config.capabilities if config else ()),
+            cost_hint=config.cost_hint if config else None,
         )
     for name, config in described.items():
         if name not in facts:
-            facts[name] = ToolFacts(price=Price(), fallback=config.fallback)
+            facts[name] = ToolFacts(
+                price=Price(),
+                fallback=config.fallback,
+                agent=True,
+                described=True,
+                capabilities=capabilities(config.capabilities),
+                cost_hint=config.cost_hint,
+            )
     return facts

@@ -8,8 +8,8 @@ from cli_multi_rapid.adapters.registry import adapters, missing
 from cli_multi_rapid.cli.intake import Configured
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.plan import CheckSpec, Plan, Prompt
-from cli_multi_rapid.core.routing import chain
+from cli_multi_rapid.core.plan import CheckSpec, Plan
+from cli_multi_rapid.core.routing import nobody_can, pool
 from cli_multi_rapid.schema.work import VERIFY
 
 
@@ -22,13 +22,13 @@ def missing_tools(plan: Plan, configured: Configured, environment: Mapping[str, 
     reasons: dict[ToolName, str | None] = {VERIFY: None}
     found: dict[NodeId, str] = {}
     for node in plan.nodes:
-        names = chain(node.tool, facts) if isinstance(node.work, Prompt) else (node.tool,)
+        names = pool(node, facts)
         for name in names:
             if name not in reasons:
                 reasons[name] = missing(name, available, environment)
         gone = [reason for name in names if (reason := reasons[name]) is not None]
         if len(gone) == len(names):
-            found[node.id] = gone[0]
+            found[node.id] = gone[0] if gone else nobody_can(node)
     return found
 
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypedDict
 
@@ -22,12 +21,11 @@ from cli_multi_rapid.reports.times import iso, span
 
 if TYPE_CHECKING:
     from cli_multi_rapid.adapters.health import ToolHealth
+    from cli_multi_rapid.adapters.pings import Pings
     from cli_multi_rapid.core.confinement import ConfinementRules
-    from cli_multi_rapid.ports import Adapter, Clock
+    from cli_multi_rapid.ports import Adapter
     from cli_multi_rapid.schema.tools import ToolConfig
 
-HEALTH_FILE: Final = "tool_health.json"
-_AT_ONCE: Final = 8
 _CONFINING: Final = {True: "tools can be confined here", False: "tools cannot be confined here"}
 
 
@@ -82,6 +80,7 @@ class _Toolbox(Struct, frozen=True, kw_only=True):
     limits: Mapping[ToolName, int]
     environment: Mapping[str, str]
     rules: "ConfinementRules"
+    pings: "Pings"
 
     def missing(self, name: ToolName) -> str:
         """Why a tool cannot be used here; empty when it can."""
@@ -100,7 +99,7 @@ class _Toolbox(Struct, frozen=True, kw_only=True):
 def _open_toolbox(place: Place) -> _Toolbox:
     from cli_multi_rapid.adapters.registry import adapters
     from cli_multi_rapid.process_environment import inherited_environment
-    from cli_multi_rapid.wiring import confinement_rules, load_settings, load_tools
+    from cli_multi_rapid.wiring import confinement_rules, load_settings, load_tools, pings_of
 
     configs, settings = load_tools(place.root), load_settings(place.root)
     return _Toolbox(
@@ -109,6 +108,7 @@ def _open_toolbox(place: Place) -> _Toolbox:
         limits=settings.tool_limits,
         environment=inherited_environment(),
         rules=confinement_rules(settings, configs),
+        pings=pings_of(place.find_home(), configs),
     )
 
 
@@ -122,10 +122,10 @@ def tools() -> None:
 @place_options
 def list_tools(place: Place, format_: Format) -> None:
     """List every tool that a plan may name, whether it can be used here, and how it last answered."""
-    from cli_multi_rapid.adapters.health import read_health
     from cli_multi_rapid.system import SystemClock
 
-    document = _document(_open_toolbox(place), read_health(place.find_home().state / HEALTH_FILE))
+    box = _open_toolbox(place)
+    document = _document(box, box.pings.known())
     if format_ is Format.JSON:
         print_json(document)
     else:
@@ -142,46 +142,25 @@ def ping(place: Place, format_: Format, names: tuple[str, ...]) -> int:
     Without names: every tool that is built in or described in config/tools.yaml. The exit code is 5 when a
     tool that was named is unhealthy.
     """
-    from cli_multi_rapid.adapters.health import HealthStatus, read_health, write_health
+    from cli_multi_rapid.core.tool_events import HealthStatus
     from cli_multi_rapid.schema.names import tool_name
     from cli_multi_rapid.system import SystemClock
 
-    home, clock = place.find_home(), SystemClock()
     wanted = tuple(dict.fromkeys(tool_name(name) for name in names))
     box = _open_toolbox(place)
-    healths = _ask(box, wanted, clock)
-    home.prepare()
-    path = home.state / HEALTH_FILE
-    known = read_health(path) | {health.tool: health for health in healths}
-    write_health(path, known.values())
+    chosen = wanted or tuple(dict.fromkeys((*box.adapters, *box.configs)))
+    _require_known(chosen, box)
+    place.find_home().prepare()
+    healths = box.pings.ask(chosen)
     asked = {health.tool for health in healths}
-    document = _document(box, known)
+    document = _document(box, box.pings.known())
     document["tools"] = [tool for tool in document["tools"] if tool["name"] in asked]
     if format_ is Format.JSON:
         print_json(document)
     else:
-        print_text(_text(document, clock.now()))
+        print_text(_text(document, SystemClock().now()))
     bad = [health for health in healths if health.status is HealthStatus.UNHEALTHY]
     return ExitCode.ENVIRONMENT if wanted and bad else ExitCode.DONE
-
-
-def _ask(box: _Toolbox, wanted: Sequence[ToolName], clock: "Clock") -> "list[ToolHealth]":
-    """Probe side by side: ten tools that hang take five seconds, not fifty."""
-    from cli_multi_rapid.adapters.health import HealthStatus, ToolHealth, probe
-
-    chosen = wanted or tuple(dict.fromkeys((*box.adapters, *box.configs)))
-    _require_known(chosen, box)
-
-    def look(name: ToolName) -> ToolHealth:
-        config = box.configs.get(name)
-        if config is not None and config.version_cmd:
-            return probe(config, box.environment, clock)
-        reason = box.missing(name)
-        status = HealthStatus.UNHEALTHY if reason else HealthStatus.HEALTHY
-        return ToolHealth(tool=name, status=status, checked_at=clock.now(), reason=reason)
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(look, chosen))
 
 
 def _require_known(names: Sequence[ToolName], box: _Toolbox) -> None:

@@ -44,6 +44,7 @@ from cli_multi_rapid.core.node_events import (
     NodeFailed,
     NodeReset,
     NodeRetryScheduled,
+    NodeReworkScheduled,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
@@ -70,6 +71,7 @@ from cli_multi_rapid.core.run_events import (
     RunStarted,
     RunUnpaused,
 )
+from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened, ToolPinged
 
 
 class Unknown(Payload, frozen=True, kw_only=True):
@@ -86,13 +88,14 @@ CATALOGUE: Mapping[str, type[Payload]] = {
     for payload in (
         PlanReady, PlanAccepted, RunStarted, RunPaused, RunUnpaused, RunCancelling, RunFinished,
         NodeStarted, NodeBased, NodeSucceeded, NodeAttemptFailed, NodeRetryScheduled, NodeFailed, NodeSkipped,
-        NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
+        NodeReworkScheduled, NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,
         ApprovalRequested, ApprovalGranted, ApprovalRejected,
         MergeEnqueued, MergeApproved, MergeChecking, MergeDeferred, MergeSplit, MergeVouched, MergePreempted,
         MergeQuestioned, MergeProbed, MergeAcquitted, MergeLanding, MergeLanded, MergeMissed,
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
+        ToolPinged, BreakerOpened, BreakerClosed,
     )
 }  # fmt: skip
 """Every event type by its name."""

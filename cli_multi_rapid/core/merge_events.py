@@ -217,6 +217,8 @@ class MergeCancelled(Payload, frozen=True, kw_only=True):
     type: ClassVar[str] = "merge.cancelled"
     entry_id: EntryId
     reason: str
+    lost: EntryId | None = None
+    """The entry that it needs and that did not land; None when it was withdrawn."""
 
 
 class MergeHalted(Payload, frozen=True, kw_only=True):

@@ -236,7 +236,8 @@ def _repairs(state: QueueState) -> Iterator[QueueIntent]:
         entry = state.entries[entry_id].entry
         dead = [dep for dep in entry.deps if _dead(state, dep)]
         if dead:
-            yield CancelEntry(entry_id=entry_id, reason=f"{dead[0]}, which it depends on, did not land")
+            reason = f"{dead[0]}, which it depends on, did not land"
+            yield CancelEntry(entry_id=entry_id, reason=reason, lost=dead[0])
             continue
         gone = [other for other in entry.after if _dead(state, other)]
         without = gone[0] if gone else state.entries[entry_id].rebuild

@@ -84,6 +84,18 @@ class NodeRetryScheduled(Payload, frozen=True, kw_only=True):
     """Another tool than before, when the fallback chain moved on."""
 
 
+class NodeReworkScheduled(Payload, frozen=True, kw_only=True):
+    """The node's sealed work cannot land: it will be done again on the target as it is by then."""
+
+    type: ClassVar[str] = "node.rework_scheduled"
+    node_id: NodeId
+    reason: str
+    evidence: str = ""
+    """What the next attempt finds in its prompt."""
+    tool: ToolName | None = None
+    """Another tool than before, when the fallback chain moved on."""
+
+
 class NodeFailed(Payload, frozen=True, kw_only=True):
     """The node's final state: it will not be tried again unless a person says so."""
 

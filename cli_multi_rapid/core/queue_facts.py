@@ -43,7 +43,7 @@ def fact_of(intent: Told) -> Fact:
                 partners=intent.partners,
             )
         case CancelEntry():
-            return MergeCancelled(entry_id=intent.entry_id, reason=intent.reason)
+            return MergeCancelled(entry_id=intent.entry_id, reason=intent.reason, lost=intent.lost)
         case Halt():
             return MergeHalted(reason=intent.reason, hint=intent.hint)
 

@@ -124,10 +124,11 @@ class Acquit(Struct, frozen=True, kw_only=True):
 
 
 class CancelEntry(Struct, frozen=True, kw_only=True):
-    """The entry cannot land any more."""
+    """The entry cannot land any more, because one that it needs did not."""
 
     entry_id: EntryId
     reason: str
+    lost: EntryId
 
 
 class Reseal(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """From an intent to start a node to the complete order that a worker carries out."""
 
 from cli_multi_rapid.core.confinement import ConfinementRules
-from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
@@ -42,11 +42,20 @@ class OrderBook:
             slot_name=slot_name(state.run_id, intent.node_id, intent.attempt),
             cap=intent.cap,
             reserved=intent.reserve,
-            session_id=node_state.attempts[-1].session_id if node_state.tries else None,
+            session_id=session_for(node_state, intent.tool),
             keep_on_failure=plan.rollback_policy.preserve_worktrees,
             claims_rule=self._claims_rule,
             confinement=self._confinement.of(node_state.node, intent.tool),
         )
+
+
+def session_for(node_state: NodeState, tool: ToolName) -> str | None:
+    """The conversation to go on with: that of the last attempt, if it was with the same tool.
+
+    Work that is done again begins a new one: what was said before is about another base.
+    """
+    last = node_state.attempts[-1] if node_state.tries else None
+    return last.session_id if last is not None and last.tool == tool else None
 
 
 def _plan_of(state: RunState) -> Plan:
@@ -71,10 +80,17 @@ def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
 def prompt_of(state: RunState, node_state: NodeState) -> str:
     """The prompt of a node's next attempt."""
     done = [state.nodes[dep] for dep in node_state.node.deps]
-    last = node_state.attempts[-1] if node_state.tries else None
     return write_prompt(
         node_state.node,
         done=[(dep.node.label, dep.reason) for dep in done if dep.status is NodeStatus.COMPLETED],
         context=node_state.context,
-        evidence=f"{last.outcome}\n{last.evidence}" if last and last.failure else "",
+        evidence=evidence_for(node_state),
     )
+
+
+def evidence_for(node_state: NodeState) -> str:
+    """Why the work before could not land, and how the last attempt since then failed."""
+    last = node_state.attempts[-1] if node_state.tries else None
+    refused = node_state.rework.evidence if node_state.rework is not None else ""
+    failed = f"{last.outcome}\n{last.evidence}" if last is not None and last.failure else ""
+    return "\n\n".join(text for text in (refused, failed) if text)

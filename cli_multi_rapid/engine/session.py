@@ -36,6 +36,7 @@ from cli_multi_rapid.engine.merge_queue import MergeQueue, QueueTools
 from cli_multi_rapid.engine.orders import OrderBook
 from cli_multi_rapid.engine.recovery import Recovery
 from cli_multi_rapid.engine.signals import signals_to
+from cli_multi_rapid.engine.tool_health import tool_health
 from cli_multi_rapid.engine.verification import Verifier
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.process_environment import inherited_environment
@@ -240,6 +241,7 @@ class Session:
                 options=self._options(started),
             )
         )
+        self._journal.record(*tool_health(plan, shop.tools, shop.pings))
         if resumed:
             Recovery(
                 repository=shop.repository,

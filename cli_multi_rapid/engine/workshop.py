@@ -1,9 +1,10 @@
 """All that the engine works with, gathered by the composition root."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
+from cli_multi_rapid.adapters.health import ToolHealth
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -48,6 +49,8 @@ class Workshop(Struct, frozen=True, kw_only=True):
     redactor: Redactor
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
+    pings: Callable[[Iterable[ToolName]], Sequence[ToolHealth]]
+    """The health of tools, asked anew where the last answer is old."""
     policies: Policies
     sandboxes: Sandboxes
     spent_today: Callable[[RunId], MicroUsd]

@@ -20,7 +20,9 @@ class NextStep(TypedDict):
 
 
 class AttemptReport(TypedDict):
-    """One try of a node. `outcome`: `running`, `succeeded` or `failed`. `sandbox`: empty for none."""
+    """One try of a node. `outcome`: `running`, `succeeded`, `failed`, or `refused`, when its work could not
+    land and was given back. `tool_reason`: why this tool. `sandbox`: empty for none.
+    """
 
     number: int
     tool: str

@@ -7,6 +7,7 @@ from cli_multi_rapid.core import inquiry_events as inquiry
 from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
+from cli_multi_rapid.core import tool_events as tool
 from cli_multi_rapid.core.events import Event, Unknown, payload_to_data
 from cli_multi_rapid.core.facts import Payload, Usage
 from cli_multi_rapid.core.money import format_usd
@@ -134,6 +135,11 @@ def _attempt_failed(data: node.NodeAttemptFailed) -> str:
     return f"{data.node_id} try {data.attempt} {how}{kept}{_because(data.reason)}"
 
 
+def _pinged(data: tool.ToolPinged) -> str:
+    took = "" if data.response_time_ms is None else f" in {data.response_time_ms} ms"
+    return f"{data.tool} {data.status}{took} at {iso(data.checked_at)}{_because(data.reason)}"
+
+
 def _halted(data: run.BudgetHalted) -> str:
     return f"{data.percent} % spent, no new attempts: {format_usd(data.spent)} of {format_usd(data.limit)}"
 
@@ -192,6 +198,12 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     node.NodeRetryScheduled: lambda d: (
         f"{d.node_id} not before {iso(d.not_before)}{f' with {d.tool}' if d.tool else ''}{_because(d.reason)}"
     ),
+    node.NodeReworkScheduled: lambda d: (
+        f"{d.node_id}{f' with {d.tool}' if d.tool else ''}{_because(d.reason)}"
+    ),
+    tool.ToolPinged: _pinged,
+    tool.BreakerOpened: lambda d: f"{d.tool} until {iso(d.until)}{_because(d.reason)}",
+    tool.BreakerClosed: lambda d: f"{d.tool}{_because(d.reason)}",
     node.NodeFailed: lambda d: f"{d.node_id} {d.failure}{_because(d.reason)}",
     node.NodeSkipped: lambda d: f"{d.node_id}{_because(d.reason)}",
     node.NodeCancelled: lambda d: f"{d.node_id}{_because(d.reason)}",

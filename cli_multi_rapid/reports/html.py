@@ -159,7 +159,9 @@ def _node_parts(node: NodeReport) -> Iterator[str]:
 
 
 def _attempt(attempt: AttemptReport) -> str:
-    tone = {"succeeded": Tone.GOOD, "failed": Tone.BAD}.get(attempt["outcome"], Tone.BUSY)
+    tone = {"succeeded": Tone.GOOD, "failed": Tone.BAD, "refused": Tone.BAD}.get(
+        attempt["outcome"], Tone.BUSY
+    )
     model = f" ({attempt['model']})" if attempt["model"] else ""
     confined = f" in {attempt['sandbox']}" if attempt["sandbox"] else ""
     label = f"try {attempt['number']} {attempt['outcome']}"
@@ -167,6 +169,7 @@ def _attempt(attempt: AttemptReport) -> str:
         f"<p>{pill(label, tone)} "
         f"{markup(attempt['tool'] + model + confined)}, {span(attempt['duration_min'] * 60)}, "
         f"${attempt['cost_usd']:.4f}, {attempt['tokens_used']} tokens"
+        f'<br><span class="soft">{markup(attempt["tool"])}: {markup(attempt["tool_reason"])}</span>'
         f'<br>{markup(attempt["reason"])}<br><span class="soft">log {markup(attempt["log"])}</span></p>'
     )
     return text + (f"<pre>{markup(attempt['evidence'])}</pre>" if attempt["evidence"] else "")

@@ -22,6 +22,7 @@ def markdown_report(report: RunReport) -> str:
         _intro(report),
         _next(report),
         _nodes(report),
+        _choices(report),
         _troubles(report),
         _graph(report),
         _checks(report),
@@ -106,6 +107,24 @@ def _nodes(report: RunReport) -> str:
     )
     head = ("node", "label", "status", "tool", "tries", "time", "cost", "reason")
     return f"## Nodes\n\n{table(head, rows)}" if report["nodes"] else ""
+
+
+def _choices(report: RunReport) -> str:
+    """Why each attempt had its tool, and how it ended."""
+    rows = (
+        (
+            escape(node["node_id"]),
+            str(attempt["number"]),
+            escape(attempt["tool"]),
+            escape(one_line(attempt["tool_reason"], 300)),
+            attempt["outcome"],
+            "" if attempt["outcome"] == "succeeded" else escape(one_line(attempt["reason"], 160)),
+        )
+        for node in report["nodes"]
+        for attempt in node["attempts"]
+    )
+    body = table(("node", "try", "tool", "why this tool", "outcome", "because"), rows)
+    return f"## Tools\n\n{body}" if body else ""
 
 
 def _standing(node: NodeReport) -> str:

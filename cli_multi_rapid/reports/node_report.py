@@ -128,7 +128,7 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
         end_time=iso_or_none(span.end),
         duration_min=minutes(span.seconds(now)),
         outcome=_outcome(attempt),
-        reason=attempt.outcome,
+        reason=attempt.refused or attempt.outcome,
         failure=attempt.failure,
         evidence=attempt.evidence,
         log=attempt.log,
@@ -145,6 +145,8 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
 def _outcome(attempt: Attempt) -> str:
     if attempt.ended_at is None:
         return "running"
+    if attempt.refused:
+        return "refused"
     return "failed" if attempt.failure else "succeeded"
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from cli_multi_rapid.core.confinement import ToolTerms
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.schema.confinement import read_terms
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
@@ -153,6 +154,10 @@ def _read_name(fields: Fields, found: Collection[ToolName]) -> ToolName | None:
     if not is_tool_name(name):
         message = f"{quoted(text.text)} cannot be the name of a tool"
         fields.reading.report(Code.BAD_ID, text.at, message, suggestion="use a short name such as my-agent")
+        return None
+    if name == AUTO:
+        message = f"the name {quoted(name)} is kept for nodes that leave the choice of their tool open"
+        fields.reading.report(Code.BAD_ID, text.at, message, suggestion="give the tool another name")
         return None
     if name in found:
         message = f"the tool {quoted(name)} is described twice"

@@ -2,26 +2,34 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.command import CommandAdapter
-from cli_multi_rapid.adapters.health import HealthStatus, probe
+from cli_multi_rapid.adapters.health import probe
 from cli_multi_rapid.adapters.registry import KNOWN_TOOLS, adapters
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import parse_usd
+from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.selection import Choice, Scene, choose
+from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.ports import CostClass
 from cli_multi_rapid.schema.document import read_document
 from cli_multi_rapid.schema.plan import parse_plan
 from cli_multi_rapid.schema.problems import Problems
+from cli_multi_rapid.schema.settings import Settings
 from cli_multi_rapid.schema.tools import ToolConfig, parse_tools
 from cli_multi_rapid.system import SystemClock
+from cli_multi_rapid.wiring import tool_facts
 from tests.conftest import REPOSITORY
 from tests.contract.adapter_world import AdapterWorld
+from tests.fakes.command_line import type_in
+from tests.fakes.repositories import make_repository
 
 PAGE = (REPOSITORY / "docs" / "tools.md").read_text(encoding="utf-8")
 OUTPUTS = REPOSITORY / "tests" / "data" / "tool_output"
@@ -84,6 +92,38 @@ def test_the_worked_example_adds_a_tool_by_its_description_alone(world: AdapterW
     assert (attempt.reading.usage.cost, attempt.reading.usage.tokens) == (20_000, 150)
     health = probe(config, environment, SystemClock())
     assert (health.status, health.version) == (HealthStatus.HEALTHY, "1.4.0")
+
+
+def test_the_lines_of_the_worked_example_are_all_that_a_whole_run_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "note-agent"
+    program.parent.mkdir()
+    program.write_text(blocks("A command of your own", "sh")[0])
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    description, use = blocks("A command of your own", "yaml")[:2]
+    repository = make_repository(tmp_path / "repo", {"config/tools.yaml": description})
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(f"version: 1\nplan_id: p\nname: p\nmerge_policy: {{checklist: []}}\nnodes:\n{use}")
+
+    told = type_in(repository.path, "execute", plan, "--format", "json")
+
+    assert told.status == 0, told.err
+    assert "Remember to bring the milk" in repository.show("main", "NOTES.md")
+    (done,) = told.document["nodes"]
+    assert (done["tool"], done["merge_status"], done["cost_usd"]) == ("note-agent", "MERGED", 0.02)
+
+
+def test_the_example_of_an_open_choice_goes_to_the_cheapest_that_can_do_it() -> None:
+    description, use = blocks("Which tool does a node", "yaml")
+    configs = tuple(tools(description).values())
+    found = choose(
+        NodeState(node=node(use, "auto")), Scene(tools=tool_facts(Settings(), configs), now=datetime.now(UTC))
+    )
+    assert found == Choice(
+        tool=ToolName("aider"), reason="cheapest healthy of aider, claude with `python`, `testing`"
+    )
 
 
 def test_the_scripted_example_fails_once_and_then_succeeds(world: AdapterWorld) -> None:

@@ -16,11 +16,12 @@ from cli_multi_rapid.ports import EventLog
 
 
 class CrashingLog:
-    """The real log, until the n-th append; then this process is gone as by `kill -9`."""
+    """The real log, until an append by its number or its type; then this process is gone as by `kill -9`."""
 
-    def __init__(self, log: EventLog, at: int, *, before: bool) -> None:
+    def __init__(self, log: EventLog, at: int | str, *, before: bool) -> None:
         self._log = log
-        self._left = at
+        self._left = at if isinstance(at, int) else 0
+        self._type = at if isinstance(at, str) else None
         self._before = before
 
     def append(
@@ -33,10 +34,11 @@ class CrashingLog:
     ) -> list[Event]:
         """Append, and die when it is time."""
         self._left -= 1
-        if self._left == 0 and self._before:
+        now = self._left == 0 or any(event.data.type == self._type for event in events)
+        if now and self._before:
             os.kill(os.getpid(), signal.SIGKILL)
         appended = self._log.append(run_id, events, expected_seq=expected_seq, fence=fence)
-        if self._left == 0:
+        if now:
             os.kill(os.getpid(), signal.SIGKILL)
         return appended
 
@@ -44,7 +46,7 @@ class CrashingLog:
         return getattr(self._log, name)
 
 
-def main(repository: Path, at: int, before: bool) -> None:
+def main(repository: Path, at: int | str, before: bool) -> None:
     """Drive the latest run of a repository into its crash; exits with 0 when it never came to it.
 
     Nodes may kill it as well: their environment has `DRIVER`, its process id.
@@ -57,4 +59,5 @@ def main(repository: Path, at: int, before: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "before")
+    place = int(sys.argv[2]) if sys.argv[2].isdigit() else sys.argv[2]
+    main(Path(sys.argv[1]), place, sys.argv[3] == "before")
