@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from signal import Signals
+from typing import Final, Protocol
 
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.facts import FailureClass, Usage
@@ -115,7 +116,11 @@ class CostClass(StrEnum):
 
     FREE = "free"
     PRICED = "priced"
+    """The tool tells its cost itself."""
+    METERED = "metered"
+    """The tool tells its tokens; the cost follows from its model's price, when that is known."""
     UNPRICED = "unpriced"
+    """Neither: what it costs is not told, not even afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +139,23 @@ class Brief:
     cap: MicroUsd | None = None
     """The most that this attempt may cost, for tools that can hold themselves to it."""
     session_id: str | None = None
-    """The session of an earlier attempt, to be continued."""
+    """The session of an earlier attempt of the same tool, to be continued."""
+    session_usage: Usage = field(default_factory=Usage)
+    """What earlier attempts have booked for that session: some tools count a session, not a run."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The scrubbed environment with the node's own variables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopStep:
+    """A signal to a program that has to end, and how long it may take over it."""
+
+    signal: Signals
+    wait_s: float
+
+
+STOP_STEPS: Final = (StopStep(signal=Signals.SIGINT, wait_s=2.0), StopStep(signal=Signals.SIGTERM, wait_s=3.0))
+"""After SIGINT agents write their last record. What is still there after the last step is killed with its tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +168,10 @@ class Invocation:
     session_id: str | None = None
     ignore: tuple[str, ...] = ()
     """Globs of the litter that this tool leaves in the slot; never part of the work."""
+    made_empty: tuple[str, ...] = ()
+    """Exact paths that this tool makes as empty files before it asks its model: empty they are no work."""
+    stops: tuple[StopStep, ...] = STOP_STEPS
+    """How to end it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +184,8 @@ class ToolReading:
     reason: str = ""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
+    denied: tuple[str, ...] = ()
+    """What the tool wanted to do and was not allowed to, in words. It may have found another way."""
 
 
 class Adapter(Protocol):
@@ -170,6 +195,8 @@ class Adapter(Protocol):
     cost: CostClass
     expects_change: bool
     """Whether an attempt of a `wt` node without any change has failed (agents), or is fine (commands)."""
+    resumes: bool
+    """Whether it can go on with the session of an earlier attempt, in another slot."""
 
     def missing(self, environment: Mapping[str, str]) -> str | None:
         """Why the tool cannot be used here, with what to install; None when it can."""
