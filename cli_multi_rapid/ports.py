@@ -154,8 +154,11 @@ class StopStep:
     wait_s: float
 
 
-STOP_STEPS: Final = (StopStep(signal=Signals.SIGINT, wait_s=2.0), StopStep(signal=Signals.SIGTERM, wait_s=3.0))
-"""After SIGINT agents write their last record. What is still there after the last step is killed with its tree."""
+STOP_STEPS: Final = (
+    StopStep(signal=Signals.SIGINT, wait_s=2.0),
+    StopStep(signal=Signals.SIGTERM, wait_s=3.0),
+)
+"""After SIGINT agents write their last record. What is there after the last step is killed with its tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,8 +152,9 @@ def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: ev
 
     `env` is the complete environment, to which the marker is added; no two running programs may share one.
     Standard input is /dev/null; standard output and error go, redacted, to `log`. On a timeout or a
-    cancellation the program gets the signals of `supervision.stops` (SIGINT, then SIGTERM), then its whole tree
-    SIGKILL. Several threads may call this at once. Elsewhere than on Linux only the process group is ended, and what left it lives on.
+    cancellation the program gets the signals of `supervision.stops`, then its whole tree SIGKILL. Several
+    threads may call this at once. Elsewhere than on Linux only the process group is ended, and what left it
+    lives on.
     Raises `EnvironmentFault` when the log or the folder is not usable, `UserError` for a NUL in an argument.
     """
     if cancel.cancelled:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd
@@ -54,17 +54,29 @@ class RunStatus(StrEnum):
     WAITING = "WAITING"
 
 
+UNKNOWN: Final = "unknown"
+"""The source of a cost that nobody can tell."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What an attempt consumed, by its tool's own account or from the price table."""
 
     cost: MicroUsd = ZERO
     input_tokens: int = 0
+    """All that was sent, from a cache or not."""
     output_tokens: int = 0
     cached_tokens: int = 0
+    """The part of the input that the provider had in its cache."""
     model: str | None = None
     source: str = "none"
-    """Where the cost comes from: `tool`, `prices`, `assumed` (the attempt's end was not seen) or `none`."""
+    """Where the cost comes from: `tool`, `prices`, `assumed` (the attempt's end was not seen), `unknown`
+    (nobody can tell, so `cost` is not to be shown as 0) or `none` (nothing was spent)."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether something was spent and nobody can tell how much."""
+        return self.source == UNKNOWN
 
     @property
     def tokens(self) -> int:

@@ -10,14 +10,14 @@ from typing import Protocol
 
 from cli_multi_rapid.adapters.registry import missing
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
-from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
+from cli_multi_rapid.core.facts import UNKNOWN, ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.temp_folders import make_temp_folder
-from cli_multi_rapid.engine.tree_audit import TreeAudit
+from cli_multi_rapid.engine.tree_audit import TreeAudit, empty_files
 from cli_multi_rapid.git import ChangeKind, Repository
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
 from cli_multi_rapid.process import supervise
@@ -28,6 +28,8 @@ from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000
+_EXCERPT_BYTES = 1024 * 1024
+"""Of each end of the output: some agents tell their cost step by step, and a final record can be long."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,7 +127,8 @@ class _Attempt:
         if not argv or self._slot is None:
             return None
         log = self._order.log.with_suffix(".hydrate.log")
-        ended = self._supervise(argv, inherited_environment(), self._slot.path, log)
+        limits = Supervision(timeout_s=self._order.node.timeout_s or DEFAULT_TIMEOUT_S)
+        ended = self._supervise(argv, inherited_environment(), self._slot.path, log, limits)
         if ended.ok:
             return None
         reason = f"preparing the slot failed: {' '.join(argv)}: {_describe(ended)}"
@@ -142,16 +145,32 @@ class _Attempt:
                 invocation = adapter.prepare(brief)
             except UserError as error:
                 return Failed(failure=FailureClass.REFUSED, reason=error.message, evidence=error.hint)
-            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log)
-            self._reading = adapter.read(ended.output, _return_code(ended), brief)
+            limits = Supervision(
+                timeout_s=brief.timeout_s, stops=invocation.stops, excerpt_bytes=_EXCERPT_BYTES
+            )
+            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log, limits)
+            reading = adapter.read(ended.output, _return_code(ended), brief)
         finally:
             shutil.rmtree(temp, ignore_errors=True)
+        self._reading = replace(reading, usage=self._charged(ended, reading.usage, adapter))
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
         return self._audit.look(
-            slot, self._reading, expects_change=adapter.expects_change, ignore=invocation.ignore
+            slot,
+            self._reading,
+            expects_change=adapter.expects_change,
+            ignore=(*invocation.ignore, *empty_files(slot.path, invocation.made_empty)),
         )
+
+    def _charged(self, ended: Exit, usage: Usage, adapter: Adapter) -> Usage:
+        """A tool that was stopped before it told its cost is charged what was set aside, if it has one."""
+        stopped = ended.outcome in (ExitOutcome.TIMED_OUT, ExitOutcome.CANCELLED, ExitOutcome.SIGNALLED)
+        has_price = adapter.cost in (CostClass.PRICED, CostClass.METERED)
+        silent = usage.source in ("none", UNKNOWN) and not usage.tokens
+        if stopped and has_price and silent and self._order.reserved:
+            return replace(usage, cost=self._order.reserved, source="assumed")
+        return usage
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
         order = self._order
@@ -164,11 +183,14 @@ class _Attempt:
             prompt=order.prompt,
             timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S,
             cap=order.cap,
-            session_id=order.session_id,
+            session_id=order.session_id if adapter.resumes else None,
+            session_usage=order.session_usage,
             environment=self._environment(adapter),
         )
 
-    def _supervise(self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> Exit:
+    def _supervise(
+        self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path, limits: Supervision
+    ) -> Exit:
         order = self._order
         return supervise(
             argv,
@@ -177,7 +199,7 @@ class _Attempt:
             marker=f"{order.run_id}/{order.node.id}/{order.attempt}",
             log=log,
             redactor=self._runner.redactor,
-            supervision=Supervision(timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S),
+            supervision=limits,
             cancel=self._cancel,
         )
 
@@ -236,7 +258,7 @@ class _Attempt:
                 )
             )
         usage = self._reading.usage if self._reading else Usage()
-        if order.reserved or usage.cost or usage.tokens:
+        if order.reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
                 BudgetSettled(
                     node_id=order.node.id,

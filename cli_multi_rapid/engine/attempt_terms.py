@@ -1,9 +1,9 @@
 """What a worker is told to do, and how an attempt can end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
@@ -31,6 +31,9 @@ class AttemptOrder:
     cap: MicroUsd | None
     reserved: MicroUsd
     session_id: str | None
+    """The session of the last attempt, when the same tool goes on with the node."""
+    session_usage: Usage = field(default_factory=Usage)
+    """What earlier attempts have booked for that session."""
     keep_on_failure: bool
     claims_rule: str
     """What happens to a change outside the claims: `fail`, `warn` or `strip`."""

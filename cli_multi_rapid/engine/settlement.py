@@ -7,7 +7,7 @@ from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.plan import Node
 from cli_multi_rapid.ports import Adapter, Brief
 
-_READ_BYTES = 128 * 1024
+_READ_BYTES = 2 * 1024 * 1024
 
 
 def usage_from_log(adapter: Adapter | None, log: str, run_id: RunId, node: Node) -> Usage:

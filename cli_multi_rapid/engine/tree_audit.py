@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
 from cli_multi_rapid.core.facts import FailureClass
@@ -42,7 +44,8 @@ class TreeAudit:
         order = self._order
         taken = self._snapshot(slot, ignore)
         if order.node.role is Role.IPT:
-            return Sealed(summary=reading.summary, snapshot=None, warnings=_not_landed(taken))
+            warnings = (*_denials(order, reading), *_not_landed(taken))
+            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
         if isinstance(taken, SnapshotRefused):
             reason = f"the slot holds what cannot be committed: {taken.reason}"
             return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence=_listed(taken.paths))
@@ -50,8 +53,8 @@ class TreeAudit:
             if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
                 return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
             if expects_change:
-                return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
-            return Sealed(summary=reading.summary, snapshot=None)
+                return _unchanged(order, reading)
+            return Sealed(summary=reading.summary, snapshot=None, warnings=_denials(order, reading))
         return self._audit(slot, taken, reading, ignore)
 
     def _audit(
@@ -59,14 +62,14 @@ class TreeAudit:
     ) -> Sealed | Failed:
         """Hold the difference against the claims and the declared outputs, then make it the lane."""
         order = self._order
-        warnings: tuple[str, ...] = ()
+        warnings = _denials(order, reading)
         strangers = self._outside_claims(taken)
         if strangers:
             reason = f"changed what it did not claim: {', '.join(strangers[:5])}"
             if order.claims_rule == "fail":
                 hint = f"add a claim such as {suggest_claim(strangers[0])}, or narrow the node's work"
                 return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
-            warnings = (reason,)
+            warnings = (*warnings, reason)
             if order.claims_rule == "strip":
                 stripped = self._snapshot(slot, (*ignore, *map(_literally, strangers)))
                 if not isinstance(stripped, Snapshot):
@@ -119,6 +122,32 @@ class TreeAudit:
         branch = Branch(f"{self._order.lane}@attempt-{self._order.attempt}")
         sealed = self._worktrees.seal(slot, taken, branch)
         return sealed if isinstance(sealed, SealRefused) else (taken, branch)
+
+
+def empty_files(slot: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Globs of those of the paths at which an empty file lies."""
+    files = ((path, slot / path) for path in paths)
+    return tuple(
+        _literally(path)
+        for path, file in files
+        if file.is_file() and not file.is_symlink() and not file.stat().st_size
+    )
+
+
+def _unchanged(order: AttemptOrder, reading: ToolReading) -> Failed:
+    """A tool that was not allowed to work will not be allowed to the next time either."""
+    if not reading.denied:
+        return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
+    asked = "; ".join(reading.denied[:3])
+    return Failed(
+        failure=FailureClass.REFUSED,
+        reason=f"{order.tool} changed nothing; it was not allowed {asked}",
+        evidence="\n".join(reading.denied),
+    )
+
+
+def _denials(order: AttemptOrder, reading: ToolReading) -> tuple[str, ...]:
+    return tuple(f"{order.tool} was not allowed {denial}" for denial in reading.denied)
 
 
 def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.prices import ModelPrice
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import did_you_mean, is_tool_name, is_variable, tool_name
@@ -17,12 +18,13 @@ from cli_multi_rapid.schema.plan_head import read_version
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
+from cli_multi_rapid.schema.tool_prices import read_prices
 from cli_multi_rapid.schema.values import Scalar, Value, number_of
 
 TOOLS_KEYS: Final = keys("version tools schema_version $schema")
 TOOL_KEYS: Final = keys(
     "name capabilities version_cmd health_cmd cost_hint fallback description argv env success read "
-    "cost_class typical_cost_usd expects_change"
+    "cost_class typical_cost_usd expects_change model args prices"
 )
 _READ_KEYS: Final = keys("format result error cost tokens session")
 _SUCCESS_KEYS: Final = keys("exit_codes")
@@ -84,6 +86,12 @@ class ToolConfig:
     typical_cost: MicroUsd | None = None
     """What is reserved for a node that names no cost."""
     expects_change: bool = True
+    model: str | None = None
+    """What an agent uses for nodes that name no model."""
+    args: tuple[str, ...] = ()
+    """More arguments for an agent, after those of its adapter."""
+    prices: tuple[ModelPrice, ...] = ()
+    """In place of the list prices, and for models that are not listed."""
 
 
 def parse_tools(
@@ -135,6 +143,9 @@ def _read_tool(
         cost_class=_read_cost_class(fields, rules),
         typical_cost=fields.amount("typical_cost_usd"),
         expects_change=fields.flag("expects_change") is not False,
+        model=fields.optional_string("model"),
+        args=fields.strings("args"),
+        prices=read_prices(fields),
     )
     return None if name is None else config
 
