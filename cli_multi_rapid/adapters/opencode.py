@@ -75,17 +75,16 @@ class OpencodeAdapter:
         fault = next((record for record in reversed(records) if record.get("type") == "error"), None)
         reason = text_at(steps[-1], "reason") if steps else ""
         denied = tuple(_denials(records))
-        error = _words_of(fault) or (
-            f"the step was not the last one: {reason}" if reason not in ("", "stop") else ""
-        )
+        ended_at_denial = f"was not allowed {denied[-1]}" if denied and reason != "stop" else ""
         end = AgentEnd(
-            finished=reason == "stop",
+            finished=reason == "stop" and fault is None,
             result=_last_text(records),
-            error=error if exit_code is not None or fault is not None else "",
+            error=_words_of(fault) or ended_at_denial,
             failure=_failure(fault, denied),
             usage=self._usage(steps, brief),
             session_id=next((text_at(each, "sessionID") for each in records if "sessionID" in each), None),
             denied=denied,
+            hint=f"its last step ended with: {reason}" if reason else "",
         )
         return judge(end, exit_code, output)
 

@@ -122,7 +122,8 @@ def read_json(text: str) -> Output:
 
 def read_jsonl(text: str) -> Output:
     """The JSON objects that stand on lines of their own; other lines are passed over."""
-    parsed = (_object(line) for line in text.splitlines() if line.lstrip().startswith("{"))
+    lines = (line.strip() for line in text.splitlines())
+    parsed = (_object(line) for line in lines if line.startswith("{") and line.endswith("}"))
     return Output(text=text, records=tuple(record for record in parsed if record is not None))
 
 
@@ -188,10 +189,15 @@ def read_objects(text: str) -> Iterator[dict[str, object]]:
         start = match.end() - 1
         try:
             value, position = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except ValueError:
             position = start + 1
+            continue
+        except RecursionError:  # what lies inside is nested as deeply: another try there would take as long
+            position = start + _DEEP
             continue
         yield value
 
 
+_DEEP: Final = 4096
+"""Characters that a text nested beyond all reason has at least."""
 _LINE_OF_OBJECT: Final = re.compile(r"^[ \t]{0,64}\{", re.MULTILINE)

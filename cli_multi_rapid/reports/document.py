@@ -20,7 +20,10 @@ class NextStep(TypedDict):
 
 
 class AttemptReport(TypedDict):
-    """One try of a node. `outcome`: `running`, `succeeded` or `failed`."""
+    """One try of a node. `outcome`: `running`, `succeeded` or `failed`.
+
+    `cost_usd` null: nobody can tell. `session_id`: the tool's own name for the conversation.
+    """
 
     number: int
     tool: str
@@ -34,8 +37,9 @@ class AttemptReport(TypedDict):
     failure: str | None
     evidence: str
     log: str
-    cost_usd: float
+    cost_usd: float | None
     cost_source: str
+    session_id: str | None
     tokens_used: int
     base: str | None
     branch: str | None
@@ -65,7 +69,10 @@ class FileReport(TypedDict):
 
 
 class NodeReport(TypedDict):
-    """One node: what became of it, why, and what to type when its work did not land."""
+    """One node: what became of it, why, and what to type when its work did not land.
+
+    `cost_usd`: what is known of its cost; null when nothing is.
+    """
 
     node_id: str
     label: str
@@ -90,7 +97,7 @@ class NodeReport(TypedDict):
     end_time: str | None
     duration_min: float
     tokens_used: int
-    cost_usd: float
+    cost_usd: float | None
     files_modified: int
     files: list[FileReport]
     warnings: list[str]
@@ -101,16 +108,18 @@ class NodeReport(TypedDict):
 class CostSummary(TypedDict):
     """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null.
 
-    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen.
+    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen. `unknown_attempts`: how
+    many have a cost that nobody can tell and that is in no sum; a tool with such alone is null in `breakdown`.
     """
 
     budget_usd: float | None
     total_used_usd: float
     assumed_usd: float
+    unknown_attempts: int
     reserved_usd: float
     budget_remaining_usd: float | None
     utilization_pct: float | None
-    breakdown: dict[str, float]
+    breakdown: dict[str, float | None]
 
 
 class ParallelEfficiency(TypedDict):
