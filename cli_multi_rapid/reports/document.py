@@ -109,7 +109,7 @@ class CostSummary(TypedDict):
     """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null.
 
     `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen. `unknown_attempts`: how
-    many have a cost that nobody can tell and that is in no sum; a tool with such alone is null in `breakdown`.
+    many have a cost that nobody can tell and that is in no sum; a tool with only such is null in `breakdown`.
     """
 
     budget_usd: float | None

@@ -75,7 +75,7 @@ tools:
     model: house-model
     args: [--profile, ci]
     prices:
-      - {model: house-model, input: 0.5, cached_input: $0.05, output: 2, as_of: 2026-11-28, source: the contract}
+      - {model: house-model, input: 0.5, cached_input: $0.05, output: 2, as_of: 2026-11-28, source: a letter}
       - {model: free-model, input: 0, output: 0}
 """
 
@@ -92,7 +92,7 @@ def test_an_agent_is_given_a_model_arguments_and_prices() -> None:
             cached_input=parse_usd("0.05"),
             output=parse_usd(2),
             as_of=date(2026, 11, 28),
-            source="the contract",
+            source="a letter",
         ),
         ModelPrice(model="free-model", input=ZERO, cached_input=ZERO, output=ZERO),
     )
