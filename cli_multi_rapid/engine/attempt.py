@@ -17,7 +17,7 @@ from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.temp_folders import make_temp_folder
-from cli_multi_rapid.engine.tree_audit import TreeAudit, empty_files
+from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
 from cli_multi_rapid.process import supervise
@@ -160,7 +160,8 @@ class _Attempt:
             slot,
             self._reading,
             expects_change=adapter.expects_change,
-            ignore=(*invocation.ignore, *empty_files(slot.path, invocation.made_empty)),
+            ignore=invocation.ignore,
+            made_empty=invocation.made_empty,
         )
 
     def _charged(self, ended: Exit, usage: Usage, adapter: Adapter) -> Usage:

@@ -38,11 +38,23 @@ class TreeAudit:
         self._clock = clock
 
     def look(
-        self, slot: Slot, reading: ToolReading, *, expects_change: bool, ignore: tuple[str, ...]
+        self,
+        slot: Slot,
+        reading: ToolReading,
+        *,
+        expects_change: bool,
+        ignore: tuple[str, ...],
+        made_empty: tuple[str, ...] = (),
     ) -> Sealed | Failed:
-        """Commit what changed, after holding it against claims and outputs."""
+        """Commit what changed, after holding it against claims and outputs.
+
+        `made_empty`: files that the tool makes before it works; as long as they are empty they are no change.
+        """
         order = self._order
-        taken = self._snapshot(slot, ignore)
+        empty = empty_files(slot.path, made_empty)
+        taken = self._snapshot(slot, (*ignore, *map(_literally, empty)), without=empty)
+        if empty and isinstance(taken, Snapshot):
+            taken = self._snapshot(slot, ignore)
         if order.node.role is Role.IPT:
             warnings = (*_denials(order, reading), *_not_landed(taken))
             return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
@@ -86,7 +98,9 @@ class TreeAudit:
             return Failed(failure=FailureClass.ENVIRONMENT, reason=sealed.reason)
         return Sealed(summary=reading.summary, snapshot=taken, warnings=warnings)
 
-    def _snapshot(self, slot: Slot, litter: tuple[str, ...]) -> Snapshot | NothingChanged | SnapshotRefused:
+    def _snapshot(
+        self, slot: Slot, litter: tuple[str, ...], *, without: tuple[str, ...] = ()
+    ) -> Snapshot | NothingChanged | SnapshotRefused:
         order = self._order
         return self._worktrees.snapshot(
             slot,
@@ -94,7 +108,7 @@ class TreeAudit:
                 commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt)
             ),
             when=self._clock.now(),
-            declared=tuple(path for path in order.node.outputs if _is_plain(path)),
+            declared=tuple(path for path in order.node.outputs if _is_plain(path) and path not in without),
             litter=litter,
         )
 
@@ -125,13 +139,13 @@ class TreeAudit:
 
 
 def empty_files(slot: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Globs of those of the paths at which an empty file lies."""
+    """Those of the paths at which an empty file lies."""
     files = ((path, slot / path) for path in paths)
-    return tuple(
-        _literally(path)
-        for path, file in files
-        if file.is_file() and not file.is_symlink() and not file.stat().st_size
-    )
+    return tuple(path for path, file in files if _is_empty(file))
+
+
+def _is_empty(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink() and file.stat().st_size == 0
 
 
 def _unchanged(order: AttemptOrder, reading: ToolReading) -> Failed:
