@@ -35,6 +35,11 @@ KNOWN_TOOLS: Final = (*(adapter.name for adapter in BUILT_IN), *AGENTS)
 """Names that a plan may use without any configuration."""
 
 
+def agent_variables(agent: ToolName) -> tuple[str, ...]:
+    """The user's variables that an agent gets without being configured."""
+    return _DRIVERS[agent][1]
+
+
 def adapters(
     tools: Iterable[ToolConfig] = (), environ: Mapping[str, str] | None = None
 ) -> dict[ToolName, Adapter]:
