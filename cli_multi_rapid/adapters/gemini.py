@@ -24,6 +24,7 @@ from cli_multi_rapid.adapters.agent import (
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge, one_line
 from cli_multi_rapid.adapters.tool_output import count_at, entries_at, read_objects, text_at
+from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import UNKNOWN, FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -41,9 +42,15 @@ VARIABLES: Final = (
 # Nothing comes of waiting longer: it has no record to write.
 STOPS: Final = (StopStep(signal=Signals.SIGTERM, wait_s=1.0),)
 _ARGS: Final = ("--output-format", "json", "--approval-mode", "yolo", "--allowed-mcp-server-names=none")
-_SETTINGS: Final = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
-"""Settings that win over those of the repository."""
-_OF_THE_MACHINE: Final = Path("/etc/gemini-cli/settings.json")
+_OURS: Final = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
+"""It does nothing in a folder that is not trusted; in one that is, it runs the hooks of the repository."""
+_ASKED: Final = "--skip-trust"
+"""An argument with which a person says that the repository's own commands may run."""
+_SETTINGS: Final = ".gemini/settings.json"
+_COMMANDS: Final = frozenset(
+    ("hooks", "discoveryCommand", "callCommand", "serverCommand", "toolDiscoveryCommand", "toolCallCommand")
+)
+"""Keys of its settings that name commands. Servers are shut out by our arguments."""
 _LONGEST_DOCUMENT: Final = 256 * 1024
 """Characters at the end of the output in which its document is looked for."""
 _RETRY: Final = re.compile(r"^Attempt \d+ failed[^\n{]{0,400}(?:\{[^\n]{0,400})?", re.MULTILINE)
@@ -70,15 +77,19 @@ class GeminiAdapter:
         return missing_program("gemini", self.name, "npm install -g @google/gemini-cli", environment)
 
     def prepare(self, brief: Brief) -> Invocation:
-        """Hooks of the repository are switched off, unless the machine has settings of its own."""
+        """The slot counts as trusted. Raises `UserError` when settings of the repository run commands."""
+        if _ASKED not in self._settings.args and _names_commands(brief.slot / _SETTINGS):
+            raise UserError(
+                f"node {brief.node.id}: gemini would run the commands of the repository's {_SETTINGS}",
+                hint=f"remove hooks and commands from it, or allow them with args: [{_ASKED}] of the tool",
+            )
         argv = (
             *("gemini", "-p", prompt_argument(brief, self.name)),
             *_ARGS,
             *model_option("-m", brief, self._settings),
             *self._settings.args,
         )
-        env = {} if _OF_THE_MACHINE.exists() else {_SETTINGS: str(_write_settings(brief))}
-        return launched(brief, self._settings, argv, Launch(env=env, stops=STOPS))
+        return launched(brief, self._settings, argv, Launch(env=_OURS, stops=STOPS))
 
     def read(self, output: bytes, exit_code: int | None, brief: Brief) -> ToolReading:
         """The last document with a session and an answer or an error counts."""
@@ -120,10 +131,24 @@ class GeminiAdapter:
         )
 
 
-def _write_settings(brief: Brief) -> Path:
-    path = brief.temp / "gemini-settings.json"
-    path.write_text(json.dumps({"hooksConfig": {"enabled": False}}), encoding="utf-8")
-    return path
+def _names_commands(settings: Path) -> bool:
+    """Whether a settings file names commands, or cannot be read for certain."""
+    if not settings.exists():
+        return False
+    try:
+        entries = _all_entries(json.loads(settings.read_text(encoding="utf-8")))
+        return any(key in _COMMANDS and value for key, value in entries)
+    except (OSError, ValueError, RecursionError):  # it may have comments, which gemini allows
+        return True
+
+
+def _all_entries(value: object) -> Iterator[tuple[str, object]]:
+    """Every key with its value, however deep it lies."""
+    if isinstance(value, dict):
+        yield from value.items()
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from _all_entries(item)
 
 
 def _final_document(text: str) -> Record | None:

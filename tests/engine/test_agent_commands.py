@@ -114,16 +114,39 @@ def test_aider_is_given_the_files_to_write_and_those_to_read(brief: Brief) -> No
     assert [step.signal for step in program.stops] == [Signals.SIGTERM]
 
 
-def test_gemini_runs_no_hook_of_the_repository_and_is_not_waited_for(brief: Brief) -> None:
+def test_gemini_is_let_into_the_slot_and_is_not_waited_for(brief: Brief) -> None:
     program = prepared("gemini", with_model(brief, "gemini-2.5-pro"))
     assert program.argv == (
         *("gemini", "-p", "make it so", "--output-format", "json", "--approval-mode", "yolo"),
         *("--allowed-mcp-server-names=none", "-m", "gemini-2.5-pro"),
     )
-    chosen = Path(program.env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"])
-    assert json.loads(chosen.read_text()) == {"hooksConfig": {"enabled": False}}
-    assert chosen.parent == brief.temp
+    assert program.env["GEMINI_CLI_TRUST_WORKSPACE"] == "true"
     assert sum(step.wait_s for step in program.stops) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ('{"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "x"}]}]}}', True),
+        ('{"tools": {"discoveryCommand": "./find"}}', True),
+        ('{"\\u0068ooks": {"a": 1}}', True),
+        ('{/* a comment */ "hooks": {}}', True),
+        ('{"context": {"fileName": "AGENTS.md"}, "hooks": {}}', False),
+    ],
+)
+def test_gemini_is_not_run_where_the_repository_brings_commands_along(
+    brief: Brief, text: str, refused: bool
+) -> None:
+    (brief.slot / ".gemini").mkdir()
+    (brief.slot / ".gemini/settings.json").write_text(text)
+    if not refused:
+        prepared("gemini", brief)
+        return
+    with pytest.raises(UserError, match=r"n1: gemini would run the commands") as caught:
+        prepared("gemini", brief)
+    assert "--skip-trust" in caught.value.hint
+    asked = ToolConfig(name=ToolName("gemini"), args=("--skip-trust",))
+    assert "--skip-trust" in prepared("gemini", brief, asked).argv
 
 
 def test_opencode_reads_no_configuration_of_the_repository(brief: Brief) -> None:
