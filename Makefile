@@ -18,6 +18,9 @@ PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
+# Without bytecode each of the thousand programs that the tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two workers: the suite is made for two cores. `make test ARGS="-k claims"` narrows it down.
 WORKERS ?= 2
 ARGS ?=

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_command import git_environment
@@ -21,8 +22,7 @@ class GitRefused(Exception):
     """A command of git that a benchmark needs did not succeed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedRepository:
+class GeneratedRepository(Struct, frozen=True, kw_only=True):
     """A repository in a folder that nobody else uses."""
 
     path: Path

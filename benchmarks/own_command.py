@@ -1,11 +1,12 @@
 """Our own command line as a person starts it: a process of its own, with what it cost."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import gettempdir
 from time import perf_counter
+
+from msgspec import Struct
 
 from benchmarks.generated_repository import plain_environment
 from cli_multi_rapid.process import Completed, run
@@ -16,8 +17,7 @@ _COMPILED = Path(gettempdir()) / "cli-orchestrator-bench-compiled"
 """An installed program is compiled once; with a folder of our own that holds here too, whatever is set."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class Timed(Struct, frozen=True, kw_only=True):
     """A command that ended, and its price in seconds."""
 
     done: Completed

@@ -7,10 +7,11 @@ person's checkout, index or files, except `land` with `update_checkout`.
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, Commit, Tree

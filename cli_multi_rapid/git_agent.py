@@ -9,8 +9,9 @@ fetch.
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Branch, Commit
@@ -22,8 +23,7 @@ from cli_multi_rapid.git_objects import Identity
 _SHARED_FILES = ("shallow", "info/exclude", "info/attributes")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """What of the person's repository an agent's git needs to know."""
 
     common_dir: Path

@@ -11,8 +11,9 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_command import Git, joined, split
@@ -24,13 +25,11 @@ _WAITS_FOR_INDEX_LOCK_S = (0.05, 0.2, 0.5, 1.0)
 """A `git status` of the person holds the index for a moment; a lock that stays is theirs to look at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotCheckedOut:
+class NotCheckedOut(Struct, frozen=True, kw_only=True):
     """No work tree shows the branch: its ref may move."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedOut:
+class CheckedOut(Struct, frozen=True, kw_only=True):
     """One work tree shows the branch and is in the middle of nothing."""
 
     path: Path
@@ -38,8 +37,7 @@ class CheckedOut:
     """The private git dir of that work tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Busy:
+class Busy(Struct, frozen=True, kw_only=True):
     """A work tree is in the middle of something that needs the branch where it is."""
 
     path: Path
@@ -49,13 +47,11 @@ class Busy:
 Checkout = NotCheckedOut | CheckedOut | Busy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FastForwarded:
+class FastForwarded(Struct, frozen=True, kw_only=True):
     """Branch, index and files show the new commit; the person's edits elsewhere are untouched."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FastForwardRefused:
+class FastForwardRefused(Struct, frozen=True, kw_only=True):
     """Nothing changed. `files` are in the way, when git named them."""
 
     reason: str

@@ -7,8 +7,10 @@ plans reaches git only on standard input, as a validated full ref name or behind
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.process import Completed, run
@@ -68,21 +70,23 @@ def git_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     return kept | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Git:
+class Git(Struct, frozen=True, kw_only=True):
     """Where one call of git works. All paths are ours or the person's, never an agent's `.git`."""
 
     git_dir: Path
     work_tree: Path
     """Decides whose `.gitattributes` count; an empty folder of ours unless files are meant."""
     index: Path
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     program: str = "git"
     """Where git is: found once, or every call searches the whole PATH again."""
     object_format: str = "sha1"
     objects_by_hand: bool = False
     """Whether new objects are treated as git does by default, so that we may write some ourselves."""
     settings: tuple[str, ...] = SAFE_SETTINGS
+
+    def __repr__(self) -> str:
+        return f"Git({self.git_dir}, work tree {self.work_tree})"  # the environment may hold secrets
 
     def at(self, *, git_dir: Path | None = None, work_tree: Path, index: Path) -> "Git":
         """The same git for other files."""

@@ -1,7 +1,8 @@
 """The person's git configuration, as far as slots and commits need it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.git_command import Git, split
 from cli_multi_rapid.git_objects import NOBODY, Identity
@@ -27,8 +28,7 @@ _CONTENT_SETTINGS = frozenset(
 _CONTENT_SECTIONS = ("filter.", "merge.", "diff.", "lfs.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """One value of the configuration; a name without a value is true."""
 
     scope: str

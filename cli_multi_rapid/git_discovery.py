@@ -4,9 +4,10 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.process import run
@@ -15,8 +16,7 @@ OLDEST_GIT = (2, 38)
 """The first version with `merge-tree --write-tree` and `cat-file -z`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """A repository and how we came to it."""
 
     root: Path

@@ -8,7 +8,8 @@ another. Where any of this cannot be said for certain, the fold ends, and the ca
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, split
@@ -18,16 +19,14 @@ _ABSENT = "000000"
 """The mode of a file on the side of a difference where it is not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class Folded(Struct, frozen=True, kw_only=True):
     """The tip with the first `count` heads laid over it."""
 
     count: int
     tree: Tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
+class _Change(Struct, frozen=True, kw_only=True):
     """One file of a difference: its new side, and whether it is missing on one of the two."""
 
     file: TreeFile
@@ -35,8 +34,7 @@ class _Change:
     deleted: bool
 
 
-@dataclass(slots=True)
-class _Touched:
+class _Touched(Struct):
     """Paths that somebody has changed, and the folders above them."""
 
     paths: set[str] = field(default_factory=set)

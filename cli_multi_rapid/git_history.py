@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Branch, Commit, Tree
@@ -35,8 +36,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
+class FileChange(Struct, frozen=True, kw_only=True):
     """One file that differs between two commits. A rename has both names, and both count for claims."""
 
     path: str
@@ -57,8 +57,7 @@ class FileChange:
         return (self.path,) if self.old_path is None else (self.old_path, self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True, kw_only=True):
     """One commit as a list shows it."""
 
     commit: Commit
@@ -103,8 +102,7 @@ def tree_of(git: Git, commit: Commit) -> Tree:
     return Tree(answer.removeprefix("tree "))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitFacts:
+class CommitFacts(Struct, frozen=True, kw_only=True):
     """What a commit object itself says."""
 
     tree: Tree

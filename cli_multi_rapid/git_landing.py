@@ -17,9 +17,10 @@ request finishes a half landing, or withdraws it when the target has gone elsewh
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.ids import Branch, Commit
@@ -53,8 +54,7 @@ _LOOK_S = 0.05
 """How often, and how many seconds apart, we look before a marker without its landing is believed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingRequest:
+class LandingRequest(Struct, frozen=True, kw_only=True):
     """What is to land: the target's step and the full names of the marker refs, one per entry."""
 
     target: Branch
@@ -64,8 +64,7 @@ class LandingRequest:
     update_checkout: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class Landed(Struct, frozen=True, kw_only=True):
     """Target and markers are at the new commit."""
 
     commit: Commit
@@ -73,15 +72,13 @@ class Landed:
     """The person's checkout that stepped forward, if there is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetMoved:
+class TargetMoved(Struct, frozen=True, kw_only=True):
     """The target is elsewhere (None: gone); nothing of ours is left behind. Plan again."""
 
     actual: Commit | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingRefused:
+class LandingRefused(Struct, frozen=True, kw_only=True):
     """Nothing moved; the work stays ready to land."""
 
     reason: str
@@ -91,8 +88,7 @@ class LandingRefused:
     """The person's files that are in the way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadyLanded:
+class AlreadyLanded(Struct, frozen=True, kw_only=True):
     """These markers are on the target already, by another landing; nothing moved."""
 
     markers: tuple[str, ...]
@@ -110,8 +106,7 @@ class LandingEvidence(StrEnum):
     """Only some of it happened, or a person finished it by hand: call `land` again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingSite:
+class LandingSite(Struct, frozen=True, kw_only=True):
     """The repository as a landing sees it."""
 
     git: Git
@@ -120,8 +115,7 @@ class LandingSite:
     main_work_tree: Path | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Refs:
+class _Refs(Struct, frozen=True, kw_only=True):
     """The refs of a landing, read at one moment."""
 
     tip: Commit | None

@@ -10,10 +10,11 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from shutil import rmtree
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, git_failed, split
@@ -24,15 +25,13 @@ _ATTRIBUTES = ".gitattributes"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+class Merged(Struct, frozen=True, kw_only=True):
     """A clean merge; its tree is in the object store."""
 
     tree: Tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflicted:
+class Conflicted(Struct, frozen=True, kw_only=True):
     """The two sides contradict each other."""
 
     files: tuple[str, ...]
@@ -40,8 +39,7 @@ class Conflicted:
     """What git says about it, one line each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
+class _Attempt(Struct, frozen=True, kw_only=True):
     """One answer of `merge-tree`."""
 
     outcome: Merged | Conflicted

@@ -11,17 +11,17 @@ import tempfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Who a commit is from."""
 
     name: str

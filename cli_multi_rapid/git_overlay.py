@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Tree
 from cli_multi_rapid.git_command import Git, joined
@@ -13,8 +14,7 @@ Entries = dict[bytes, tuple[bytes, bytes]]
 """Of one folder: the name of each entry -> its mode and its binary id, both as a tree object holds them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeFile:
+class TreeFile(Struct, frozen=True, kw_only=True):
     """A file as a tree knows it."""
 
     path: str

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.git_command import Git
@@ -12,13 +13,11 @@ from cli_multi_rapid.git_remote import TRANSFER_TIMEOUT_S, no_contact, safe, sai
 from cli_multi_rapid.process import Completed, ProgramTimeout
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+class Pushed(Struct, frozen=True, kw_only=True):
     """The remote has all refs where they should be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushRefused:
+class PushRefused(Struct, frozen=True, kw_only=True):
     """The remote did not take it, as far as we know: an answer can be lost."""
 
     reason: str

@@ -9,7 +9,8 @@ to what the remote has, by the rules of `git_landing`, and is never put back or 
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_command import Git
@@ -33,8 +34,7 @@ _PAUSES_S = (0.0, 0.25, 0.5, 1.0)
 """How long we wait before each further look: another push may hold the remote's refs at this moment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteSite:
+class RemoteSite(Struct, frozen=True, kw_only=True):
     """The repository and the remote that its landings go to."""
 
     here: LandingSite
@@ -45,8 +45,7 @@ class RemoteSite:
     """Moves the refs here, one landing at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteRefused:
+class RemoteRefused(Struct, frozen=True, kw_only=True):
     """Nothing moved, as far as we know; the work stays ready to land. `unreachable`: nobody answered."""
 
     reason: str
@@ -55,24 +54,21 @@ class RemoteRefused:
     """What a person types first; empty: nothing but the same once more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandedThereOnly:
+class LandedThereOnly(Struct, frozen=True, kw_only=True):
     """The remote has it; the target here could not follow."""
 
     reason: str
     command: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutOfStep:
+class OutOfStep(Struct, frozen=True, kw_only=True):
     """The target here and there differ, and no plain step forward of the one here makes them equal."""
 
     reason: str
     command: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InStep:
+class InStep(Struct, frozen=True, kw_only=True):
     """The target here is where the remote has it, or somebody moves it at this very moment."""
 
     landed: Mapping[str, Commit]
@@ -117,8 +113,7 @@ def landed_there(
     return _refusal(site, seen) if isinstance(seen, NoAnswer) else marked_on(site.git, seen)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Contended:
+class _Contended(Struct, frozen=True, kw_only=True):
     """Another push may be between its refs. `refusal`: what it is called when that goes on."""
 
     refusal: RemoteRefused

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
@@ -20,8 +21,7 @@ class Whatever(Enum):
 ANY = Whatever.ANY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefChange:
+class RefChange(Struct, frozen=True, kw_only=True):
     """One ref's move. `old` None: it must not exist yet; `new` None: it goes away."""
 
     ref: str
@@ -29,16 +29,14 @@ class RefChange:
     new: Commit | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefUnchanged:
+class RefUnchanged(Struct, frozen=True, kw_only=True):
     """A condition of a transaction: the ref is at this commit, or does not exist (None)."""
 
     ref: str
     at: Commit | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefsUpdated:
+class RefsUpdated(Struct, frozen=True, kw_only=True):
     """All refs moved."""
 
 
@@ -54,8 +52,7 @@ class Refusal(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefsRefused:
+class RefsRefused(Struct, frozen=True, kw_only=True):
     """No ref moved."""
 
     kind: Refusal

@@ -6,7 +6,9 @@ queue for ever. What a remote says is text from outside: it is stripped of escap
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, Commit
@@ -36,8 +38,7 @@ _NO_PERMISSION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteRefs:
+class RemoteRefs(Struct, frozen=True, kw_only=True):
     """The refs of a remote at one moment; all their commits are here."""
 
     tip: Commit | None
@@ -45,8 +46,7 @@ class RemoteRefs:
     markers: Mapping[str, Commit]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoAnswer:
+class NoAnswer(Struct, frozen=True, kw_only=True):
     """The remote could not be asked. `unreachable`: it was not there, rather than unwilling."""
 
     reason: str

@@ -11,8 +11,9 @@ import re
 import shutil
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, joined, split
@@ -24,16 +25,14 @@ _GITLINK_MODE = b"\x00\x00\xe0\x00"
 _GLOB_STARTS = ("*", "?", "[", "\\")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gitlink:
+class Gitlink(Struct, frozen=True, kw_only=True):
     """A submodule: the path where it belongs and the commit of the other repository."""
 
     path: str
     commit: Commit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotFiles:
+class SlotFiles(Struct, frozen=True, kw_only=True):
     """Where a slot is."""
 
     work_tree: Path
@@ -90,15 +89,13 @@ def freeze_gitlinks(git: Git, files: SlotFiles) -> tuple[Gitlink, ...]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
+class Staged(Struct, frozen=True, kw_only=True):
     """What the slot holds now, as a tree in the object store."""
 
     tree: Tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagingRefused:
+class StagingRefused(Struct, frozen=True, kw_only=True):
     """Git cannot take all files of the slot."""
 
     reason: str

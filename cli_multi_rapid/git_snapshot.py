@@ -7,9 +7,10 @@ collide.
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, split
@@ -19,8 +20,7 @@ from cli_multi_rapid.git_objects import Identity, commit
 from cli_multi_rapid.git_slot import Gitlink, SlotFiles, StagingRefused, add, stage, without, write_tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """A sealed piece of work: a commit in the person's object store that no ref names yet."""
 
     commit: Commit
@@ -30,21 +30,18 @@ class Snapshot:
     """The difference from the base."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NothingChanged:
+class NothingChanged(Struct, frozen=True, kw_only=True):
     """The slot shows its base."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRefused:
+class SnapshotRefused(Struct, frozen=True, kw_only=True):
     """The slot holds what must not become a commit."""
 
     reason: str
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotOrder:
+class SnapshotOrder(Struct, frozen=True, kw_only=True):
     """What to take a snapshot of, and how."""
 
     files: SlotFiles

@@ -1,12 +1,13 @@
 """What the engine needs from the outside, as Protocols. `wiring` picks the implementations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from signal import Signals
 from typing import Final, Protocol
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.facts import FailureClass, Usage
@@ -123,8 +124,7 @@ class CostClass(StrEnum):
     """Neither: what it costs is not told, not even afterwards."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brief:
+class Brief(Struct, frozen=True, kw_only=True):
     """All that an adapter may know of the attempt that it prepares."""
 
     node: Node
@@ -146,8 +146,7 @@ class Brief:
     """The scrubbed environment with the node's own variables."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopStep:
+class StopStep(Struct, frozen=True, kw_only=True):
     """A signal to a program that has to end, and how long it may take over it."""
 
     signal: Signals
@@ -161,8 +160,7 @@ STOP_STEPS: Final = (
 """After SIGINT agents write their last record. What is there after the last step is killed with its tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(Struct, frozen=True, kw_only=True):
     """The program that does the work: exactly this argv, this environment, no shell."""
 
     argv: tuple[str, ...]
@@ -177,8 +175,7 @@ class Invocation:
     """How to end it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolReading:
+class ToolReading(Struct, frozen=True, kw_only=True):
     """What a tool's own output says of its end. A claim of success is not yet success."""
 
     ok: bool

@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
 from cli_multi_rapid.process_environment import base_environment, inherited_environment, which
@@ -59,8 +61,7 @@ class ProgramTimeout(EnvironmentFault):
     """A quick call did not end in time; its process group was killed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """A quick call that ended; a negative return code is the signal that ended it."""
 
     argv: tuple[str, ...]

@@ -4,8 +4,9 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 MARKER_VARIABLE: Final = "CLI_ORCHESTRATOR_MARKER"
 """Tells to which attempt a process belongs, for instance `<run>/<node>/<attempt>`. Children inherit it."""
@@ -27,8 +28,7 @@ _LONGEST_EXEC_MS: Final = 200
 """Milliseconds that we wait for a process in an exec to show itself again. A descheduled one needs some."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Struct, frozen=True, kw_only=True):
     """One process as it was when we looked."""
 
     pid: int

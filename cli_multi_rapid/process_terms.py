@@ -2,16 +2,16 @@
 
 import os
 import threading
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.ports import STOP_STEPS, StopStep
 from cli_multi_rapid.process_tree import Leftover
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supervision:
+class Supervision(Struct, frozen=True, kw_only=True):
     """How long a program may run and how much of its output is kept."""
 
     timeout_s: float | None
@@ -79,8 +79,7 @@ class ExitOutcome(StrEnum):
     """Never started: there is no such program, or it cannot be executed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
+class Exit(Struct, frozen=True, kw_only=True):
     """The end of a supervised program. Everything in it is redacted."""
 
     outcome: ExitOutcome

@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.process_table import (
@@ -43,8 +45,7 @@ _ROUND_S: Final = 0.2
 """Seconds to wait for those that were killed before we look again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class Leftover(Struct, frozen=True, kw_only=True):
     """A process that outlived its program. The command may hold secrets: redact it before it is stored."""
 
     pid: int

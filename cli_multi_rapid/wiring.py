@@ -9,9 +9,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid import __version__
 from cli_multi_rapid.bus.local import LocalBus
@@ -54,8 +56,7 @@ def find_home(repo: Path, home: Path | None = None) -> Home:
     return Home(root=Path(chosen).resolve())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
+class Records(Struct, frozen=True, kw_only=True):
     """What is known of all runs, and the means to say something to a living one."""
 
     home: Home

@@ -1,17 +1,18 @@
 """What we remember of each slot, outside the slot: an agent cannot change it and a crash does not lose it."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
+
+from msgspec import DecodeError, Struct
+from msgspec.json import decode, encode
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git_slot import Gitlink
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRecord:
+class SlotRecord(Struct, frozen=True, kw_only=True):
     """One slot that is in use, kept, or left behind by a process that died."""
 
     name: str
@@ -47,19 +48,15 @@ class SlotRecords:
     def save(self, record: SlotRecord) -> SlotRecord:
         """Write a record whole or not at all, and return it."""
         fresh = self.folder / f"{uuid4().hex}.fresh"
-        fresh.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        fresh.write_bytes(encode(record))
         fresh.replace(self._file_of(record.name))
         return record
 
     def load(self, name: str) -> SlotRecord | None:
         """The record of a slot; None when there is none or when it cannot be read."""
         try:
-            found = json.loads(self._file_of(name).read_text(encoding="utf-8"))
-            gitlinks = tuple(
-                Gitlink(path=link["path"], commit=link["commit"]) for link in found.pop("gitlinks")
-            )
-            return SlotRecord(**found | {"gitlinks": gitlinks, "links": tuple(found["links"])})
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return decode(self._file_of(name).read_bytes(), type=SlotRecord)
+        except (FileNotFoundError, DecodeError):
             return None
 
     def forget(self, name: str) -> None:

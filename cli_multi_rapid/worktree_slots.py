@@ -2,9 +2,10 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, Commit, NodeId, RunId
 
@@ -30,8 +31,7 @@ class SlotState(StrEnum):
     """Its process died; what is in it may be work."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(Struct, frozen=True, kw_only=True):
     """A folder that is ready for an agent."""
 
     path: Path
@@ -42,8 +42,7 @@ class Slot:
     """Configured links whose source the person does not have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotInfo:
+class SlotInfo(Struct, frozen=True, kw_only=True):
     """A slot as a list shows it."""
 
     name: str
@@ -53,8 +52,7 @@ class SlotInfo:
     state: SlotState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cleaned:
+class Cleaned(Struct, frozen=True, kw_only=True):
     """What `clean` did."""
 
     removed: tuple[str, ...]
@@ -62,15 +60,13 @@ class Cleaned:
     """Names with the reason why they are still there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
+class Sealed(Struct, frozen=True, kw_only=True):
     """The lane is at the snapshot."""
 
     commit: Commit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealRefused:
+class SealRefused(Struct, frozen=True, kw_only=True):
     """The lane is not ours to move."""
 
     reason: str

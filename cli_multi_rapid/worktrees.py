@@ -10,10 +10,11 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.ids import Branch, Commit

@@ -35,12 +35,18 @@ HEAVY_IMPORTS = ("sqlmodel", "sqlalchemy", "jsonschema", "networkx", "rich")
 # --- the habits ---------------------------------------------------------------------------------------------
 
 
-def calls(tree: ast.Module) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+@cache
+def nodes(tree: ast.Module) -> list[ast.AST]:
+    return list(ast.walk(tree))
+
+
+@cache
+def calls(tree: ast.Module) -> list[ast.Call]:
+    return [node for node in nodes(tree) if isinstance(node, ast.Call)]
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -52,7 +58,7 @@ def is_git(node: ast.expr) -> bool:
 
 
 def git_commands(tree: ast.Module) -> Places:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         is_argv = isinstance(node, ast.List | ast.Tuple) and node.elts and is_git(node.elts[0])
         is_call = isinstance(node, ast.Call) and len(node.args) > 1 and is_git(node.args[0])
         if isinstance(node, ast.expr) and (is_argv or is_call):
@@ -88,7 +94,7 @@ def fork_hooks(tree: ast.Module) -> Places:
 
 
 def swallowed_errors(tree: ast.Module) -> Places:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ExceptHandler) and all(is_empty(statement) for statement in node.body):
             yield node.lineno, "an error is swallowed"
     for call in calls(tree):
@@ -103,11 +109,30 @@ def is_empty(statement: ast.stmt) -> bool:
 
 
 def long_functions(tree: ast.Module) -> Places:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, Function):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > LONGEST_FUNCTION:
                 yield node.lineno, f"{node.name} has {length} lines"
+
+
+def dataclasses(tree: ast.Module) -> Places:
+    for line, module in imports(tree):
+        if module == "dataclasses":
+            yield line, "a dataclass takes a millisecond of every start: use msgspec.Struct"
+
+
+def changed_fields(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What `msgspec.structs.replace` is told to change; unlike dataclasses', mypy does not know its names."""
+    for call in calls(tree):
+        if isinstance(call.func, ast.Name) and call.func.id == "replace":
+            yield from ((call.lineno, keyword.arg) for keyword in call.keywords if keyword.arg)
+
+
+def fields(tree: ast.Module) -> Iterator[str]:
+    for node in nodes(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
 
 
 def impurities(tree: ast.Module) -> Places:
@@ -185,6 +210,22 @@ def test_no_error_is_swallowed() -> None:
     none_of(broken(swallowed_errors, package_modules() + modules_of_tests()))
 
 
+def test_records_are_structs() -> None:
+    none_of(broken(dataclasses, package_modules()))
+
+
+def test_only_fields_that_some_record_has_are_replaced() -> None:
+    known = {name for path in package_modules() for name in fields(parsed(path))}
+    none_of(
+        [
+            f"{path.relative_to(ROOT)}:{line}: no record has a field {name}"
+            for path in package_modules()
+            for line, name in changed_fields(parsed(path))
+            if name not in known
+        ]
+    )
+
+
 def test_functions_stay_readable() -> None:
     none_of(broken(long_functions, package_modules() + modules_of_tests()))
 
@@ -240,6 +281,8 @@ def test_a_command_does_not_pay_for_what_it_does_not_need() -> None:
         (swallowed_errors, "try:\n    f()\nexcept OSError:\n    ..."),
         (swallowed_errors, "with contextlib.suppress(Exception):\n    f()"),
         (long_functions, "def f():\n" + "    g()\n" * 60),
+        (dataclasses, "from dataclasses import dataclass"),
+        (changed_fields, "replace(plan, nodes=())"),
         (impurities, "datetime.now(UTC)"),
         (impurities, 'open("x")'),
     ],
@@ -258,6 +301,8 @@ def test_a_broken_habit_is_found(habit: Habit, source: str) -> None:
         (swallowed_errors, "try:\n    f()\nexcept OSError:\n    log()"),
         (swallowed_errors, "with contextlib.suppress(FileNotFoundError):\n    f()"),
         (long_functions, "def f():\n" + "    g()\n" * 59),
+        (dataclasses, "from msgspec import Struct"),
+        (changed_fields, 'text.replace("a", "b")\nreplace(plan)'),
         (impurities, "plan.opened(now)"),
     ],
 )

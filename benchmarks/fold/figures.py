@@ -1,22 +1,21 @@
 """A measured stretch of work, medians of several, and the table of what was measured beside its goal."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from statistics import median
 from time import perf_counter
 
+from msgspec import Struct, to_builtins
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+
+class Cost(Struct, frozen=True, kw_only=True):
     """Seconds of the clock, and of processors in this process and all that it waited for."""
 
     wall_s: float
     cpu_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One line of the table. `reached` is None where there is no goal."""
 
     what: str
@@ -63,7 +62,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def document(rows: Sequence[Row]) -> dict[str, object]:
     """All figures as one JSON document, in seconds."""
-    return {"schema_version": 1, "unit": "s", "rows": [asdict(row) for row in rows]}
+    return {"schema_version": 1, "unit": "s", "rows": [to_builtins(row) for row in rows]}
 
 
 def _cpu_s() -> float:

@@ -1,17 +1,17 @@
 """Where a real queue's time goes beside the checks themselves, read from its events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted, MergeChecking, MergeLanded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class Latency(Struct, frozen=True, kw_only=True):
     """Means in milliseconds, per occurrence."""
 
     around_check: float

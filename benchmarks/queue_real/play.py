@@ -1,10 +1,11 @@
 """One real run: branches queued and processed by our own command line, then judged by events and refs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import getloadavg
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from benchmarks.generated_repository import MAIN, GeneratedRepository
 from benchmarks.own_command import Timed, time_command
@@ -20,8 +21,7 @@ _NOT_ALL_LANDED = 1
 """The exit code of `queue process` when something that waited did not land."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RealRun:
+class RealRun(Struct, frozen=True, kw_only=True):
     """What one real run came to. Times without `_s` are in V."""
 
     makespan: float

@@ -1,8 +1,10 @@
 """Real runs beside their simulations, as a table for people and as a document for programs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from statistics import fmean
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from benchmarks.queue_real.play import RealRun
 from benchmarks.queue_sim.results import LADDER, simulate
@@ -17,8 +19,7 @@ _HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
+class Simulated(Struct, frozen=True, kw_only=True):
     """The same burst in the simulator, over many dice. Times are in V."""
 
     workload: str
@@ -29,8 +30,7 @@ class Simulated:
     ejected: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """One real run and its simulation."""
 
     real: RealRun
@@ -81,7 +81,7 @@ def document(comparisons: Sequence[Comparison], check_s: float) -> dict[str, obj
         "unit": "V, the duration of one check",
         "check_s": check_s,
         "dice": _DICE,
-        "runs": [{**asdict(one), "ratio": one.ratio} for one in comparisons],
+        "runs": [{**to_builtins(one), "ratio": one.ratio} for one in comparisons],
     }
 
 

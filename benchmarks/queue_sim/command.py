@@ -6,9 +6,10 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from benchmarks.queue_sim.results import QUEUES, mean, simulate
 from benchmarks.queue_sim.tables import Rows, document, table

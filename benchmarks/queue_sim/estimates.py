@@ -9,9 +9,10 @@ decided, it counts whether that was in time. A perfect estimate is kept in 50 an
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatch
+
+from msgspec import Struct, field
 
 from benchmarks.queue_sim.driver import PolicyQueue
 from benchmarks.queue_sim.workloads import CHECK_S, WORKLOADS, Change, Workload
@@ -25,8 +26,7 @@ _EVERY = 0.5
 """V between two looks at the queue."""
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(Struct, frozen=True):
     """What was said of a change at some moment, in V from then on."""
 
     name: str
@@ -35,8 +35,7 @@ class Promise:
     p90: float
 
 
-@dataclass(slots=True)
-class Kept:
+class Kept(Struct):
     """How many promises there were, and how many were kept."""
 
     promises: int = 0

@@ -1,10 +1,12 @@
 """What a simulation came to: one queue, one workload, one seed; and the mean over seeds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
 from math import ceil
 from statistics import fmean
 from time import process_time
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from benchmarks.queue_sim.driver import PolicyQueue
 from benchmarks.queue_sim.rivals import Batches, Oracle, Zuul
@@ -24,8 +26,7 @@ QUEUES: dict[str, Callable[[World], Queue]] = {
 """Every queue by its name in tables; the project's own is the last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """The figures of a simulation. Times are in V; turnaround is of landed changes, arrival to landing."""
 
     makespan: float
@@ -82,8 +83,8 @@ def simulate(workload: Workload, queue_name: str, seed: int) -> Figures:
 
 def mean(figures: Sequence[Figures]) -> Figures:
     """Each figure's mean over seeds."""
-    rows = [asdict(one) for one in figures]
-    means = Figures(**{field.name: fmean(row[field.name] for row in rows) for field in fields(Figures)})
+    rows = [to_builtins(one) for one in figures]
+    means = Figures(**{name: fmean(row[name] for row in rows) for name in Figures.__struct_fields__})
     return replace(means, seeds=len(rows))
 
 

@@ -5,7 +5,8 @@ them runs a failed check again; that is what they do as they come.
 """
 
 from bisect import insort
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from benchmarks.queue_sim.workloads import Change
 from benchmarks.queue_sim.world import Names, World
@@ -71,8 +72,7 @@ class Batches:
             self._world.check(key, batch)
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     """A place in Zuul's window."""
 
     name: str
@@ -156,8 +156,7 @@ class Zuul:
                 ahead = (*ahead, item.name)
 
 
-@dataclass(slots=True)
-class Oracle:
+class Oracle(Struct):
     """Checks each change once, knows all else, and lands the good ones in order. No queue can have that.
 
     Its checks never flake and need nothing ahead. The order is kept within a part of the repository.

@@ -1,7 +1,8 @@
 """The figures as a table for people and as a document for programs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from benchmarks.queue_sim.results import Figures
 from benchmarks.queue_sim.workloads import Workload
@@ -53,7 +54,10 @@ def document(results: Iterable[tuple[Workload, Rows]]) -> dict[str, object]:
         "schema_version": 1,
         "unit": "V, the duration of one check",
         "workloads": [
-            {**asdict(workload), "queues": {queue: asdict(figures) for queue, figures in rows.items()}}
+            {
+                **to_builtins(workload),
+                "queues": {queue: to_builtins(figures) for queue, figures in rows.items()},
+            }
             for workload, rows in results
         ],
     }

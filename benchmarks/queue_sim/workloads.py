@@ -1,15 +1,16 @@
 """What arrives at a merge queue: the declared workloads, and the changes drawn from one of them."""
 
-from dataclasses import dataclass, replace
 from math import exp
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 CHECK_S = 600.0
 """How many seconds the unit of time V stands for. Only the queue's aging of priorities depends on it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One change of the workload and the truth about it. Times are in V."""
 
     name: str
@@ -25,8 +26,7 @@ class Change:
     """How long the checks take that this change asks for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uber:
+class Uber(Struct, frozen=True, kw_only=True):
     """What makes a workload like that of the EuroSys 2019 paper on SubmitQueue. Times are in V."""
 
     parts: int = 40
@@ -39,8 +39,7 @@ class Uber:
     """Spread of the lognormal duration; its median is one V."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class Workload(Struct, frozen=True, kw_only=True):
     """A declared workload. `load` is arrivals per V (Poisson); None: all arrive at once."""
 
     name: str

@@ -1,7 +1,8 @@
 """The deterministic steps of a phase: commands, files, folders, functions, tests. No model is asked."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.ending import LONGEST_REASON, clip, last_lines
 from cli_multi_rapid.adapters.final_record import RECORD_START, find_record

@@ -2,8 +2,10 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.launch import CACHES, invocation
 from cli_multi_rapid.core.errors import UserError
@@ -19,8 +21,7 @@ from cli_multi_rapid.schema.tools import ToolConfig
 _NAMESPACE: Final = uuid.UUID("6f2f0d5e-8a52-4b53-9d55-0c8a8d6f2a11")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSettings:
+class AgentSettings(Struct, frozen=True, kw_only=True):
     """What `config/tools.yaml` and the user's environment say about an agent."""
 
     model: str | None = None
@@ -45,8 +46,7 @@ def agent_settings(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class Launch(Struct, frozen=True, kw_only=True):
     """How an agent is started, beside its arguments."""
 
     env: Mapping[str, str] = field(default_factory=dict)

@@ -3,8 +3,10 @@
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.ending import (
     LONGEST_REASON,
@@ -33,8 +35,7 @@ _OF_STATUS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentEnd:
+class AgentEnd(Struct, frozen=True, kw_only=True):
     """What an agent's output says of its end."""
 
     finished: bool

@@ -1,9 +1,11 @@
 """Any command-line tool that `config/tools.yaml` describes: how to call it, and how to read what it says."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.ending import (
     LONGEST_REASON,
@@ -44,8 +46,7 @@ _READERS: Final[Mapping[OutputFormat, Callable[[str], Output]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(Struct, frozen=True, kw_only=True):
     """What the output says by the rules of the configuration."""
 
     output: Output

@@ -5,10 +5,11 @@ whole session. Hooks and servers of a folder run only when the folder is trusted
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 from typing import Final
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
     AgentSettings,

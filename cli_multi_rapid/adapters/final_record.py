@@ -2,8 +2,9 @@
 
 import json
 import sys
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.adapters.ending import clip
 from cli_multi_rapid.core.codec import from_data, to_data
@@ -18,8 +19,7 @@ _LONGEST_RESULT: Final = 4 * 1024
 the supervisor keeps (64 KiB); a record that was cut would count as missing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalRecord:
+class FinalRecord(Struct, frozen=True, kw_only=True):
     """The end of one of our own programs by its own account. An empty `error` is a claim of success."""
 
     result: str = ""

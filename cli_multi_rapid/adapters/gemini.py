@@ -7,10 +7,11 @@ tokens by model and no cost. Its leader ignores SIGTERM for ten seconds and then
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 from typing import Final
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
     AgentSettings,

@@ -10,11 +10,12 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.adapters.ending import LONGEST_REASON, clip, describe_exit
 from cli_multi_rapid.core.errors import OrchestratorError
@@ -40,8 +41,7 @@ class HealthStatus(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolHealth:
+class ToolHealth(Struct, frozen=True, kw_only=True):
     """What a tool answered, and when. The version is None when it named none."""
 
     tool: ToolName

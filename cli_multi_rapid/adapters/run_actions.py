@@ -6,9 +6,10 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
+
+from msgspec import Struct
 
 from cli_multi_rapid import process
 from cli_multi_rapid.adapters.ending import describe_exit
@@ -24,8 +25,7 @@ from cli_multi_rapid.core.plan import Action, Argv, MakeDirs, PythonCall, RunTes
 _LONGEST_TITLE = 120
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionsJob:
+class ActionsJob(Struct, frozen=True, kw_only=True):
     """The steps, the slot in which they work, and the attempt's private folder."""
 
     slot: str

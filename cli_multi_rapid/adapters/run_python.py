@@ -5,9 +5,10 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.adapters.final_record import FinalRecord, print_record, result_text
 from cli_multi_rapid.core.codec import from_data
@@ -16,8 +17,7 @@ from cli_multi_rapid.core.plan import Json, JsonObject
 __all__ = ["Json", "PythonJob", "main"]  # Json: the codec resolves the field's type hint here
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonJob:
+class PythonJob(Struct, frozen=True, kw_only=True):
     """What to call, and the folder whose modules come first."""
 
     slot: str

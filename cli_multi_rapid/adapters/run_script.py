@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid import process
 from cli_multi_rapid.adapters.ending import describe_exit
@@ -38,8 +40,7 @@ AGENT_GIT: Final = "git"
 """The git that an agent would call by itself; the orchestrator's own commands are built in `git.py`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptJob:
+class ScriptJob(Struct, frozen=True, kw_only=True):
     """The steps of one attempt."""
 
     slot: str

@@ -23,8 +23,9 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import FailureClass
@@ -32,8 +33,7 @@ from cli_multi_rapid.core.money import ZERO, MicroUsd, parse_usd
 from cli_multi_rapid.core.plan import Json, JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
+class Write(Struct, frozen=True, kw_only=True):
     """Replace a file."""
 
     kind: ClassVar[str] = "write"
@@ -41,8 +41,7 @@ class Write:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Append:
+class Append(Struct, frozen=True, kw_only=True):
     """Add to the end of a file."""
 
     kind: ClassVar[str] = "append"
@@ -50,32 +49,28 @@ class Append:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
+class Delete(Struct, frozen=True, kw_only=True):
     """Remove a file."""
 
     kind: ClassVar[str] = "delete"
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Say:
+class Say(Struct, frozen=True, kw_only=True):
     """Print a line; the last one is the result."""
 
     kind: ClassVar[str] = "say"
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sleep:
+class Sleep(Struct, frozen=True, kw_only=True):
     """Take time."""
 
     kind: ClassVar[str] = "sleep"
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Struct, frozen=True, kw_only=True):
     """Charge money and tokens."""
 
     kind: ClassVar[str] = "cost"
@@ -83,8 +78,7 @@ class Cost:
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fail:
+class Fail(Struct, frozen=True, kw_only=True):
     """End with a reason."""
 
     kind: ClassVar[str] = "fail"
@@ -93,46 +87,40 @@ class Fail:
     failure: FailureClass = FailureClass.TOOL_FAILED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hang:
+class Hang(Struct, frozen=True, kw_only=True):
     """Never end."""
 
     kind: ClassVar[str] = "hang"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpawnDetached:
+class SpawnDetached(Struct, frozen=True, kw_only=True):
     """Leave a child behind in a session of its own."""
 
     kind: ClassVar[str] = "spawn_detached"
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Git:
+class Git(Struct, frozen=True, kw_only=True):
     """A git command of the agent, in the slot."""
 
     kind: ClassVar[str] = "git"
     args: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flood:
+class Flood(Struct, frozen=True, kw_only=True):
     """Print many bytes."""
 
     kind: ClassVar[str] = "flood"
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IgnoreSigterm:
+class IgnoreSigterm(Struct, frozen=True, kw_only=True):
     """Be deaf to SIGTERM from here on."""
 
     kind: ClassVar[str] = "ignore_sigterm"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoRecord:
+class NoRecord(Struct, frozen=True, kw_only=True):
     """End at once without the final record."""
 
     kind: ClassVar[str] = "no_record"

@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.judgement import read_record
 from cli_multi_rapid.adapters.launch import invocation

@@ -8,8 +8,9 @@ its groups (several are added) or, without groups, all of it.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.money import MicroUsd, parse_usd
 
@@ -28,16 +29,14 @@ class Finder(Protocol):
         """What the rule names, one value for each part of a sum; empty when it is not there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(Struct, frozen=True, kw_only=True):
     """The output of a tool, read once: as text, and as the JSON objects in it."""
 
     text: str
     records: tuple[dict[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PathFinder:
+class PathFinder(Struct, frozen=True):
     """A dotted path, or several whose values are added."""
 
     paths: tuple[tuple[str, ...], ...]
@@ -56,8 +55,7 @@ class PathFinder:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class RegexFinder:
+class RegexFinder(Struct, frozen=True):
     """A regular expression; `^` and `$` stand for the ends of lines."""
 
     pattern: re.Pattern[str]

@@ -2,8 +2,9 @@
 
 import getpass
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
+
+from msgspec.structs import replace
 
 from cli_multi_rapid import __version__
 from cli_multi_rapid.cli.imported import require_ours

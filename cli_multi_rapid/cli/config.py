@@ -1,11 +1,11 @@
 """`config show`: every setting and where it comes from."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Final, TypedDict
 
 import click
+from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import examples, format_option, place_options
@@ -64,19 +64,19 @@ def show(*, place: Place, format_: Format) -> int:
 
 def setting_lines(settings: Settings) -> Iterator[SettingLine]:
     """Every setting in the order of the documentation; limits and checks one by one."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if field.name == "where":
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name == "where":
             continue
-        if field.name == "tool_limits":
+        if name == "tool_limits":
             yield from (_line(settings, f"tool_limits.{tool}", limit) for tool, limit in value.items())
-        elif field.name == "checks":
+        elif name == "checks":
             yield from (_line(settings, f"checks.{check.id}", _check(check)) for check in value.values())
-        elif is_dataclass(value):
-            for inner in fields(value):
-                yield _line(settings, f"{field.name}.{inner.name}", getattr(value, inner.name))
+        elif isinstance(value, Struct):
+            for inner in value.__struct_fields__:
+                yield _line(settings, f"{name}.{inner}", getattr(value, inner))
         else:
-            yield _line(settings, field.name, value)
+            yield _line(settings, name, value)
 
 
 def _line(settings: Settings, key: str, value: object) -> SettingLine:

@@ -3,8 +3,9 @@
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.findings import Finding, good, notice, problem
@@ -22,8 +23,7 @@ _MOST_RUNS: Final = 50
 """The latest runs that are looked at: older ones have been taken up, or nobody misses them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stray:
+class _Stray(Struct, frozen=True, kw_only=True):
     """A living process that carries our marker although nobody drives its run or queue."""
 
     pid: int

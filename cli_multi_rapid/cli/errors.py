@@ -2,10 +2,10 @@
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 import click
+from msgspec import Struct
 
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
@@ -40,8 +40,7 @@ class StoppedByBudget(OrchestratorError):
     """The money does not do, and the person does not want a part. Exit code 3."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """How an error is told."""
 
     exit_code: ExitCode

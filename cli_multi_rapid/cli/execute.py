@@ -2,12 +2,12 @@
 
 import json
 import os
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.errors import StoppedByBudget
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
+class Consent(Struct, frozen=True, kw_only=True):
     """What the person says beforehand to the questions of a start."""
 
     yes: bool = False

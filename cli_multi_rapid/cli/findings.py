@@ -1,7 +1,8 @@
 """What `doctor` finds: a topic, how it stands, and what to type."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Standing(StrEnum):
@@ -14,8 +15,7 @@ class Standing(StrEnum):
     """Work cannot go on like this."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
     topic: str

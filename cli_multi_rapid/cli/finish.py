@@ -3,9 +3,10 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
@@ -20,8 +21,7 @@ from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.store.plain_files import write_plain_files
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """The report of a run and the file that holds it."""
 
     report: RunReport

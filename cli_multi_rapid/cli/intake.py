@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.cli.context import Place
@@ -31,8 +33,7 @@ UNNAMED: Final = "(the current branch)"
 """The target of a plan that names none, until the repository is open. No branch can be called so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True):
     """What was typed. `file` and `request` exclude each other; with neither, the standard file is meant."""
 
     file: Path | None = None
@@ -44,8 +45,7 @@ class Wish:
     serialize_overlaps: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configured:
+class Configured(Struct, frozen=True, kw_only=True):
     """What a repository's configuration says that matters for a plan."""
 
     settings: Settings
@@ -74,8 +74,7 @@ class Configured:
         return {name: facts.price for name, facts in tool_facts(self.settings, self.tools).items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class Intake(Struct, frozen=True, kw_only=True):
     """The plan, and how it came about."""
 
     plan: Plan

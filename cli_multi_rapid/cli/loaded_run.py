@@ -1,8 +1,9 @@
 """One run as its events tell it, and what the words RUN and NODE on a command line mean."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from cli_multi_rapid.wiring import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedRun:
+class LoadedRun(Struct, frozen=True, kw_only=True):
     """A run at the moment of a look."""
 
     state: RunState

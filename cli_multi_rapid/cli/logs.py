@@ -1,11 +1,11 @@
 """`logs`: what the tools and checks of a run wrote, and what the tools were told."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import click
+from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.follow import following
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from cli_multi_rapid.wiring import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogFile:
+class LogFile(Struct, frozen=True, kw_only=True):
     """A text of a run: a log, or the prompt of an attempt."""
 
     kind: str

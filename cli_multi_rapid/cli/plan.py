@@ -83,7 +83,7 @@ def _aimed(made: Plan, place: Place) -> Plan:
         with look_at_repository(place) as repository:
             return aim(made, repository)
     except EnvironmentFault:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from cli_multi_rapid.core.ids import Branch
 

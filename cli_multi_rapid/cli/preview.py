@@ -1,8 +1,9 @@
 """What a run would do, without doing it: nodes, order, money and checks, as text and as a document."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypedDict
+
+from msgspec import Struct
 
 from cli_multi_rapid.cli.preflight import missing_program
 from cli_multi_rapid.core.dag import layers
@@ -101,8 +102,7 @@ class PreviewDocument(TypedDict):
     assessment: AssessmentPreview | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
+class Preview(Struct, frozen=True, kw_only=True):
     """All that is shown before a run."""
 
     plan: Plan

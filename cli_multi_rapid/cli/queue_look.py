@@ -1,9 +1,10 @@
 """What one sees beside a queue's own state: estimates, and commits that came after an entry was sealed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queue
@@ -24,8 +25,7 @@ _WAITING: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """A look at one queue. `unknown`: why entries in line have no estimate; empty when all have one."""
 
     look: Look

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cli_multi_rapid import __version__
 from cli_multi_rapid.cli.context import Place
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from cli_multi_rapid.wiring import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedQueue:
+class LoadedQueue(Struct, frozen=True, kw_only=True):
     """The queue of one target at the moment of a look."""
 
     state: QueueState

@@ -1,17 +1,16 @@
 """The words of `queue add`: what is wished for the branches."""
 
-from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from cli_multi_rapid.cli.options import Decorated
 from cli_multi_rapid.cli.run_options import read_priority
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddWish:
+class AddWish(Struct, frozen=True, kw_only=True):
     """The words of `queue add`. `checks` None: the configured ones, else those that are found."""
 
     branches: tuple[str, ...]
@@ -34,7 +33,7 @@ def wish_options(function: Decorated) -> Decorated:
 
     @wraps(function)
     def with_wish(*args: Any, **kwargs: Any) -> Any:
-        words = {field.name: kwargs.pop(field.name) for field in fields(AddWish)}
+        words = {name: kwargs.pop(name) for name in AddWish.__struct_fields__}
         return function(*args, wish=AddWish(**words), **kwargs)
 
     for option in reversed(_OPTIONS):

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import Decorated
@@ -46,8 +47,7 @@ budget_option = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True, kw_only=True):
     """The flags that change how a run works; None and False leave the configuration as it is."""
 
     workers: int | None = None

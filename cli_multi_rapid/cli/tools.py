@@ -3,11 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypedDict
 
 import click
+from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
@@ -60,8 +60,7 @@ class ToolList(TypedDict):
     tools: list[ToolDocument]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Toolbox:
+class _Toolbox(Struct, frozen=True, kw_only=True):
     """The tools of a repository."""
 
     configs: "Mapping[ToolName, ToolConfig]"

@@ -1,7 +1,8 @@
 """Whether a node may start, given the money: reserved before, settled after, never overrun by a start."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, format_usd
@@ -11,8 +12,7 @@ DEFAULT_NODE_LIMIT = MicroUsd(2_000_000)
 """What a node may cost when it names no `max_cost` of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetRules:
+class BudgetRules(Struct, frozen=True, kw_only=True):
     """Limits beside the run's own. Percentages are of the run's limit."""
 
     warn_pct: float = 80.0
@@ -24,21 +24,18 @@ class BudgetRules:
     allow_unpriced: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fits:
+class Fits(Struct, frozen=True, kw_only=True):
     """The node may start once this amount is set aside."""
 
     amount: MicroUsd
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotNow:
+class NotNow(Struct, frozen=True, kw_only=True):
     """It would fit if what is set aside for running nodes is not needed after all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CannotFit:
+class CannotFit(Struct, frozen=True, kw_only=True):
     """The node must not start."""
 
     needed: MicroUsd

@@ -5,8 +5,9 @@ entries that nobody holds, a search in a group that failed together (`ladder` ha
 failed together are set aside: the others go on without them, as if they were out.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence, Set
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, EntryId
 from cli_multi_rapid.core.ladder import Odds, beginning, screen, search
@@ -17,16 +18,14 @@ from cli_multi_rapid.core.queue_state import QueueState
 _FIRST_OF_ALL = float("inf")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True):
     """A candidate that a checker could take, and how many landings it promises."""
 
     entries: Prefix
     value: float
 
 
-@dataclass(slots=True, kw_only=True)
-class Floor:
+class Floor(Struct, kw_only=True):
     """The checkers' floor: what is under check on which tip, and what waits."""
 
     state: QueueState
@@ -38,7 +37,7 @@ class Floor:
     """Under check on the present tip."""
     stale: Sequence[Prefix]
     """Under check on a tip that has been left behind."""
-    _suspects: set[EntryId] = field(init=False)
+    _suspects: Set[EntryId] = frozenset()
 
     def __post_init__(self) -> None:
         self._suspects = self.state.suspects

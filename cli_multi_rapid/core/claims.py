@@ -6,10 +6,11 @@ a claim whose text is no glob.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
 from operator import or_
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.globs import Glob, InvalidGlob, is_inside, parse_glob
 from cli_multi_rapid.core.ids import NodeId
@@ -41,8 +42,7 @@ class ClaimMode(StrEnum):
     """Reads them on its own snapshot: blocks nobody."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathClaim:
+class PathClaim(Struct, frozen=True, kw_only=True):
     """A glob and a mode. The text is parsed when it is used; ask `parse_glob` first whether it is one."""
 
     path: str
@@ -54,8 +54,7 @@ class PathClaim:
         return self.mode is not ClaimMode.READ
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
+class Overlap(Struct, frozen=True, kw_only=True):
     """Two nodes that may not run side by side, and the first pair of their claims that says so."""
 
     first: NodeId

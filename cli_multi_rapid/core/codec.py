@@ -1,16 +1,18 @@
-"""Frozen dataclasses to plain JSON values and back, driven by their type hints.
+"""Records to plain JSON values and back, driven by their type hints.
 
 Defaults are left out when writing and filled in when reading, and unknown keys are ignored, so a stored
-document outlives a release that adds a field. Members of a union of dataclasses carry their `kind`.
+document outlives a release that adds a field. Members of a union of records carry their `kind`.
 """
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
 
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
@@ -21,7 +23,7 @@ class CorruptDocument(ValueError):
 
 
 def to_data(value: object) -> Any:
-    """The plain JSON value of a dataclass, enum, time, tuple, mapping or primitive."""
+    """The plain JSON value of a record, enum, time, tuple, mapping or primitive."""
     if value is None or type(value) in (str, int, float, bool):
         return value
     if isinstance(value, Enum):
@@ -36,7 +38,7 @@ def to_data(value: object) -> Any:
 
 
 def from_data(cls: type[T], data: Any) -> T:
-    """Read a dataclass back. Raises `CorruptDocument` when the document does not fit the type."""
+    """Read a record back. Raises `CorruptDocument` when the document does not fit the type."""
     hint: Any = cls
     try:
         result: T = _decoder(hint)(data)
@@ -60,10 +62,11 @@ def _object_to_data(value: object) -> dict[str, Any]:
 
 @cache
 def _written_fields(cls: Any) -> tuple[tuple[str, object], ...]:
-    if not is_dataclass(cls):
+    if not issubclass(cls, Struct):
         raise TypeError(f"{cls.__name__} has no JSON form")
     return tuple(
-        (f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(cls)
+        (f.name, f.default_factory() if f.default_factory is not NODEFAULT else f.default)
+        for f in fields(cls)
     )
 
 
@@ -80,9 +83,9 @@ def _decoder(hint: Any) -> Decoder:
         return lambda data: tuple(item(part) for part in _expect(list, data))
     if origin is not None:  # the remaining generics of our types are mappings
         return lambda data: _expect(dict, data)
-    if isinstance(hint, type) and is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Struct):
         cls: Any = hint
-        return _dataclass_decoder(cls)
+        return _record_decoder(cls)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     if hint is datetime:
@@ -101,7 +104,11 @@ def _expect(kind: Any, data: Any) -> Any:
 
 
 def _union_decoder(members: tuple[Any, ...]) -> Decoder:
-    classes = {m.kind: _lazy(m) for m in members if is_dataclass(m) and hasattr(m, "kind")}
+    classes = {
+        m.kind: _lazy(m)
+        for m in members
+        if isinstance(m, type) and issubclass(m, Struct) and hasattr(m, "kind")
+    }
     if classes:
         return lambda data: None if data is None else classes[data["kind"]](data)
     plain = [m for m in members if m is not type(None)]
@@ -111,9 +118,9 @@ def _union_decoder(members: tuple[Any, ...]) -> Decoder:
     return lambda data: data  # a JSON value: str | int | list | ...
 
 
-def _dataclass_decoder(cls: Any) -> Decoder:
+def _record_decoder(cls: Any) -> Decoder:
     hints = get_type_hints(cls)
-    readers = {f.name: _lazy(hints[f.name]) for f in fields(cls)}
+    readers = {name: _lazy(hints[name]) for name in cls.__struct_fields__}
 
     def read(data: Any) -> Any:
         _expect(dict, data)

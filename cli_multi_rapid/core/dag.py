@@ -8,8 +8,9 @@ of 10,000 nodes are fine. Every function needs an acyclic graph except `find_cyc
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.claims import Overlap, PathClaim
 from cli_multi_rapid.core.ids import NodeId
@@ -18,8 +19,7 @@ Deps = Mapping[NodeId, Sequence[NodeId]]
 Rank = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImpliedEdge:
+class ImpliedEdge(Struct, frozen=True, kw_only=True):
     """`after` waits for `before`, because of their claims and not because the plan says so."""
 
     before: NodeId

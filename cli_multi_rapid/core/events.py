@@ -6,9 +6,10 @@ does not know is kept as `Unknown` and skipped by the fold, never dropped.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.codec import CorruptDocument, from_data, to_data
 from cli_multi_rapid.core.facts import Payload
@@ -70,8 +71,7 @@ from cli_multi_rapid.core.run_events import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown(Payload):
+class Unknown(Payload, frozen=True, kw_only=True):
     """An event of a type or version that this release does not know: kept as it is, skipped by the fold."""
 
     type: ClassVar[str] = "unknown"
@@ -108,8 +108,7 @@ LIFTERS: Mapping[tuple[str, int], Lifter] = {}
 """(type, version) -> the function that lifts its data by one version. Empty while all are at 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(Struct, frozen=True, kw_only=True):
     """A fact about to be appended; the store gives it its place in the stream."""
 
     id: EventId
@@ -120,8 +119,7 @@ class NewEvent:
     correlation_id: CorrelationId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """An appended fact: the envelope of `architecture.md`. `seq` counts from 1 without gaps per stream."""
 
     id: EventId

@@ -1,8 +1,9 @@
 """The values that events are made of."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd
@@ -58,8 +59,7 @@ UNKNOWN: Final = "unknown"
 """The source of a cost that nobody can tell."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Struct, frozen=True, kw_only=True):
     """What an attempt consumed, by its tool's own account or from the price table."""
 
     cost: MicroUsd = ZERO
@@ -84,8 +84,7 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedFile:
+class ChangedFile(Struct, frozen=True, kw_only=True):
     """One path that an attempt changed. Binary files count no lines."""
 
     path: str
@@ -96,8 +95,7 @@ class ChangedFile:
     old_path: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImpliedEdge:
+class ImpliedEdge(Struct, frozen=True, kw_only=True):
     """An order between two nodes that comes from their claims, not from the plan's `deps`."""
 
     before: NodeId
@@ -105,9 +103,8 @@ class ImpliedEdge:
     reason: str
 
 
-class Payload:
+class Payload(Struct, frozen=True, kw_only=True):
     """The facts of one event. Each subclass names its `type` and `version` and is listed in `CATALOGUE`."""
 
-    __slots__ = ()
     type: ClassVar[str]
     version: ClassVar[int] = 1

@@ -15,11 +15,12 @@ no path holds them. Texts may hold the lone surrogates of file names that are no
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from itertools import chain
 from operator import or_
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.part_patterns import (
     ANY_CHARACTER,
@@ -65,19 +66,21 @@ class InvalidGlob(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glob:
+class Glob(Struct, frozen=True, kw_only=True):
     """A parsed glob; made by `parse_glob` only."""
 
     text: str
-    parts: Row[str] = field(compare=False, repr=False)
+    parts: Row[str]
     """Patterns of parts; None is any number of parts."""
-    literal_prefix: tuple[str, ...] = field(compare=False)
+    literal_prefix: tuple[str, ...]
     """The leading parts without wildcards: all that is matched lies at or below them."""
-    head: str = field(compare=False, repr=False)
+    head: str
     """What every matched path starts with."""
-    tail: str = field(compare=False, repr=False)
+    tail: str
     """What every matched path ends with."""
+
+    def __hash__(self) -> int:
+        return hash(self.text)  # all else follows from it
 
     @property
     def is_path(self) -> bool:

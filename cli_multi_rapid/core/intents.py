@@ -1,15 +1,15 @@
 """What the scheduler wants done. Intents are data: only the engine acts on them."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartAttempt:
+class StartAttempt(Struct, frozen=True, kw_only=True):
     """Run a node once."""
 
     node_id: NodeId
@@ -22,8 +22,7 @@ class StartAttempt:
     """The most it may cost; None for tools that cost nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefuseForBudget:
+class RefuseForBudget(Struct, frozen=True, kw_only=True):
     """Skip a node that cannot fit."""
 
     node_id: NodeId
@@ -33,23 +32,20 @@ class RefuseForBudget:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskApproval:
+class AskApproval(Struct, frozen=True, kw_only=True):
     """Ask a person about a node: `before` it starts, or before its `landing`."""
 
     node_id: NodeId
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enqueue:
+class Enqueue(Struct, frozen=True, kw_only=True):
     """Give a node's sealed work to the merge queue."""
 
     node_id: NodeId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryNode:
+class RetryNode(Struct, frozen=True, kw_only=True):
     """Try a node again after its last attempt failed."""
 
     node_id: NodeId
@@ -58,8 +54,7 @@ class RetryNode:
     tool: ToolName | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailNode:
+class FailNode(Struct, frozen=True, kw_only=True):
     """Give a node up after its last attempt failed."""
 
     node_id: NodeId
@@ -67,47 +62,41 @@ class FailNode:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
+class Withdraw(Struct, frozen=True, kw_only=True):
     """Take a node's entry out of the merge queue."""
 
     node_id: NodeId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelNode:
+class CancelNode(Struct, frozen=True, kw_only=True):
     """Call off a node that has not started."""
 
     node_id: NodeId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopAttempt:
+class StopAttempt(Struct, frozen=True, kw_only=True):
     """End a running attempt with its whole process tree."""
 
     node_id: NodeId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarnBudget:
+class WarnBudget(Struct, frozen=True, kw_only=True):
     """Say once that spending crossed a line; `halt` when no more paid nodes will start."""
 
     percent: int
     halt: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WakeAt:
+class WakeAt(Struct, frozen=True, kw_only=True):
     """Nothing to do before this time."""
 
     time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishRun:
+class FinishRun(Struct, frozen=True, kw_only=True):
     """The run has come to rest."""
 
     status: RunStatus

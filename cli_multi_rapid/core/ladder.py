@@ -19,8 +19,9 @@ Three kinds of candidates compete for a checker:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import ceil, log
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.queue_records import Settled
 
@@ -38,8 +39,7 @@ _INNOCENT_OUT = 0.0005
 """How rarely flakes alone may put an innocent entry out of the queue."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Odds:
+class Odds(Struct, frozen=True, kw_only=True):
     """How often things go well: `good` of one entry, `flake` of one check that should have passed."""
 
     good: float
@@ -89,8 +89,7 @@ def odds_of(history: Settled) -> Odds:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
+class Worth(Struct, frozen=True, kw_only=True):
     """So many entries checked together are worth so many expected landings."""
 
     length: int

@@ -1,13 +1,12 @@
 """Money of a run as its events tell it: what is set aside and what is spent."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 
 
-@dataclass(slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, kw_only=True):
     """Sums in micro-dollars. `limit` None: no limit."""
 
     limit: MicroUsd | None = None

@@ -1,7 +1,8 @@
 """Facts about the merge queue: entries, candidates, checks and landings."""
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, NodeId, RunId, Tree
@@ -9,8 +10,7 @@ from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.verdicts import Contents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeEntry:
+class MergeEntry(Struct, frozen=True, kw_only=True):
     """A sealed lane head waiting for a target branch."""
 
     id: EntryId
@@ -38,16 +38,14 @@ class MergeEntry:
     """It is checked and landed in a train of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeEnqueued(Payload):
+class MergeEnqueued(Payload, frozen=True, kw_only=True):
     """An entry joined the queue, sealed at its head."""
 
     type: ClassVar[str] = "merge.enqueued"
     entry: MergeEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeApproved(Payload):
+class MergeApproved(Payload, frozen=True, kw_only=True):
     """A person agreed to land an entry."""
 
     type: ClassVar[str] = "merge.approved"
@@ -55,8 +53,7 @@ class MergeApproved(Payload):
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeChecking(Payload):
+class MergeChecking(Payload, frozen=True, kw_only=True):
     """A candidate was built and its checks begin."""
 
     type: ClassVar[str] = "merge.checking"
@@ -68,8 +65,7 @@ class MergeChecking(Payload):
     """What checks with `inputs` see of the tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeDeferred(Payload):
+class MergeDeferred(Payload, frozen=True, kw_only=True):
     """An entry does not merge behind others that may yet leave the queue: it waits for their end."""
 
     type: ClassVar[str] = "merge.deferred"
@@ -78,8 +74,7 @@ class MergeDeferred(Payload):
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckStarted(Payload):
+class CheckStarted(Payload, frozen=True, kw_only=True):
     """A check begins on the exact candidate."""
 
     type: ClassVar[str] = "check.started"
@@ -90,8 +85,7 @@ class CheckStarted(Payload):
     log: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckFinished(Payload):
+class CheckFinished(Payload, frozen=True, kw_only=True):
     """The verdict of a check on a tree. `reused`: known from before, nothing was run."""
 
     type: ClassVar[str] = "check.finished"
@@ -108,8 +102,7 @@ class CheckFinished(Payload):
     entries: tuple[EntryId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeSplit(Payload):
+class MergeSplit(Payload, frozen=True, kw_only=True):
     """These entries are known to fail together: one of them is at fault, or it was a flake."""
 
     type: ClassVar[str] = "merge.split"
@@ -118,16 +111,14 @@ class MergeSplit(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeVouched(Payload):
+class MergeVouched(Payload, frozen=True, kw_only=True):
     """These entries passed on a tip that was left behind meanwhile: they land with the next train."""
 
     type: ClassVar[str] = "merge.vouched"
     entries: tuple[EntryId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergePreempted(Payload):
+class MergePreempted(Payload, frozen=True, kw_only=True):
     """The checks of a candidate were stopped because something urgent needs the checker."""
 
     type: ClassVar[str] = "merge.preempted"
@@ -135,8 +126,7 @@ class MergePreempted(Payload):
     by: EntryId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeLanding(Payload):
+class MergeLanding(Payload, frozen=True, kw_only=True):
     """The refs are about to move. On disk before they do, so that a crash leaves a gap to look into."""
 
     type: ClassVar[str] = "merge.landing"
@@ -151,8 +141,7 @@ class MergeLanding(Payload):
     """The remote whose refs move first, and which decides after a crash whether they did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeLanded(Payload):
+class MergeLanded(Payload, frozen=True, kw_only=True):
     """The target ref moved to a commit whose exact tree passed every required check."""
 
     type: ClassVar[str] = "merge.landed"
@@ -165,8 +154,7 @@ class MergeLanded(Payload):
     """The remote that has it as well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeMissed(Payload):
+class MergeMissed(Payload, frozen=True, kw_only=True):
     """A landing did not happen and nothing changed: the target moved, or the ref was refused."""
 
     type: ClassVar[str] = "merge.missed"
@@ -174,8 +162,7 @@ class MergeMissed(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeHeld(Payload):
+class MergeHeld(Payload, frozen=True, kw_only=True):
     """Verified and ready to land, but git, a checkout or the remote is in the way; `command` finishes it."""
 
     type: ClassVar[str] = "merge.held"
@@ -187,8 +174,7 @@ class MergeHeld(Payload):
     """True when it waits for a remote that did not answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeResealed(Payload):
+class MergeResealed(Payload, frozen=True, kw_only=True):
     """An entry was built anew on the target, without the work of an entry that did not land."""
 
     type: ClassVar[str] = "merge.resealed"
@@ -198,8 +184,7 @@ class MergeResealed(Payload):
     without: EntryId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeConflicted(Payload):
+class MergeConflicted(Payload, frozen=True, kw_only=True):
     """An entry does not merge."""
 
     type: ClassVar[str] = "merge.conflicted"
@@ -210,8 +195,7 @@ class MergeConflicted(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeFailed(Payload):
+class MergeFailed(Payload, frozen=True, kw_only=True):
     """An entry left the queue because a check failed on a tree where it was the only suspect."""
 
     type: ClassVar[str] = "merge.failed"
@@ -224,8 +208,7 @@ class MergeFailed(Payload):
     """What landed since it last passed: with these it fails, without them it passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeCancelled(Payload):
+class MergeCancelled(Payload, frozen=True, kw_only=True):
     """An entry was withdrawn, or cannot land because what it needs did not."""
 
     type: ClassVar[str] = "merge.cancelled"
@@ -233,8 +216,7 @@ class MergeCancelled(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeHalted(Payload):
+class MergeHalted(Payload, frozen=True, kw_only=True):
     """The queue stopped ejecting: the target's own tip fails, or something of the machine is broken."""
 
     type: ClassVar[str] = "merge.halted"
@@ -242,8 +224,7 @@ class MergeHalted(Payload):
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeResumed(Payload):
+class MergeResumed(Payload, frozen=True, kw_only=True):
     """A person, or a moved target, set a halted queue going again."""
 
     type: ClassVar[str] = "merge.resumed"

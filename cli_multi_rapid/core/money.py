@@ -1,9 +1,10 @@
 """Money as integer micro-dollars: sums are exact, so that a ledger adds up to the last digit."""
 
 from collections.abc import Container
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NewType
+
+from msgspec import Struct
 
 MicroUsd = NewType("MicroUsd", int)
 """A millionth of a US dollar."""
@@ -13,8 +14,7 @@ _MICROS = Decimal(1_000_000)
 _LARGEST_USD = Decimal(1_000_000_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(Struct, frozen=True, kw_only=True):
     """What is known of a tool's price before it runs."""
 
     free: bool = False

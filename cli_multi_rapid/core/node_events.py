@@ -1,15 +1,15 @@
 """Facts about nodes, their attempts and slots."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
+
+from msgspec import field
 
 from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, NodeId, ToolName, Tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStarted(Payload):
+class NodeStarted(Payload, frozen=True, kw_only=True):
     """An attempt is about to begin; recorded before its slot or process exists."""
 
     type: ClassVar[str] = "node.started"
@@ -22,8 +22,7 @@ class NodeStarted(Payload):
     log: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeBased(Payload):
+class NodeBased(Payload, frozen=True, kw_only=True):
     """The commit that the attempt works on: the target's tip plus the sealed heads of its dependencies."""
 
     type: ClassVar[str] = "node.based"
@@ -34,8 +33,7 @@ class NodeBased(Payload):
     merged: tuple[NodeId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSucceeded(Payload):
+class NodeSucceeded(Payload, frozen=True, kw_only=True):
     """The attempt's work passed the look at the tree. Without `commit` there was nothing to land."""
 
     type: ClassVar[str] = "node.succeeded"
@@ -53,8 +51,7 @@ class NodeSucceeded(Payload):
     duration_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeAttemptFailed(Payload):
+class NodeAttemptFailed(Payload, frozen=True, kw_only=True):
     """One attempt failed; whether the node is tried again is a separate fact."""
 
     type: ClassVar[str] = "node.attempt_failed"
@@ -74,8 +71,7 @@ class NodeAttemptFailed(Payload):
     duration_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRetryScheduled(Payload):
+class NodeRetryScheduled(Payload, frozen=True, kw_only=True):
     """The node will be tried again, not before a time."""
 
     type: ClassVar[str] = "node.retry_scheduled"
@@ -86,8 +82,7 @@ class NodeRetryScheduled(Payload):
     """Another tool than before, when the fallback chain moved on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFailed(Payload):
+class NodeFailed(Payload, frozen=True, kw_only=True):
     """The node's final state: it will not be tried again unless a person says so."""
 
     type: ClassVar[str] = "node.failed"
@@ -96,8 +91,7 @@ class NodeFailed(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSkipped(Payload):
+class NodeSkipped(Payload, frozen=True, kw_only=True):
     """The node was not run on purpose: no budget, or a condition that does not hold."""
 
     type: ClassVar[str] = "node.skipped"
@@ -106,8 +100,7 @@ class NodeSkipped(Payload):
     by_budget: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCancelled(Payload):
+class NodeCancelled(Payload, frozen=True, kw_only=True):
     """The node was called off before it completed."""
 
     type: ClassVar[str] = "node.cancelled"
@@ -115,8 +108,7 @@ class NodeCancelled(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeReset(Payload):
+class NodeReset(Payload, frozen=True, kw_only=True):
     """A person asked for the node again: it is pending as if it had never run."""
 
     type: ClassVar[str] = "node.reset"
@@ -124,8 +116,7 @@ class NodeReset(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeKept(Payload):
+class WorktreeKept(Payload, frozen=True, kw_only=True):
     """A slot stays on disk for a person to look at."""
 
     type: ClassVar[str] = "worktree.kept"
@@ -135,8 +126,7 @@ class WorktreeKept(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextInjected(Payload):
+class ContextInjected(Payload, frozen=True, kw_only=True):
     """Text that the next attempt of a node (or of every node) finds in its prompt."""
 
     type: ClassVar[str] = "node.context_injected"

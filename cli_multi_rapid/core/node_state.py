@@ -1,9 +1,10 @@
 """What is known of one node, and the table of how its status may change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
@@ -77,8 +78,7 @@ TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
 """(status, event) -> status. Every pair that is not listed is illegal."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, kw_only=True):
     """One try of a node by one tool."""
 
     number: int
@@ -101,8 +101,7 @@ class Attempt:
     duration_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footing:
+class Footing(Struct, frozen=True, kw_only=True):
     """Sealed work that an attempt was built on."""
 
     node_id: NodeId
@@ -111,8 +110,7 @@ class Footing:
     """Whether the node depends on it; else it merely comes before because of claims."""
 
 
-@dataclass(slots=True, kw_only=True)
-class NodeState:
+class NodeState(Struct, kw_only=True):
     """All that is known of one node."""
 
     node: Node

@@ -5,9 +5,10 @@ characters themselves. No part of a path is empty, so that `*` alone is at least
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.wildcards import Automaton, Row, automaton_of, follows, rows_meet, tidy
 
@@ -119,8 +120,7 @@ def passing_character(automaton: Automaton[Ranges], code: int) -> int:
     return passing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shape:
+class _Shape(Struct, frozen=True, kw_only=True):
     """What is known of a pattern with wildcards before its automaton is run."""
 
     head: str

@@ -5,10 +5,11 @@ problems, and a plan read back from its `plan.accepted` event is the same value 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.ids import Branch, CheckId, CorrelationId, NodeId, ToolName
@@ -43,31 +44,27 @@ class MergeWhen(StrEnum):
     AFTER_ALL = "after_all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+class Prompt(Struct, frozen=True, kw_only=True):
     """Work for an agent: the goal is its prompt."""
 
     kind: ClassVar[str] = "prompt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShellLine:
+class ShellLine(Struct, frozen=True, kw_only=True):
     """A line for `sh -c`: the one place where a plan asks for a shell."""
 
     kind: ClassVar[str] = "run"
     run: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Argv:
+class Argv(Struct, frozen=True, kw_only=True):
     """A program and its arguments; no shell sees them."""
 
     kind: ClassVar[str] = "argv"
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonCall:
+class PythonCall(Struct, frozen=True, kw_only=True):
     """`module:function` with keyword arguments, called in a subprocess."""
 
     kind: ClassVar[str] = "python"
@@ -75,16 +72,14 @@ class PythonCall:
     kwargs: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeDirs:
+class MakeDirs(Struct, frozen=True, kw_only=True):
     """Create folders (a `.gitkeep` makes an empty one visible to git)."""
 
     kind: ClassVar[str] = "mkdirs"
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteFile:
+class WriteFile(Struct, frozen=True, kw_only=True):
     """Write a text to a path below the worktree."""
 
     kind: ClassVar[str] = "file"
@@ -92,8 +87,7 @@ class WriteFile:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTests:
+class RunTests(Struct, frozen=True, kw_only=True):
     """Run the tests in the slot; an empty argv means `pytest -q`."""
 
     kind: ClassVar[str] = "tests"
@@ -103,16 +97,14 @@ class RunTests:
 Action = ShellLine | Argv | PythonCall | MakeDirs | WriteFile | RunTests
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actions:
+class Actions(Struct, frozen=True, kw_only=True):
     """The deterministic steps of a phase, done in order without a model."""
 
     kind: ClassVar[str] = "actions"
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class Script(Struct, frozen=True, kw_only=True):
     """Steps for the scripted tool of demos and tests; see `adapters/scripted.py`."""
 
     kind: ClassVar[str] = "script"
@@ -122,8 +114,7 @@ class Script:
 Work = Prompt | ShellLine | Argv | PythonCall | Actions | Script
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckSpec:
+class CheckSpec(Struct, frozen=True, kw_only=True):
     """A named command that must pass on a tree. Exactly one of `argv` and `run` is set."""
 
     id: CheckId
@@ -137,8 +128,7 @@ class CheckSpec:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergePolicy:
+class MergePolicy(Struct, frozen=True, kw_only=True):
     """How sealed lanes reach the target."""
 
     target: Branch
@@ -150,16 +140,14 @@ class MergePolicy:
     strategy: str = "merge-queue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollbackPolicy:
+class RollbackPolicy(Struct, frozen=True, kw_only=True):
     """What happens to the remains of a failure."""
 
     preserve_worktrees: bool = True
     max_retry_attempts: int = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """One unit of work. Durations are seconds, `priority` is lower first."""
 
     id: NodeId
@@ -187,8 +175,7 @@ class Node:
     """The stream of the `multi_stream.yaml` that this node's phase belongs to."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """What is executed. Node ids are unique, deps exist and are free of cycles."""
 
     plan_id: str

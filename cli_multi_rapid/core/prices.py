@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.money import MicroUsd
 
@@ -15,8 +16,7 @@ _VARIANT: Final = re.compile(r"\[[^\]]*\]$")
 """Such as `[1m]`, which claude puts behind a model with a long context."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPrice:
+class ModelPrice(Struct, frozen=True, kw_only=True):
     """The list price of a model: micro-dollars for a million tokens."""
 
     model: str

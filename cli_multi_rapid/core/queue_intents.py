@@ -1,6 +1,6 @@
 """What a merge queue may decide to do, and the limits that it keeps. Pure."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
@@ -12,8 +12,7 @@ MAX_MISSES = 5
 """How often in a row a foreign movement of the target may spoil a landing before the queue asks for help."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLimits:
+class QueueLimits(Struct, frozen=True, kw_only=True):
     """How the queue works. `aging_s`: waiting this long is worth one step of priority."""
 
     workers: int = 2
@@ -30,25 +29,28 @@ class QueueLimits:
     """What verdicts depend on beside the command and the tree: tools and platform."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tip:
+class Tip(Struct, frozen=True, kw_only=True, eq=False):
     """The target as it is now."""
 
     commit: Commit
     tree: Tree
-    contents: Contents = field(default=(), compare=False)
+    contents: Contents = ()
     """What checks with `inputs` see of the tree."""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tip) and (self.commit, self.tree) == (other.commit, other.tree)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildCandidate:
+    def __hash__(self) -> int:
+        return hash(self.commit)
+
+
+class BuildCandidate(Struct, frozen=True, kw_only=True):
     """Merge these entries, in this order, onto the tip."""
 
     entries: Prefix
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunChecks:
+class RunChecks(Struct, frozen=True, kw_only=True):
     """Carry out checks on a tree that have no usable verdict yet. `entries` is empty for the tip itself."""
 
     tree: Tree
@@ -59,8 +61,7 @@ class RunChecks:
     """What checks with `inputs` see of the tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Land:
+class Land(Struct, frozen=True, kw_only=True):
     """Move the target to the candidate: every required check passed on its exact tree."""
 
     trial: Trial
@@ -68,31 +69,27 @@ class Land:
     """The keys of the passing verdicts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class Split(Struct, frozen=True, kw_only=True):
     """These entries fail together: look for the one at fault while the others go on."""
 
     entries: Prefix
     outcome: CheckFinished
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vouch:
+class Vouch(Struct, frozen=True, kw_only=True):
     """These entries pass on a tip that was left behind."""
 
     entries: Prefix
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preempt:
+class Preempt(Struct, frozen=True, kw_only=True):
     """Stop checking these entries: something urgent needs the checker."""
 
     entries: Prefix
     by: EntryId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eject:
+class Eject(Struct, frozen=True, kw_only=True):
     """The entry fails alone on a tip that passes."""
 
     entry_id: EntryId
@@ -101,24 +98,21 @@ class Eject:
     """What landed since it last passed: together they fail."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelEntry:
+class CancelEntry(Struct, frozen=True, kw_only=True):
     """The entry cannot land any more."""
 
     entry_id: EntryId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reseal:
+class Reseal(Struct, frozen=True, kw_only=True):
     """Rebuild the entry without the work of one that did not land."""
 
     entry_id: EntryId
     without: EntryId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halt:
+class Halt(Struct, frozen=True, kw_only=True):
     """Stop: what fails is not an entry."""
 
     reason: str

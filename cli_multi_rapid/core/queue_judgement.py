@@ -1,7 +1,8 @@
 """What the verdicts on a candidate say of it so far. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
@@ -22,8 +23,7 @@ def required_checks(state: QueueState, entries: Iterable[EntryId]) -> tuple[Chec
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Red:
+class Red(Struct, frozen=True, kw_only=True):
     """A check of the candidate failed."""
 
     check: CheckSpec

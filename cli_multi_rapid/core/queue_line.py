@@ -1,9 +1,10 @@
 """Who waits at a merge queue, in what order, and who may be in one candidate with whom. Pure."""
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heappop, heappush
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.queue_records import EntryState, Prefix
@@ -47,8 +48,7 @@ def _aged_priority(entry: EntryState, aging_s: float, now: datetime) -> int:
     return entry.entry.priority - int(max(0.0, waited) // aging_s)
 
 
-@dataclass(slots=True)
-class Carriage:
+class Carriage(Struct):
     """A candidate while it is put together: who fits in behind those who are in it."""
 
     state: QueueState

@@ -1,7 +1,8 @@
 """What a merge queue knows of one entry, one candidate, one group of suspects, one tree."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
@@ -12,8 +13,7 @@ from cli_multi_rapid.core.verdicts import Contents
 Prefix = tuple[EntryId, ...]
 
 
-@dataclass(slots=True, kw_only=True)
-class EntryState:
+class EntryState(Struct, kw_only=True):
     """All that is known of one entry."""
 
     entry: MergeEntry
@@ -61,8 +61,7 @@ class EntryState:
         return self.status not in MERGE_DEAD and self.status is not MergeStatus.MERGED
 
 
-@dataclass(slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, kw_only=True):
     """A candidate under check: the tip, then these entries in order.
 
     When a beginning of it lands, the rest goes on. When something else lands, it can land no more, but what
@@ -82,8 +81,7 @@ class Trial:
     """What checks with `inputs` see of the tree."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Group:
+class Group(Struct, kw_only=True):
     """Entries that failed together: at least one of them is at fault, or it was a flake."""
 
     entries: Prefix
@@ -91,8 +89,7 @@ class Group:
     """How many entries have landed since."""
 
 
-@dataclass(slots=True, kw_only=True)
-class TreeRecord:
+class TreeRecord(Struct, kw_only=True):
     """Every outcome of one check on one tree, in order; the last one counts."""
 
     outcomes: list[CheckFinished] = field(default_factory=list)
@@ -120,8 +117,7 @@ class TreeRecord:
         return sum(1 for outcome in recent if outcome.verdict in verdicts and not outcome.reused)
 
 
-@dataclass(slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, kw_only=True):
     """What the history of this queue says about how often things go wrong."""
 
     landed: int = 0

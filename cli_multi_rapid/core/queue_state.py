@@ -1,7 +1,8 @@
 """The state of one target's merge queue: what its events add up to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict

@@ -1,7 +1,8 @@
 """What follows a failed attempt: another try, another tool, or the end of the node."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
@@ -32,8 +33,7 @@ _MOST_DOUBLINGS = 16
 """More than the longest wait needs; keeps the power finite whatever number of retries is asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TryAgain:
+class TryAgain(Struct, frozen=True, kw_only=True):
     """Run the node again, not before a time, perhaps with another tool."""
 
     not_before: datetime
@@ -41,8 +41,7 @@ class TryAgain:
     tool: ToolName | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True, kw_only=True):
     """The node has failed for good."""
 
     reason: str

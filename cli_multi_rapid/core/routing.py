@@ -1,7 +1,8 @@
 """Which tool does a node's work."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
@@ -9,8 +10,7 @@ from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.plan import Prompt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFacts:
+class ToolFacts(Struct, frozen=True, kw_only=True):
     """What decisions need to know of a tool."""
 
     price: Price
@@ -19,8 +19,7 @@ class ToolFacts:
     """How many attempts may use it at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """A tool and why it was taken."""
 
     tool: ToolName

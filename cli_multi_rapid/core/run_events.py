@@ -1,7 +1,8 @@
 """Facts about plans, runs, money, consent and what people asked for."""
 
-from dataclasses import dataclass, field
 from typing import ClassVar
+
+from msgspec import field
 
 from cli_multi_rapid.core.facts import ImpliedEdge, Payload, RunStatus, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
@@ -9,8 +10,7 @@ from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.core.plan import JsonObject, Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanReady(Payload):
+class PlanReady(Payload, frozen=True, kw_only=True):
     """A planner made a plan and saved it."""
 
     type: ClassVar[str] = "plan.ready"
@@ -22,8 +22,7 @@ class PlanReady(Payload):
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanAccepted(Payload):
+class PlanAccepted(Payload, frozen=True, kw_only=True):
     """The plan that this run executes, with the order and the implied edges derived from it."""
 
     type: ClassVar[str] = "plan.accepted"
@@ -36,8 +35,7 @@ class PlanAccepted(Payload):
     """The file, or the request, that the plan came from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(Payload):
+class RunStarted(Payload, frozen=True, kw_only=True):
     """A process took up the run: the first time, or again after an end or a crash."""
 
     type: ClassVar[str] = "run.started"
@@ -54,31 +52,27 @@ class RunStarted(Payload):
     options: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPaused(Payload):
+class RunPaused(Payload, frozen=True, kw_only=True):
     """No new attempts start; running ones finish."""
 
     type: ClassVar[str] = "run.paused"
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunUnpaused(Payload):
+class RunUnpaused(Payload, frozen=True, kw_only=True):
     """Attempts start again."""
 
     type: ClassVar[str] = "run.unpaused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCancelling(Payload):
+class RunCancelling(Payload, frozen=True, kw_only=True):
     """The run is being stopped: running attempts are ended, nothing new starts."""
 
     type: ClassVar[str] = "run.cancelling"
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(Payload):
+class RunFinished(Payload, frozen=True, kw_only=True):
     """The run came to rest. It can be taken up again when something was left to do."""
 
     type: ClassVar[str] = "run.finished"
@@ -87,8 +81,7 @@ class RunFinished(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetReserved(Payload):
+class BudgetReserved(Payload, frozen=True, kw_only=True):
     """Money set aside before an attempt starts."""
 
     type: ClassVar[str] = "budget.reserved"
@@ -99,8 +92,7 @@ class BudgetReserved(Payload):
     """`est_cost`, `max_cost`, `typical` or `config`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetSettled(Payload):
+class BudgetSettled(Payload, frozen=True, kw_only=True):
     """What an attempt really cost; its reservation is free again."""
 
     type: ClassVar[str] = "budget.settled"
@@ -111,8 +103,7 @@ class BudgetSettled(Payload):
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetWarned(Payload):
+class BudgetWarned(Payload, frozen=True, kw_only=True):
     """Spending crossed the warning line. Said once."""
 
     type: ClassVar[str] = "budget.warned"
@@ -121,8 +112,7 @@ class BudgetWarned(Payload):
     percent: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetHalted(Payload):
+class BudgetHalted(Payload, frozen=True, kw_only=True):
     """Spending crossed the halting line: no new attempts. Said once."""
 
     type: ClassVar[str] = "budget.halted"
@@ -131,8 +121,7 @@ class BudgetHalted(Payload):
     percent: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetRefused(Payload):
+class BudgetRefused(Payload, frozen=True, kw_only=True):
     """A node was not started because it cannot fit."""
 
     type: ClassVar[str] = "budget.refused"
@@ -143,16 +132,14 @@ class BudgetRefused(Payload):
     """Which limit: `run`, `node` or `day`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetChanged(Payload):
+class BudgetChanged(Payload, frozen=True, kw_only=True):
     """A person set another limit for the run."""
 
     type: ClassVar[str] = "budget.changed"
     limit: MicroUsd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRequested(Payload):
+class ApprovalRequested(Payload, frozen=True, kw_only=True):
     """A person must agree before the node starts (`before`) or lands (`landing`)."""
 
     type: ClassVar[str] = "approval.requested"
@@ -160,8 +147,7 @@ class ApprovalRequested(Payload):
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalGranted(Payload):
+class ApprovalGranted(Payload, frozen=True, kw_only=True):
     """A person agreed."""
 
     type: ClassVar[str] = "approval.granted"
@@ -170,8 +156,7 @@ class ApprovalGranted(Payload):
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRejected(Payload):
+class ApprovalRejected(Payload, frozen=True, kw_only=True):
     """A person refused."""
 
     type: ClassVar[str] = "approval.rejected"
@@ -181,8 +166,7 @@ class ApprovalRejected(Payload):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandGiven(Payload):
+class CommandGiven(Payload, frozen=True, kw_only=True):
     """A person asked for something; the loop that holds the lease answers with further events."""
 
     type: ClassVar[str] = "command.given"
@@ -196,8 +180,7 @@ class CommandGiven(Payload):
     with_dependents: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRefused(Payload):
+class CommandRefused(Payload, frozen=True, kw_only=True):
     """A command could not be followed, and why. Nothing changed."""
 
     type: ClassVar[str] = "command.refused"

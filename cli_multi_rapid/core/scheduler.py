@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.core import budget, dag, routing
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
@@ -40,8 +42,7 @@ _ENVIRONMENT_FAULTS = frozenset({FailureClass.TOOL_MISSING, FailureClass.ENVIRON
 _UNKNOWN_TOOL = ToolFacts(price=Price(known=False))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What a run may use at once, and how it treats failure."""
 
     workers: int = 4

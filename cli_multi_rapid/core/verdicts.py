@@ -5,10 +5,11 @@ count for every check (`shared_inputs`). Its verdict then holds for every tree i
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.globs import Glob, parse_glob
 from cli_multi_rapid.core.ids import Tree
@@ -86,8 +87,7 @@ def inputs_digest(check: CheckSpec, listing: Iterable[TreeFile]) -> str:
     return Inputs(check.inputs).digest(listing)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputsDigest:
+class InputsDigest(Struct, frozen=True, kw_only=True):
     """What the checks with these `inputs` see of one tree."""
 
     inputs: tuple[str, ...]

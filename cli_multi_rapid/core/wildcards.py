@@ -10,9 +10,10 @@ as an exact search with a limit.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 S = TypeVar("S", bound=Hashable)
 
@@ -32,8 +33,7 @@ def tidy(row: Sequence[S | None], anything: S) -> Row[S]:
     return tuple(ordered)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Automaton(Generic[S]):
+class Automaton(Struct, Generic[S], frozen=True, kw_only=True):
     """Rows read at once: bit i of `alive` is set when the letters read so far can lead to place i.
 
     Each row has a place per symbol or gap and one at its end, which is its bit of `ends`.

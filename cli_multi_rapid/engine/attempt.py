@@ -4,9 +4,11 @@ import shutil
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import missing
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
@@ -32,8 +34,7 @@ _EXCERPT_BYTES = 1024 * 1024
 """Of each end of the output: some agents tell their cost step by step, and a final record can be long."""
 
 
-@dataclass(slots=True, kw_only=True)
-class AttemptRunner:
+class AttemptRunner(Struct, kw_only=True):
     """Carries out attempts; safe to call from several threads."""
 
     repository: Repository

@@ -1,7 +1,8 @@
 """What a worker is told to do, and how an attempt can end."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
@@ -14,8 +15,7 @@ DEFAULT_TIMEOUT_S = 1800.0
 """How long an attempt may take when its node says nothing: no tool ends by itself on a silent server."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptOrder:
+class AttemptOrder(Struct, frozen=True, kw_only=True):
     """All that a worker needs for one attempt."""
 
     run_id: RunId
@@ -39,8 +39,7 @@ class AttemptOrder:
     """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(Struct, frozen=True, kw_only=True):
     """Why an attempt ended without usable work."""
 
     failure: FailureClass
@@ -48,8 +47,7 @@ class Failed:
     evidence: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
+class Sealed(Struct, frozen=True, kw_only=True):
     """What an attempt achieved. Without a snapshot there was nothing to change."""
 
     summary: str

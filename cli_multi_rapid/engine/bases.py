@@ -1,24 +1,23 @@
 """The commit that a node's work starts from: the target's tip plus the sealed heads of what comes before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, Commit, NodeId
 from cli_multi_rapid.git import Merged, Repository
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedHead:
+class SealedHead(Struct, frozen=True, kw_only=True):
     """The sealed work of a node that comes before."""
 
     node_id: NodeId
     head: Commit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Based:
+class Based(Struct, frozen=True, kw_only=True):
     """A base and what it holds beside the target's tip."""
 
     base: Commit
@@ -26,8 +25,7 @@ class Based:
     merged: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseConflict:
+class BaseConflict(Struct, frozen=True, kw_only=True):
     """The heads contradict each other or the target."""
 
     node_id: NodeId

@@ -1,8 +1,9 @@
 """Builds candidates in memory: the target's tip plus entries in order, as one commit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import MergeEntry
@@ -16,16 +17,14 @@ _WORTH_FOLDING = 3
 _Path = tuple[tuple[EntryId, Commit], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clash:
+class Clash(Struct, frozen=True, kw_only=True):
     """An entry that does not merge onto what comes before it."""
 
     entry: MergeEntry
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """The entries that merged, and the commit that holds them; `clash` is the first that did not."""
 
     entries: tuple[EntryId, ...]

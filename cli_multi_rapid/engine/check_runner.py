@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
@@ -33,8 +34,7 @@ _ADVICE = "[*]"
 """How ruff's last line begins, which says what could be fixed and not what is wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckJob:
+class CheckJob(Struct, frozen=True, kw_only=True):
     """A check to carry out on the tree of a commit."""
 
     check: CheckSpec
@@ -45,8 +45,7 @@ class CheckJob:
     log: Path
 
 
-@dataclass(slots=True, kw_only=True)
-class CheckRunner:
+class CheckRunner(Struct, kw_only=True):
     """Runs checks; safe to call from several threads."""
 
     worktrees: Worktrees

@@ -1,8 +1,9 @@
 """Where a repository's `state/` and `artifacts/` are, and what lies in them."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.ids import NodeId, RunId
@@ -10,8 +11,7 @@ from cli_multi_rapid.core.ids import NodeId, RunId
 _IGNORE = "# Written by cli-orchestrator: nothing in here belongs to the repository.\n*\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
+class Home(Struct, frozen=True, kw_only=True):
     """The folder that holds `state/` and `artifacts/`: the repository's root, or another one by choice."""
 
     root: Path

@@ -1,14 +1,14 @@
 """Where the one deciding thread hears from workers, other processes and signals."""
 
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import NodeId, RunId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnded:
+class AttemptEnded(Struct, frozen=True, kw_only=True):
     """A worker is done with an attempt: the facts to record, in order."""
 
     node_id: NodeId
@@ -16,8 +16,7 @@ class AttemptEnded:
     facts: tuple[Payload, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckEnded:
+class CheckEnded(Struct, frozen=True, kw_only=True):
     """A checker is done: the facts to record in the queue's stream."""
 
     key: str
@@ -26,15 +25,13 @@ class CheckEnded:
     facts: tuple[Payload, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
+class Hint(Struct, frozen=True, kw_only=True):
     """A stream may have news."""
 
     stream: RunId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupted:
+class Interrupted(Struct, frozen=True, kw_only=True):
     """A signal asked us to stop. The second one means: at once."""
 
     signal_name: str

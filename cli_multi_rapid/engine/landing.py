@@ -1,8 +1,9 @@
 """Moves the target to a verified candidate, with the evidence in the log before and after."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.facts import Payload

@@ -1,8 +1,9 @@
 """The loop of one run: read, decide, act, wait. The only thread that appends to the run's stream."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cli_multi_rapid.core import scheduler
 from cli_multi_rapid.core.facts import Payload, RunStatus
@@ -53,8 +54,7 @@ _NET_S = 2.0
 """How long the loop sleeps at most: hints are lossy, and a lease may become free."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class Hands(Struct, frozen=True, kw_only=True):
     """What the loop acts with."""
 
     queue: MergeQueue

@@ -1,8 +1,10 @@
 """The merge queue of one target at work: candidates, checks, landings, under one lease."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, EntryId, EventId
@@ -50,8 +52,7 @@ from cli_multi_rapid.ports import Clock, Leases
 from cli_multi_rapid.process_tree import kill_marked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueTools:
+class QueueTools(Struct, frozen=True, kw_only=True):
     """What the queue works with."""
 
     repository: Repository

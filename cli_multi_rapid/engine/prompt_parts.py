@@ -1,9 +1,11 @@
 """The parts of a prompt: each within its own limit, cut where that hurts least, and visibly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _MARK_ROOM: Final = 60
 """More characters than a mark of something cut has."""
@@ -16,8 +18,7 @@ class Keep(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """A piece of the prompt with a name in the template. `title` empty: the text stands without a heading."""
 
     name: str

@@ -1,6 +1,7 @@
 """Merge entries for branches that people or other programs made, without any plan."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId
@@ -16,8 +17,7 @@ _SHORT = 10
 """Digits of a commit id in the name of an entry."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueWish:
+class QueueWish(Struct, frozen=True, kw_only=True):
     """What a person asks for: this branch onto that target."""
 
     branch: Branch
@@ -32,8 +32,7 @@ class QueueWish:
     """Entries or branches that must land first, as a person names them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queueable:
+class Queueable(Struct, frozen=True, kw_only=True):
     """The entry to add. `replaces`: the same branch at an older commit, still waiting."""
 
     entry: MergeEntry
@@ -42,30 +41,26 @@ class Queueable:
     """Those that depend on a replaced one, as entries that depend on this one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class Carried(Struct, frozen=True, kw_only=True):
     """An entry that takes the place of another, with nothing changed but what it depends on."""
 
     replaces: EntryId
     entry: MergeEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitsAlready:
+class WaitsAlready(Struct, frozen=True, kw_only=True):
     """The branch is in the queue at this very commit."""
 
     entry_id: EntryId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnTargetAlready:
+class OnTargetAlready(Struct, frozen=True, kw_only=True):
     """The target contains the branch: nothing is left to land."""
 
     commit: Commit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sealed:
+class _Sealed(Struct, frozen=True, kw_only=True):
     """What the wish comes to in this repository at this moment."""
 
     head: Commit

@@ -1,7 +1,8 @@
 """Process a merge queue by itself, without a run: until nothing is left to do, or for as long as wanted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
@@ -20,8 +21,7 @@ _NET_S = 2.0
 Observer = Callable[[Event], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Processed:
+class Processed(Struct, frozen=True, kw_only=True):
     """What became of the entries that waited at the beginning or came meanwhile."""
 
     target: Branch

@@ -1,7 +1,8 @@
 """What a new process does first about a run that another one left: nothing is lost, nothing runs on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, NodeId, ToolName
@@ -22,8 +23,7 @@ from cli_multi_rapid.worktrees import SealRefused, Slot, SlotState, Snapshot, Sn
 _REASON = "the orchestrator stopped while the attempt ran"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
+class Recovery(Struct, frozen=True, kw_only=True):
     """Takes over from a dead process. Call it with the run's lease held and nothing started."""
 
     repository: Repository

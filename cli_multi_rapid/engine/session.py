@@ -6,7 +6,8 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.codec import to_data
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, Verdict
 from cli_multi_rapid.core.merge_events import CheckFinished
@@ -18,8 +20,7 @@ from cli_multi_rapid.git import Repository
 from cli_multi_rapid.process_terms import CancelToken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verifier:
+class Verifier(Struct, frozen=True, kw_only=True):
     """Verifies the merged target. Runs in a worker like any attempt."""
 
     repository: Repository

@@ -1,7 +1,8 @@
 """All that the engine works with, gathered by the composition root."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
@@ -16,8 +17,7 @@ from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.worktrees import Worktrees
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policies:
+class Policies(Struct, frozen=True, kw_only=True):
     """What the configuration and the command line say about every run."""
 
     workers: int = 4
@@ -33,8 +33,7 @@ class Policies:
     """The remote that landings are pushed to; None: they stay here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class Workshop(Struct, frozen=True, kw_only=True):
     """The ports' implementations and the repository that they work on."""
 
     home: Home

@@ -24,9 +24,10 @@ with a configured typical cost costs that, and one that is free nothing.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.planner.named_files import FileKind, NamedFile
@@ -46,8 +47,7 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factor:
+class Factor(Struct, frozen=True, kw_only=True):
     """One reason for the complexity, with its points."""
 
     name: str
@@ -55,8 +55,7 @@ class Factor:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(Struct, frozen=True, kw_only=True):
     """What is expected of a request. The rules are those of this module."""
 
     complexity: int
@@ -78,8 +77,7 @@ class Assessment:
         return frozenset(factor.name for factor in self.factors)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Signal:
+class _Signal(Struct, frozen=True, kw_only=True):
     name: str
     points: int
     words: re.Pattern[str]

@@ -5,8 +5,9 @@ fits is what a run would start.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core import budget, dag
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit
@@ -25,8 +26,7 @@ ASSUMED_COMMAND_S = 30.0
 _FREE: Final = frozenset((SHELL, PYTHON, ACTIONS, VERIFY))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeEstimate:
+class NodeEstimate(Struct, frozen=True, kw_only=True):
     """What one node is expected to cost and take."""
 
     node_id: NodeId
@@ -38,16 +38,14 @@ class NodeEstimate:
     """True: the plan names no duration."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """A node that the budget leaves no room for."""
 
     node_id: NodeId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Struct, frozen=True, kw_only=True):
     """Cost, time, and what fits. Durations are seconds; every node costs one attempt."""
 
     nodes: tuple[NodeEstimate, ...]
@@ -64,7 +62,7 @@ class Estimate:
     """What would start within the budget, in the order of priority."""
     left_out: tuple[LeftOut, ...]
     """The others, with reasons, in the same order."""
-    by_id: Mapping[NodeId, NodeEstimate] = field(repr=False, compare=False)
+    by_id: Mapping[NodeId, NodeEstimate]
 
     @property
     def fits(self) -> bool:

@@ -1,7 +1,8 @@
 """Whatever file a person names to a plan: a plan in YAML or JSON, or a multi_stream file with its phases."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Plan
@@ -18,8 +19,7 @@ from cli_multi_rapid.schema.validation import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedPlan:
+class LoadedPlan(Struct, frozen=True, kw_only=True):
     """A plan, where it comes from, and what is worth knowing before it runs."""
 
     plan: Plan

@@ -1,11 +1,12 @@
 """The files that a person names with a request: what kind of work each asks for, and what may be written."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.claims import ClaimMode, InvalidGlob, PathClaim, parse_glob
 from cli_multi_rapid.core.errors import UserError
@@ -60,8 +61,7 @@ _TESTS_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
 """Names of tests that lie in the folder of the code."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedFile:
+class NamedFile(Struct, frozen=True, kw_only=True):
     """One of the files, as a glob from the repository's root."""
 
     path: str

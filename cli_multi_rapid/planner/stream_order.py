@@ -1,7 +1,8 @@
 """Streams whose scopes overlap, put one after the other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import PathClaim, find_overlaps
 from cli_multi_rapid.core.dag import find_cycle, implied_edges

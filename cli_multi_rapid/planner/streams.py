@@ -5,7 +5,8 @@ phase, what it is told, and what it may write.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName

@@ -16,9 +16,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.errors import UserError
@@ -54,8 +56,7 @@ _LONGEST_TITLE: Final = 60
 _UNWRITABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What a person asks for."""
 
     text: str
@@ -67,16 +68,14 @@ class Request:
     """Of the repository, the main one first: used when the named files tell none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """Which tool does a node, and why."""
 
     node_id: NodeId
     pick: ToolPick
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplatePlan:
+class TemplatePlan(Struct, frozen=True, kw_only=True):
     """The plan, and the thoughts behind it."""
 
     plan: Plan
@@ -84,8 +83,7 @@ class TemplatePlan:
     choices: tuple[Choice, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True):
     """A node that an agent will do."""
 
     id: str
@@ -102,8 +100,7 @@ class _Part:
     """Capabilities that the tool had better have as well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Planned:
+class _Planned(Struct, frozen=True, kw_only=True):
     """A part with its tool and what it is expected to cost."""
 
     part: _Part

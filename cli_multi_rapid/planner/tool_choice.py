@@ -1,9 +1,10 @@
 """Which tool gets a node of a plan that is made here: by capability, then price, then speed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.schema.tools import ToolConfig
@@ -25,8 +26,7 @@ _SYNONYMS: Final[Mapping[str, frozenset[str]]] = {
 """What a configured capability may say for each that is wanted; others stand for themselves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolbox:
+class Toolbox(Struct, frozen=True, kw_only=True):
     """The tools to choose from, and what is known of them at present."""
 
     default: ToolName
@@ -41,8 +41,7 @@ class Toolbox:
         return next((tool for tool in self.tools if tool.name == name), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolPick:
+class ToolPick(Struct, frozen=True, kw_only=True):
     """A tool and why it was taken."""
 
     tool: ToolName

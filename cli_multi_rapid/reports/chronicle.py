@@ -4,8 +4,9 @@
 # ruff: noqa: ARG002
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
@@ -40,8 +41,7 @@ from cli_multi_rapid.core.run_events import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Struct, frozen=True, kw_only=True):
     """A stretch of time; `end` None: not over."""
 
     start: datetime
@@ -52,8 +52,7 @@ class Span:
         return max(0.0, ((self.end or now) - self.start).total_seconds())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckRun:
+class CheckRun(Struct, frozen=True, kw_only=True):
     """One examination of a tree; `finish` None: its end is not known."""
 
     check: CheckId
@@ -75,32 +74,28 @@ class CheckRun:
         return self.finish is not None and self.finish.reused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landing:
+class Landing(Struct, frozen=True, kw_only=True):
     """One move of the target."""
 
     at: datetime
     landed: MergeLanded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
+class Consent(Struct, frozen=True, kw_only=True):
     """A question to a person and how long it stood."""
 
     what: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class Backoff(Struct, frozen=True, kw_only=True):
     """A retry that was put off."""
 
     at: datetime
     scheduled: NodeRetryScheduled
 
 
-@dataclass(slots=True, kw_only=True)
-class Chronicle:
+class Chronicle(Struct, kw_only=True):
     """The facts in order of time, by node, entry or attempt. Made by `read_chronicle`; read only."""
 
     sessions: list[Span] = field(default_factory=list)

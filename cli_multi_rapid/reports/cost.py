@@ -3,10 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypedDict
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import UNKNOWN
@@ -30,8 +31,7 @@ class CostBy(StrEnum):
     """The day in UTC."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True, kw_only=True):
     """One settled attempt."""
 
     at: datetime

@@ -1,7 +1,8 @@
 """The DAG of a plan or of a run, and its texts: for people, for mermaid and for graphviz."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import ImpliedEdge
 from cli_multi_rapid.core.ids import NodeId
@@ -15,8 +16,7 @@ from cli_multi_rapid.reports.tone import PAINTS, Tone, tone_of_node
 _LABEL_WIDTH = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphNode:
+class GraphNode(Struct, frozen=True, kw_only=True):
     """A node as it is drawn; without a run it has no status."""
 
     id: str
@@ -37,8 +37,7 @@ class GraphNode:
         return tone_of_node(self.status, self.merge_status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphEdge:
+class GraphEdge(Struct, frozen=True, kw_only=True):
     """`after` waits for `before`; an implied edge says why, a dependency of the plan has no reason."""
 
     before: str
@@ -46,8 +45,7 @@ class GraphEdge:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Struct, frozen=True, kw_only=True):
     """Nodes in plan order. Edges whose ends are not among the nodes are not drawn."""
 
     title: str

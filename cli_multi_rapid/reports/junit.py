@@ -1,7 +1,8 @@
 """The run as JUnit XML, which every CI service shows: nodes and checks are its test cases."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cli_multi_rapid.reports.document import CheckReport, NodeReport, RunReport
 from cli_multi_rapid.reports.safe_text import markup, one_line
@@ -11,8 +12,7 @@ _BROKEN = ("error", "timed_out")
 """Verdicts that say that the check was not carried out: `error` in JUnit's words, not `failure`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One test case. `outcome`: None (passed), `failure`, `error` or `skipped`."""
 
     group: str

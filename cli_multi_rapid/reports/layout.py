@@ -7,9 +7,10 @@ fraction of a second.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.reports.graph import Graph, GraphEdge
 
@@ -22,16 +23,14 @@ BEND_GAP: Final = 0.5
 Key = str | tuple[int, int]  # a node's id, or (edge, layer) of a bend
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Column (layer, from 0) and row (not whole); the smallest row is 0."""
 
     column: int
     row: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """Where everything goes, in columns and rows."""
 
     nodes: Mapping[str, Place]

@@ -13,11 +13,12 @@ person takes to approve, and not what may still come.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import ceil, sqrt
 from statistics import median
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
@@ -33,24 +34,21 @@ _RECENT: Final = 50
 """So many of the latest durations of a check count: checks grow with their repository."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Struct, frozen=True, kw_only=True):
     """Seconds until an entry is decided: it lands, or leaves the line, half of the time within `p50_s`."""
 
     p50_s: float
     p90_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Outlook(Struct, frozen=True, kw_only=True):
     """The estimates of a queue. `unknown`: why an entry in line has none; empty when all have one."""
 
     estimates: Mapping[EntryId, Estimate]
     unknown: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrgencyCost:
+class UrgencyCost(Struct, frozen=True, kw_only=True):
     """What it costs the others when an entry goes to the head of the line now."""
 
     overtaken: int
@@ -61,15 +59,13 @@ class UrgencyCost:
     """How much later the one that loses most is expected (P50); None: nothing has been measured yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running(Candidate):
+class Running(Candidate, frozen=True, kw_only=True):
     """A candidate that is under check, and for how long."""
 
     elapsed_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """What waits, in order."""
 
     checks: tuple[frozenset[CheckId], ...]
@@ -78,8 +74,7 @@ class Line:
     start: Standing = FRESH
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(Struct, frozen=True, kw_only=True):
     """How the line is worked off."""
 
     odds: Odds

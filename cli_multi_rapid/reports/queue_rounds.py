@@ -9,11 +9,12 @@ many failures as the policy wants.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import ceil, sqrt
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ladder import NOTHING, Odds, Worth, beginning, screen, search
 from cli_multi_rapid.core.queue_intents import QueueLimits
@@ -27,24 +28,21 @@ Places = tuple[int, ...]
 """Places in line, counted from 0."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """Entries that are checked together. `stale`: on a tip that was left behind, so that it cannot land."""
 
     places: Places
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspects:
+class Suspects(Struct, frozen=True, kw_only=True):
     """Entries that failed together. `overtaken`: how many have landed since."""
 
     places: Places
     overtaken: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """What is known of the entries in line."""
 
     vouched: frozenset[int] = frozenset()

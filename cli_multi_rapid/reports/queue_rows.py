@@ -1,8 +1,9 @@
 """The rows of a queue's listing: what each entry waits for, how long, and what to type, from its state."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Branch, EntryId
 from cli_multi_rapid.core.merge_policy import line
@@ -17,8 +18,7 @@ from cli_multi_rapid.reports.queue_estimate import Estimate
 from cli_multi_rapid.reports.queue_text import QueueRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """What only the one who looks at a queue can know."""
 
     now: datetime

@@ -1,9 +1,10 @@
 """The merge queue as a listing: what waits, for what, since when, and what to type."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypedDict
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, EntryId, NodeId, RunId
 from cli_multi_rapid.core.node_state import MergeStatus
@@ -17,8 +18,7 @@ from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
 _WIDTH: Final = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueRow:
+class QueueRow(Struct, frozen=True, kw_only=True):
     """One entry of a queue as it is shown."""
 
     position: int | None

@@ -2,9 +2,10 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 _CUT: Final = 0.12
 """A gap is cut when it is longer than this share of all busy time ..."""
@@ -18,8 +19,7 @@ _STEPS_S: Final = (
 _TICK_WIDTH: Final = 62.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class Stretch(Struct, frozen=True, kw_only=True):
     """A part of the axis: seconds since the origin, and where it is drawn."""
 
     start_s: float
@@ -35,8 +35,7 @@ class Stretch:
         return self.left + share * (self.right - self.left)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeScale:
+class TimeScale(Struct, frozen=True, kw_only=True):
     """The axis. Moments outside of it are drawn at its ends."""
 
     origin: datetime

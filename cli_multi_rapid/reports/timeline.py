@@ -1,9 +1,10 @@
 """The run on a time axis: every attempt and check as a bar, every landing as a line."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.reports.document import RunReport
 from cli_multi_rapid.reports.safe_text import markup, one_line
@@ -31,8 +32,7 @@ _STYLE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(Struct, frozen=True, kw_only=True):
     """Something that took its time. A thin bar is a wait."""
 
     start: datetime
@@ -42,8 +42,7 @@ class Bar:
     thin: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """The bars of one node or of one check."""
 
     name: str

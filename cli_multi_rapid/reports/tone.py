@@ -4,8 +4,9 @@ Colour is never the only carrier: every view also writes the status as a word.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Tone(StrEnum):
@@ -24,8 +25,7 @@ class Tone(StrEnum):
     IDLE = "idle"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paint:
+class Paint(Struct, frozen=True, kw_only=True):
     """Text and line colours that have a contrast of 4.5 or more on their ground, in light and in dark."""
 
     light: str

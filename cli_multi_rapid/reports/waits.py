@@ -1,9 +1,10 @@
 """What each node waited for, and how long: derived from when other things happened."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
@@ -15,8 +16,7 @@ SHORTEST_S: Final = 0.1
 """Seconds. A shorter wait is the program's own step from one event to the next."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(Struct, frozen=True, kw_only=True):
     """A node waited for something. Waits for several things at once overlap."""
 
     kind: str

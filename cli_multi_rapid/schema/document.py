@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.plan import Json
 from cli_multi_rapid.schema.collector import collector_paused
@@ -23,8 +24,7 @@ _FORBIDDEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """A text that was read: the tree of its root mapping."""
 
     source: Source

@@ -1,9 +1,10 @@
 """The keys of one mapping: every spelling known, each read as what it should be, all problems noted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.money import MicroUsd, parse_usd
 from cli_multi_rapid.core.plan import Json
@@ -26,8 +27,7 @@ from cli_multi_rapid.schema.values import (
 E = TypeVar("E", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class Keys(Struct, frozen=True, kw_only=True):
     """Which keys a mapping may have; keys that start with `x-` are the user's own and always allowed."""
 
     spelling: Mapping[str, str]

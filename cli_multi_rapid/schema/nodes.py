@@ -1,7 +1,9 @@
 """One node of a plan, with the places of what the rules across nodes may complain about."""
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
@@ -30,8 +32,7 @@ _CLAIM_KEYS: Final = keys("path mode")
 _LARGEST_PRIORITY: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedNode:
+class ParsedNode(Struct, frozen=True, kw_only=True):
     """A node and where its parts stand."""
 
     node: Node

@@ -1,9 +1,10 @@
 """Phase files: the steps that streams name by their id."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -36,22 +37,20 @@ PHASE_KEYS: Final = keys(
 _PHASES_KEY: Final = (b"phases:", b'"phases":', b"{phases:", b'{"phases":')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseDep:
+class PhaseDep(Struct, frozen=True, kw_only=True):
     """A phase that another waits for, by its id or as `<stream>.<phase>`."""
 
     name: str
-    at: Place = field(compare=False)
+    at: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
+class Phase(Struct, frozen=True, kw_only=True):
     """A step of a stream. It becomes the node `<stream>.<phase>`. Durations are seconds."""
 
     id: str
     title: str
     """One line; the id when the file gives none."""
-    at: Place = field(compare=False)
+    at: Place
     description: str = ""
     goals: tuple[str, ...] = ()
     acceptance: tuple[str, ...] = ()

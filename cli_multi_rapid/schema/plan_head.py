@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Branch, CheckId, CorrelationId
 from cli_multi_rapid.core.money import MicroUsd
@@ -33,8 +34,7 @@ class _Strategy(StrEnum):
     MERGE_QUEUE = "merge-queue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanHead:
+class PlanHead(Struct, frozen=True, kw_only=True):
     """All of a plan but its nodes."""
 
     plan_id: str

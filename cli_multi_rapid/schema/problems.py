@@ -1,9 +1,10 @@
 """What is wrong with a document: every problem at once, each with a place, a frame and what to do."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.plan import Json
@@ -83,8 +84,7 @@ class Code(Enum):
         self.title = title
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One thing that is wrong, as it is shown."""
 
     file: str
@@ -135,8 +135,7 @@ class InvalidInput(UserError):
         self.problems = problems
 
 
-@dataclass(slots=True)
-class Problems:
+class Problems(Struct):
     """Collects problems while documents are read. Iterates in the order of files and places."""
 
     _found: list[Problem] = field(default_factory=list)

@@ -1,9 +1,10 @@
 """The values of `config/orchestrator.yaml`, with their built-in defaults. `settings_reader` reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Branch, CheckId, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -53,8 +54,7 @@ class Sandbox(StrEnum):
     BWRAP = "bwrap"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeSettings:
+class MergeSettings(Struct, frozen=True, kw_only=True):
     """`merge_policy`: how the queue works where the plan says nothing."""
 
     target: Branch | None = None
@@ -67,8 +67,7 @@ class MergeSettings:
     approval: LandingApproval = LandingApproval.AUTO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetSettings:
+class BudgetSettings(Struct, frozen=True, kw_only=True):
     """`budget`: limits beside the one of the run. Percentages are of the run's budget."""
 
     warn_pct: float = 80.0
@@ -77,8 +76,7 @@ class BudgetSettings:
     day_usd: MicroUsd | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeSettings:
+class WorktreeSettings(Struct, frozen=True, kw_only=True):
     """`worktrees`: how slots are made and prepared."""
 
     strategy: SlotStrategy = SlotStrategy.ISOLATED
@@ -93,8 +91,7 @@ class WorktreeSettings:
         return Branch(self.lane.replace("{run}", run_id).replace("{node}", node_id))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingSettings:
+class LandingSettings(Struct, frozen=True, kw_only=True):
     """`landing`: what happens around the target branch."""
 
     update_checkout: bool = True
@@ -102,15 +99,13 @@ class LandingSettings:
     """The remote to land on as well; None: nothing is pushed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimSettings:
+class ClaimSettings(Struct, frozen=True, kw_only=True):
     """`claims`: how claims are enforced."""
 
     violation: Violation = Violation.FAIL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """All settings, and for each the layer that set it."""
 
     workers: int = 4

@@ -1,8 +1,10 @@
 """Layers of configuration (files, environment, flags) to one `Settings`, all problems noted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import CheckId, ToolName
 from cli_multi_rapid.core.plan import CheckSpec
@@ -138,8 +140,7 @@ def parse_settings(layers: Sequence[Document], problems: Problems) -> Settings |
     return None if problems.error_count > before else settings
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What the layers read so far have set, by dotted key."""
 
     values: dict[str, object] = field(default_factory=dict)

@@ -2,9 +2,10 @@
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 _WIDEST: Final = 100
 """Characters of a source line in a frame; a document on one line must not fill the screen."""
@@ -15,12 +16,14 @@ _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _TOKEN: Final = re.compile(r'"(?:[^"\\\r\n]|\\.)*"|' r"'[^'\r\n]*'|" r"[^\s,\[\]{}:#'\"]+|.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True, dict=True):
     """A text and the name under which a person knows it. Offsets count characters from 0."""
 
     name: str
-    text: str = field(repr=False)
+    text: str
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r})"
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -67,8 +70,7 @@ def quoted(text: str) -> str:
     return f"`{printable(short)}`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """A point in a source, kept with typed values so that later problems can show where they come from."""
 
     source: Source

@@ -1,8 +1,9 @@
 """The values that a multi_stream file is read into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.schema.phases import Phase
@@ -17,22 +18,20 @@ class GroupKind(StrEnum):
     SEQUENTIAL = "sequential"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(Struct, frozen=True, kw_only=True):
     """A name and where it is written."""
 
     name: str
-    at: Place = field(compare=False)
+    at: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class Stream(Struct, frozen=True, kw_only=True):
     """An owner of paths, and the phases that run there in order."""
 
     id: str
     label: str
     name: str
-    at: Place = field(compare=False)
+    at: Place
     paths: tuple[Named, ...]
     """Globs that the stream claims exclusively."""
     phases: tuple[Named, ...]
@@ -44,17 +43,15 @@ class Stream:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionGroup:
+class ExecutionGroup(Struct, frozen=True, kw_only=True):
     """Streams of one step of the order. A group starts when the one before it is done."""
 
     kind: GroupKind
     streams: tuple[Named, ...]
-    at: Place = field(compare=False)
+    at: Place
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreamsDocument:
+class StreamsDocument(Struct, frozen=True, kw_only=True, dict=True):
     """A checked multi_stream file: ids are unique, every stream is in the order once, nothing is circular."""
 
     head: PlanHead
@@ -80,8 +77,7 @@ class StreamsDocument:
         return {stream: tuple(dict.fromkeys(names)) for stream, names in waits.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedStreams:
+class LoadedStreams(Struct, frozen=True, kw_only=True):
     """A multi_stream file with the phases that lie beside it."""
 
     document: StreamsDocument

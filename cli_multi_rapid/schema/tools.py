@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias, get_args
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -52,8 +53,7 @@ class _CostClass(StrEnum):
     UNPRICED = "unpriced"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRules:
+class ReadRules(Struct, frozen=True, kw_only=True):
     """Where a tool's output says what: dotted paths in JSON, regular expressions in text; None: nowhere."""
 
     format: OutputFormat = OutputFormat.TEXT
@@ -65,8 +65,7 @@ class ReadRules:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolConfig:
+class ToolConfig(Struct, frozen=True, kw_only=True):
     """One tool. Without `argv` the entry only describes a tool that has an adapter of its own."""
 
     name: ToolName

@@ -1,8 +1,9 @@
 """Builds the tree of a document from the events of a reader; the rules that YAML and JSON share live here."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.schema.problems import Code, Problems
 from cli_multi_rapid.schema.source import Place, Source, quoted
@@ -18,8 +19,7 @@ class Stop(Exception):
     """Nothing sensible can be read after this point; the problem is already noted."""
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A list or table whose end was not yet reached."""
 
     offset: int

@@ -1,10 +1,11 @@
 """Any of our documents: which kind it is, and every problem that it has."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.schema.document import Document, load_document
@@ -48,8 +49,7 @@ _TELLING_KEYS: Final[Mapping[str, DocumentKind]] = {
 """The first of these keys that a document has tells its kind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What a document may refer to beside itself. None: any name goes."""
 
     known_tools: Collection[str] | None = None

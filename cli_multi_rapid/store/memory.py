@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.events import Event, NewEvent
@@ -50,8 +51,7 @@ class MemoryLeases:
                 del self._held[lease.name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryLease:
+class MemoryLease(Struct, frozen=True, kw_only=True):
     """A holding; see `ports.Lease`."""
 
     name: str
@@ -63,8 +63,7 @@ class MemoryLease:
         self.leases.give_back(self)
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     started: tuple[datetime, int]
     events: list[Event] = field(default_factory=list)
 

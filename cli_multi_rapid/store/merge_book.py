@@ -1,9 +1,10 @@
 """The story of every entry of a queue, as people read it: pending ones and history."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
@@ -14,8 +15,7 @@ from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.core.queue_state import IllegalEntry, QueueState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeRecord:
+class MergeRecord(Struct, frozen=True, kw_only=True):
     """One entry of a merge queue, from its arrival to its end."""
 
     id: EntryId
@@ -50,8 +50,7 @@ class MergeRecord:
         return (self.ended_at - self.created_at).total_seconds() if self.ended_at else None
 
 
-@dataclass(slots=True)
-class _Checks:
+class _Checks(Struct):
     passed: dict[CheckId, None] = field(default_factory=dict)
     seconds: float = 0.0
 

@@ -5,11 +5,11 @@ that was taken. The tables of the projections are no part of this; they are drop
 """
 
 import sqlite3
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Migration:
+class Migration(Struct, frozen=True, kw_only=True):
     """One step, taken completely or not at all."""
 
     version: int

@@ -5,10 +5,10 @@ before, it folds the stream with the core's own state; it keeps that state in me
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
 
+from msgspec import Struct
 from sqlmodel import Session, SQLModel, col, delete
 
 from cli_multi_rapid.core.events import Event
@@ -24,8 +24,7 @@ from cli_multi_rapid.store.merge_book import MergeBook, MergeRecord
 from cli_multi_rapid.store.tables import AuditRow, LedgerRow, MergeRow, WorkstreamRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(Struct, frozen=True, kw_only=True):
     """The next events of a stream; at least one."""
 
     stream: RunId
@@ -202,8 +201,7 @@ class _RunFold:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Deed:
+class _Deed(Struct, frozen=True, kw_only=True):
     who: str
     action: str
     subject: str | None

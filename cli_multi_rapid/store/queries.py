@@ -1,10 +1,10 @@
 """What can be asked of the read models. Every answer is up to date with the log when it is given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from msgspec import Struct
 from sqlalchemy import Label
 from sqlmodel import col, func, select
 
@@ -17,8 +17,7 @@ from cli_multi_rapid.store.read_models import ReadModels
 from cli_multi_rapid.store.tables import AuditRow, LedgerRow, MergeRow, ToolHealthRow, WorkstreamRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workstream:
+class Workstream(Struct, frozen=True, kw_only=True):
     """A run (`node_id` None) or one of its nodes, with the status that people see."""
 
     run_id: RunId
@@ -31,8 +30,7 @@ class Workstream:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerLine:
+class LedgerLine(Struct, frozen=True, kw_only=True):
     """What one attempt cost."""
 
     time: datetime
@@ -57,8 +55,7 @@ class CostKey(StrEnum):
     DAY = "day"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostLine:
+class CostLine(Struct, frozen=True, kw_only=True):
     """The sum of the attempts that share a key."""
 
     key: str
@@ -68,8 +65,7 @@ class CostLine:
     amount: MicroUsd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditLine:
+class AuditLine(Struct, frozen=True, kw_only=True):
     """A command, approval or refusal of a person."""
 
     stream: RunId
@@ -80,8 +76,7 @@ class AuditLine:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolHealth:
+class ToolHealth(Struct, frozen=True, kw_only=True):
     """The last look at a tool."""
 
     tool: ToolName

@@ -1,9 +1,10 @@
 """`docs/reference/events.md`: every event type with its fields, from the catalogue."""
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
 from inspect import getdoc
 from typing import Any, get_type_hints
+
+from msgspec.structs import fields
 
 from cli_multi_rapid.core.events import CATALOGUE, DURABLE
 from scripts.pages.page import table, write_page
@@ -32,7 +33,7 @@ def _describe(name: str, payload: Any) -> Iterator[str]:
     yield ""
     hints = get_type_hints(payload)
     rows = [
-        (f"`{field.name}`", _type_name(hints[field.name]), "yes" if _is_required(field) else "")
+        (f"`{field.name}`", _type_name(hints[field.name]), "yes" if field.required else "")
         for field in fields(payload)
     ]
     if rows:
@@ -43,7 +44,3 @@ def _describe(name: str, payload: Any) -> Iterator[str]:
 def _type_name(hint: Any) -> str:
     name = getattr(hint, "__name__", None)
     return f"`{name if name and not hasattr(hint, '__args__') else str(hint).replace('typing.', '')}`"
-
-
-def _is_required(field: Any) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING

@@ -9,10 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import Struct, field
 
 from tests.fakes.command_line import PACKAGE_ROOT, type_in
 from tests.fakes.real_runs import Gate, make_gate, node, plan_of, saved, writes
@@ -30,8 +30,7 @@ def repository(tmp_path: Path) -> RepositoryBuilder:
     return make_repository(tmp_path / "repo")
 
 
-@dataclass(slots=True, kw_only=True)
-class Window:
+class Window(Struct, kw_only=True):
     """A terminal with a program in it; what the program says is read, so that it never waits."""
 
     program: subprocess.Popen[bytes]

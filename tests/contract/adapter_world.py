@@ -2,16 +2,17 @@
 
 import os
 import subprocess
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import NodeId, RunId, ToolName
 from cli_multi_rapid.core.plan import Node, Prompt, Work
 from cli_multi_rapid.ports import Adapter, Brief, Invocation, ToolReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One attempt that was run to its end."""
 
     invocation: Invocation
@@ -24,8 +25,7 @@ class Attempt:
         return self.output.decode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
-class AdapterWorld:
+class AdapterWorld(Struct, frozen=True):
     """Where the attempts of a test happen."""
 
     slot: Path

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.actions import ActionsAdapter
 from cli_multi_rapid.adapters.command import CommandAdapter
@@ -51,8 +52,7 @@ print(json.dumps({"result": "saved", "cost": 0.25, "tokens": 12}))
 SAVE_ARGUMENT = "import sys; open('got.txt', 'w', newline='', encoding='utf-8').write(sys.argv[1])"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """An adapter, and work for it that writes a text to `got.txt`, or fails."""
 
     adapter: Adapter

@@ -1,10 +1,9 @@
 """A node starts only when its money fits every limit, and hears why when it does not."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.budget import (
     BudgetRules,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, NewType
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, NewType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, field
 
 from cli_multi_rapid.core.codec import CorruptDocument, from_data, to_data
 from cli_multi_rapid.core.plan import Plan
@@ -23,20 +23,17 @@ class Colour(StrEnum):
     BLUE = "blue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circle:
+class Circle(Struct, frozen=True, kw_only=True):
     kind: ClassVar[str] = "circle"
     radius: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     kind: ClassVar[str] = "group"
     parts: "tuple[Circle | Group, ...]" = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     name: Name
     shape: Circle | Group
     colour: Colour = Colour.RED

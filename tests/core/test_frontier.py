@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import EntryId, NodeId
 from cli_multi_rapid.core.merge_events import (

@@ -1,11 +1,11 @@
 """What the merge queue does next, case by case; `test_queue_worlds.py` has whole lives of queues."""
 
-from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, EntryId

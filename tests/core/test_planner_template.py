@@ -1,10 +1,9 @@
 """A request to a plan by rules: the nodes, claims, tools, costs and thoughts that follow from it."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, NodeId, ToolName

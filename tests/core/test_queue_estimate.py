@@ -1,6 +1,5 @@
 """How long a wait in a queue will be: only from what was measured, and no shorter further back."""
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from time import process_time
@@ -8,6 +7,7 @@ from time import process_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, EntryId, Tree

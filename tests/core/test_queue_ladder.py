@@ -1,6 +1,6 @@
 """Several candidates at once: what survives a landing, who waits for whom, what a second look decides."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId

@@ -1,8 +1,7 @@
 """The listing of a queue: whatever state an entry is in, it says what it waits for and what to type."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import CheckId, EntryId, NodeId, RunId
 from cli_multi_rapid.core.merge_events import (

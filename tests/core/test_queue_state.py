@@ -1,11 +1,11 @@
 """The fold of a queue: final is final, what cannot follow changes nothing, a restart forgives failures."""
 
-from dataclasses import replace
 from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event, Unknown
 from cli_multi_rapid.core.facts import Payload, Verdict

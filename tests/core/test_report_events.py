@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Unknown
 from cli_multi_rapid.core.facts import Payload
@@ -35,11 +35,10 @@ from tests.fakes.sample_plans import RUN, START
 
 
 def test_an_event_without_a_line_of_its_own_shows_its_fields() -> None:
-    class NodeCloned(Payload):
+    class NodeCloned(Payload, frozen=True, kw_only=True):
         type = "node.cloned"
 
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class Cloned(NodeCloned):
+    class Cloned(NodeCloned, frozen=True, kw_only=True):
         node_id: str
 
     assert describe(Cloned(node_id="n1")) == "node_id=n1"

@@ -4,11 +4,11 @@ import csv
 import io
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import NodeId

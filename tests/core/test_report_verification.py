@@ -1,9 +1,9 @@
 """The verification of what landed: only verdicts on the target's own tree count, and silence is no pass."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import RunStatus, Verdict
 from cli_multi_rapid.core.ids import CheckId

@@ -3,12 +3,12 @@
 `tests/fakes/run_rules.py` has the rules; `RunWorld` looks at them at every start and every end.
 """
 
-from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import Price

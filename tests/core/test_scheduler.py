@@ -1,10 +1,10 @@
 """What to do next, corner by corner; `test_run_worlds.py` has whole runs."""
 
-from dataclasses import replace
 from datetime import timedelta
 from time import process_time
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, RunStatus, Usage
 from cli_multi_rapid.core.ids import EntryId, NodeId, ToolName
@@ -33,7 +33,7 @@ from cli_multi_rapid.core.node_events import (
     NodeRetryScheduled,
     NodeSkipped,
 )
-from cli_multi_rapid.core.plan import Approval, MergePolicy, MergeWhen, Node, Plan, Role
+from cli_multi_rapid.core.plan import Approval, MergePolicy, MergeWhen, Node, Role
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.run_events import (
     ApprovalGranted,
@@ -209,7 +209,7 @@ def story_of(*nodes: Node, when: MergeWhen = MergeWhen.EAGER, auto: bool = True)
     story = Story(*nodes)
     assert story.state.plan is not None
     policy = MergePolicy(target=MAIN, when=when, auto_merge=auto)
-    story.state.plan = Plan(**{**vars(story.state.plan), "merge_policy": policy})
+    story.state.plan = replace(story.state.plan, merge_policy=policy)
     return story
 
 

@@ -1,9 +1,9 @@
 """Bad plans: each is refused with a message that one can act on, and all problems are told at once."""
 
-from dataclasses import dataclass
 from textwrap import dedent
 
 import pytest
+from msgspec import Struct
 
 from cli_multi_rapid.schema.document import read_document
 from cli_multi_rapid.schema.plan import parse_plan
@@ -13,8 +13,7 @@ from tests.core.schema_reading import errors, plan_problems
 TOOLS = ("aider", "claude", "codex", "shell", "python", "actions", "scripted", "verify")
 
 
-@dataclass(frozen=True, slots=True)
-class Bad:
+class Bad(Struct, frozen=True):
     """A bad plan, the code and line of its problem, and words that its message and help must hold."""
 
     text: str

@@ -1,6 +1,5 @@
 """The fold of a run: the same events always give the same state, and what cannot follow changes nothing."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, cast
@@ -8,6 +7,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event, Unknown
 from cli_multi_rapid.core.facts import FailureClass, ImpliedEdge, Payload, RunStatus, Usage
@@ -207,8 +207,8 @@ def plan_of(*names: str) -> Plan:
         accepted(plan_of("a", "b"), "a a b"),
         accepted(plan_of("a", "b"), "a b", ("a", "c")),
         accepted(plan_of("a", "b"), "a b", ("c", "a")),
-        accepted(Plan(**{**vars(plan_of("a")), "nodes": (bare("a"), bare("a"))}), "a a"),
-        accepted(Plan(**{**vars(plan_of("a")), "nodes": (bare("a", "z"),)}), "a"),
+        accepted(replace(plan_of("a"), nodes=(bare("a"), bare("a"))), "a a"),
+        accepted(replace(plan_of("a"), nodes=(bare("a", "z"),)), "a"),
     ],
 )  # fmt: skip
 def test_a_plan_whose_order_or_edges_do_not_belong_to_it_is_refused(wrong: PlanAccepted) -> None:

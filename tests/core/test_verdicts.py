@@ -1,10 +1,10 @@
 """What a verdict is about: the same key for the same content, and another one for anything else."""
 
 import json
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import payload_from_data, payload_to_data
 from cli_multi_rapid.core.globs import parse_glob

@@ -1,11 +1,11 @@
 """Tools that are described in `config/tools.yaml`: the command line, and what is read from the output."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.template import fill_template
@@ -102,7 +102,7 @@ def test_a_tool_that_is_not_installed_is_named_with_how_to_check_it() -> None:
 
 
 def reading(rules: ReadRules, output: str, exit_code: int | None = 0, **config: object) -> ToolReading:
-    tool = replace(ToolConfig(name=ToolName("agent"), argv=("a",), read=rules), **config)  # type: ignore[arg-type]  # a test's shorthand
+    tool = replace(ToolConfig(name=ToolName("agent"), argv=("a",), read=rules), **config)
     brief: Brief = AdapterWorld(Path("/slot"), Path("/temp")).brief()
     return CommandAdapter(tool).read(output.encode(), exit_code, brief)
 

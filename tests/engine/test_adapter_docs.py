@@ -2,10 +2,10 @@
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.health import HealthStatus, probe
 from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, agent_variables

@@ -1,11 +1,11 @@
 """How agents are started: command line, environment, session, money, and how they are stopped."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import AGENTS, adapters
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim

@@ -3,13 +3,14 @@
 import json
 import re
 import time
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import adapters
 from cli_multi_rapid.core.facts import Usage
@@ -24,8 +25,7 @@ MODELS = {"codex": "gpt-5-codex", "gemini": "gemini-2.5-flash"}
 """The models that were asked for in the runs of tools that tell no cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """A row of `expected.txt`."""
 
     tool: str

@@ -1,9 +1,9 @@
 """Landing in a checkout: it steps forward with every edit of the person in place, or nothing moves."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.git import (

@@ -2,10 +2,10 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.ids import Branch

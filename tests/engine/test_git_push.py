@@ -1,10 +1,10 @@
 """Pushing with leases: all or none, never by force."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit

@@ -1,9 +1,8 @@
 """What an agent is told: one template for each role, everything that matters, and never too much of it."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName

@@ -1,11 +1,11 @@
 """The read models answer what people ask."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import Branch, CorrelationId, NodeId, RunId, ToolName

@@ -1,9 +1,9 @@
 """Landings that a remote gets too: together or not at all, on top of what others push, and never twice."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded, MergeMissed
 from cli_multi_rapid.core.node_state import MergeStatus

@@ -1,9 +1,9 @@
 """Who waits for whom: checkers, priority, dependencies that are still merging, and what changes meanwhile."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.core.node_state import MergeStatus

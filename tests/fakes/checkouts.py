@@ -1,16 +1,16 @@
 """A person's checkout, remembered to the byte, so that a test can say that nobody touched it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tests.fakes.repositories import RepositoryBuilder
 
 _OURS = frozenset({".git", "state", "artifacts"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkout:
+class Checkout(Struct, frozen=True, kw_only=True):
     """One work tree at one moment."""
 
     head: str

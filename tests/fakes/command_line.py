@@ -7,17 +7,17 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cli_multi_rapid.cli.main import main
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(Struct, frozen=True, kw_only=True):
     """What a command wrote, and its exit status."""
 
     status: int

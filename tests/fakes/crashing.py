@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cli_multi_rapid import wiring
 from cli_multi_rapid.core.events import Event, NewEvent
@@ -48,7 +49,7 @@ def main(repository: Path, at: int, before: bool) -> None:
     with wiring.open_workshop(repository) as shop:
         run_id = next(stream for stream in shop.log.streams() if not is_queue_stream(stream))
         log = CrashingLog(shop.log, at, before=before)
-        Session(replace(shop, log=log), run_id).run()  # type: ignore[arg-type]  # it delegates the rest
+        Session(replace(shop, log=log), run_id).run()
 
 
 if __name__ == "__main__":

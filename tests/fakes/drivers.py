@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid import wiring
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
@@ -19,8 +20,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 _LONGEST_S = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Driver:
+class Driver(Struct, frozen=True, kw_only=True):
     """The process from outside."""
 
     process: "subprocess.Popen[str]"

@@ -1,7 +1,8 @@
 """A database with a log and read models in it."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.ports import EventLog
 from cli_multi_rapid.store.database import Database
@@ -13,8 +14,7 @@ TABLES = ("workstreams", "ledger", "merge_history", "audit", "projection_positio
 Tables = dict[str, list[tuple[object, ...]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """A database with its log and its read models."""
 
     database: Database

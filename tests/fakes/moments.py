@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid import wiring
 from cli_multi_rapid.core.events import Event, NewEvent
@@ -22,8 +24,7 @@ from tests.fakes.queues import MAIN, QueueBench
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """Right before, or right after, a fact of this type is in the log."""
 
     type: str
@@ -84,7 +85,7 @@ def interrupted_shop(
 ) -> Workshop:
     """The same workshop, whose log is interrupted at a moment."""
     log = InterruptedLog(shop.log, moment, action, times=times)
-    return replace(shop, log=log)  # type: ignore[arg-type]  # it delegates the rest
+    return replace(shop, log=log)
 
 
 def kill_processor(bench: QueueBench, moment: Moment) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
@@ -37,8 +39,7 @@ NO_BAD = check("! grep -rq BAD src")
 """Fails on every tree with the word BAD below `src`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What one processing of the queue did."""
 
     processed: Processed
@@ -80,8 +81,7 @@ class Outcome:
         return [fact.verdict for fact in found if not fact.reused]
 
 
-@dataclass(slots=True, kw_only=True)
-class QueueBench:
+class QueueBench(Struct, kw_only=True):
     """Makes branches, queues them and lets the queue work."""
 
     world: World
@@ -142,7 +142,7 @@ class QueueBench:
 
     def process(self, **limits: object) -> Outcome:
         """Let the queue work until nothing is left to do."""
-        queue = replace(self.shop.policies.queue, **limits)  # type: ignore[arg-type]  # real fields
+        queue = replace(self.shop.policies.queue, **limits)
         shop = replace(self.shop, policies=replace(self.shop.policies, queue=queue))
         before = shop.log.last_seq(queue_journal(shop, MAIN).stream)
         processed = process_queue(shop, MAIN, lambda _event: None)

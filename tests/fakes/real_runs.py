@@ -5,8 +5,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid import wiring
 from cli_multi_rapid.cli.follow import following
@@ -66,8 +67,7 @@ def latest_run(repository: RepositoryBuilder) -> RunId:
         return records.latest_run()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """Where a program waits until a test lets it go on: a named pipe, so that nobody looks at a clock."""
 
     path: Path

@@ -3,8 +3,9 @@
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, Commit, Tree
 
@@ -41,8 +42,7 @@ def git_environment(home: Path) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryBuilder:
+class RepositoryBuilder(Struct, frozen=True, kw_only=True):
     """A person's repository: the folder, and the few things a test wants to do in it."""
 
     path: Path

@@ -1,8 +1,9 @@
 """What must hold at every step of a `RunWorld`: the rules of the architecture, told a second time."""
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.ids import Commit, NodeId
@@ -22,8 +23,7 @@ from tests.fakes.queue_world import QueueWorld
 from tests.fakes.weather import Changes
 
 
-@dataclass(slots=True, kw_only=True)
-class RunRules:
+class RunRules(Struct, kw_only=True):
     """Looks at one run."""
 
     state: RunState

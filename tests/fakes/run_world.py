@@ -5,10 +5,12 @@ same order, on the repository of `queue_world`. At every step it looks whether a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import FailureClass, Payload, Usage

@@ -1,8 +1,9 @@
 """Logs to test with, and facts to put into them."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from cli_multi_rapid.core.events import NewEvent
 from cli_multi_rapid.core.facts import Payload
@@ -16,8 +17,7 @@ from cli_multi_rapid.system import RandomIds
 from tests.fakes.clock import START, FakeClock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
+class Store(Struct, frozen=True, kw_only=True):
     """A log with the leases that it checks fences against."""
 
     log: EventLog

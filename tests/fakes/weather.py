@@ -1,6 +1,6 @@
 """How `queue_world` and `run_world` behave: what is red, what does not merge, what goes wrong."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cli_multi_rapid.core.claims import conflict
 from cli_multi_rapid.core.facts import FailureClass
@@ -15,8 +15,7 @@ SEES_PART = CheckSpec(id=CheckId("part"), argv=("pytest",), inputs=("src/**",))
 """A check that does not see the weather's unread changes."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Weather:
+class Weather(Struct, kw_only=True):
     """How the world behaves. The three chances are of a single check, landing or step."""
 
     culprits: Changes = frozenset()
@@ -46,8 +45,7 @@ class Weather:
         return bool(self.culprits & changes) or any(quarrel <= changes for quarrel in self.quarrels)
 
 
-@dataclass(slots=True, kw_only=True)
-class RunWeather(Weather):
+class RunWeather(Weather, kw_only=True):
     """How tools and people behave as well. Chances are of a single attempt or turn."""
 
     rivals: frozenset[frozenset[NodeId]] = frozenset()

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid import wiring
 from cli_multi_rapid.core.events import Event
@@ -25,8 +27,7 @@ from cli_multi_rapid.worktrees import SlotState
 from tests.fakes.repositories import Content, RepositoryBuilder, make_repository
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """A run that came to rest, as its events tell it."""
 
     run_id: RunId
@@ -47,8 +48,7 @@ class Story:
         return [event.data for event in self.events if isinstance(event.data, kind)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """One repository and what runs in it."""
 
     repository: RepositoryBuilder
@@ -58,7 +58,7 @@ class World:
         """The composition root on this repository, with some policies set."""
 
         def refine(found: Policies) -> Policies:
-            return replace(found, **policies)  # type: ignore[arg-type]  # a test names real fields
+            return replace(found, **policies)
 
         with wiring.open_workshop(self.repository.path, refine=refine) as shop:
             yield shop
