@@ -82,12 +82,13 @@ def test_a_retry_of_the_same_tool_goes_on_with_its_session_and_pays_for_the_new_
 
 def test_another_tool_begins_a_session_of_its_own(world: World, programs: Path) -> None:
     (world.repository.path / "config").mkdir()
-    (world.repository.path / "config/tools.yaml").write_text("tools: [{name: codex, fallback: [claude]}]")
+    (world.repository.path / "config/tools.yaml").write_text("tools: [{name: codex, fallback: [copilot]}]")
     play(programs, "codex", codex_turn(100))
-    calls = play(programs, "claude", f"echo hello > src/new.txt\n{claude_result()}")
+    ended = told({"type": "result", "sessionId": "s-2", "exitCode": 0})
+    calls = play(programs, "copilot", f"echo hello > src/new.txt\n{ended}")
     plan = f"{HEAD}nodes: [{{id: n1, tool: codex, model: gpt-5-codex, goal: Greet, retries: 0}}]"
     assert world.execute(plan).node("n1").landed
-    assert "--resume" not in calls.read_text()
+    assert "--session-id=" in calls.read_text()
     assert "t-1" not in calls.read_text()
 
 
