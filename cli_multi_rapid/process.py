@@ -149,8 +149,9 @@ def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: ev
 
     `env` is the complete environment, to which the marker is added; no two running programs may share one.
     Standard input is /dev/null; standard output and error go, redacted, to `log`. On a timeout or a
-    cancellation the program gets SIGINT, then SIGTERM, then its whole tree SIGKILL. Several threads may call
-    this at once. Elsewhere than on Linux only the process group is ended, and what left it lives on.
+    cancellation the program gets the signals of `supervision.stops`, then its whole tree SIGKILL. Several
+    threads may call this at once. Elsewhere than on Linux only the process group is ended, and what left it
+    lives on.
     Raises `EnvironmentFault` when the log or the folder is not usable, `UserError` for a NUL in an argument.
     """
     if cancel.cancelled:
@@ -188,7 +189,7 @@ class _Watch:
         self._family, self._record, self._cancel = family, record, cancel
         self._sandboxed = supervision.sandboxed
         self._deadline = None if supervision.timeout_s is None else family.began + supervision.timeout_s
-        self._stops = [(signal.SIGINT, supervision.grace_s), (signal.SIGTERM, supervision.kill_after_s)]
+        self._stops = list(supervision.stops)
         self._stopped_by: ExitOutcome | None = None
         self._cpu_s = 0.0
         self._duration_s = 0.0
@@ -253,9 +254,9 @@ class _Watch:
                 self._begin_stop(ExitOutcome.TIMED_OUT)
                 if not self._stops:
                     return
-                number, patience_s = self._stops.pop(0)
-                self._family.signal_group(number, behind=self._sandboxed)
-                self._deadline = time.monotonic() + patience_s
+                step = self._stops.pop(0)
+                self._family.signal_group(step.signal, behind=self._sandboxed)
+                self._deadline = time.monotonic() + step.wait_s
 
     def _begin_stop(self, outcome: ExitOutcome) -> None:
         """The first cause counts; the signals follow, beginning at once."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
+    from cli_multi_rapid.core.prices import PriceTable
     from cli_multi_rapid.core.queue_intents import (
         QueueLimits,
     )
@@ -363,6 +364,8 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
                 free=adapter.cost is CostClass.FREE,
                 known=adapter.cost is not CostClass.UNPRICED,
                 typical=config.typical_cost if config else None,
+                models=_priced_models(config) if adapter.cost is CostClass.METERED else None,
+                model=config.model if config else None,
             ),
             fallback=config.fallback if config else (),
             limit=settings.tool_limits.get(name),
@@ -382,3 +385,11 @@ def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[T
                 cost_hint=config.cost_hint,
             )
     return facts
+
+
+def _priced_models(config: "ToolConfig | None") -> "PriceTable":
+    """The models of a tool whose cost can be told from its tokens."""
+    from cli_multi_rapid.core.price_list import LIST_PRICES
+    from cli_multi_rapid.core.prices import PriceTable
+
+    return PriceTable(LIST_PRICES, config.prices if config else ())

@@ -10,9 +10,10 @@ _STATUS: Final = r"(?:status|code|http|error)[^0-9a-z]{0,8}(?:code[^0-9a-z]{0,4}
 
 _TRANSIENT: Final = re.compile(
     rf"{_STATUS}(?:408|429|5[0-9][0-9])\b|\((?:429|5[0-9][0-9])\)|rate.?limit|too many requests|overloaded"
-    r"|service.?unavailable|stream disconnected|high demand|unable to connect|request timed out|API.?timeout"
+    r"|service.?unavailable|stream (?:disconnected|ended|closed)|missing finish.?reason|high demand"
+    r"|(?:unable to|could not|cannot|failed to) connect|request timed out|API.?timeout|fetch failed"
     r"|temporarily unavailable|internal.?server.?error|bad gateway|gateway time|name resolution"
-    r"|connection (?:refused|reset|error|aborted)|network is unreachable",
+    r"|connection (?:refused|reset|error|aborted|failed)|network is unreachable",
     re.IGNORECASE,
 )
 _REFUSED: Final = re.compile(

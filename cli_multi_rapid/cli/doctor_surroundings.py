@@ -141,13 +141,18 @@ def _configuration(place: Place) -> Iterator[Finding]:
 
 
 def _tools(place: Place) -> Iterator[Finding]:
-    from cli_multi_rapid.adapters.registry import adapters
+    """What can do work here. Of agents that nobody has configured, those that are there."""
+    from cli_multi_rapid.adapters.registry import AGENTS, adapters
     from cli_multi_rapid.process_environment import inherited_environment
     from cli_multi_rapid.wiring import load_tools
 
     environment = inherited_environment()
-    for name, adapter in adapters(load_tools(place.root), os.environ).items():
+    configs = load_tools(place.root)
+    wanted = {config.name for config in configs}
+    for name, adapter in adapters(configs, os.environ).items():
         missing = adapter.missing(environment)
+        if missing and name in AGENTS and name not in wanted:
+            continue
         if missing:
             yield notice("tools", f"{name}: {missing}")
         else:

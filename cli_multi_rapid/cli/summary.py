@@ -5,9 +5,10 @@ from pathlib import Path
 
 from cli_multi_rapid.cli.output import shown_path
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, NodeReport, RunReport
+from cli_multi_rapid.reports.document import NodeReport, RunReport
 from cli_multi_rapid.reports.node_report import kept_where
 from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.spent import cost_notes
 from cli_multi_rapid.reports.status import next_lines
 from cli_multi_rapid.reports.times import span
 
@@ -70,6 +71,4 @@ def _cost_line(report: RunReport) -> str:
     cost = report["cost_summary"]
     budget = cost["budget_usd"]
     limit = "no budget" if budget is None else f"of a budget of ${budget:.2f}"
-    assumed = cost["assumed_usd"]
-    note = f"; ${assumed:.2f} of it {ASSUMED_WORDS}" if assumed else ""
-    return f"cost: ${cost['total_used_usd']:.2f}, {limit}{note}"
+    return "; ".join([f"cost: ${cost['total_used_usd']:.2f}, {limit}", *cost_notes(cost)])

@@ -190,14 +190,15 @@ def _document(box: _Toolbox, healths: "Mapping[ToolName, ToolHealth]") -> ToolLi
 
 
 def _tool(name: ToolName, box: _Toolbox, health: "ToolHealth | None") -> ToolDocument:
-    from cli_multi_rapid.adapters.registry import BUILT_IN
+    from cli_multi_rapid.adapters.registry import AGENTS, BUILT_IN
 
     adapter, config, missing = box.adapters.get(name), box.configs.get(name), box.missing(name)
     confinement = box.rules.for_tool(name)
     built_in = any(each.name == name for each in BUILT_IN)
+    is_agent = name in AGENTS and not (config and config.argv)
     return ToolDocument(
         name=name,
-        kind="built-in" if built_in else "command" if adapter else "agent",
+        kind="built-in" if built_in else "agent" if is_agent else "command",
         usable=not missing,
         missing=missing,
         cost=adapter.cost.value if adapter else config.cost_class if config else "unpriced",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.adapters.registry import missing
 from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
-from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
+from cli_multi_rapid.core.facts import UNKNOWN, ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
@@ -31,6 +31,8 @@ from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000
+_EXCERPT_BYTES = 1024 * 1024
+"""Of each end of the output: some agents tell their cost step by step, and a final record can be long."""
 
 
 class AttemptRunner(Struct, kw_only=True):
@@ -131,7 +133,8 @@ class _Attempt:
         if not argv or self._slot is None:
             return None
         log = self._order.log.with_suffix(".hydrate.log")
-        ended = self._supervise(argv, inherited_environment(), self._slot.path, log)
+        limits = Supervision(timeout_s=self._order.node.timeout_s or DEFAULT_TIMEOUT_S, guarded=True)
+        ended = self._supervise(argv, inherited_environment(), self._slot.path, log, limits)
         if ended.ok:
             return None
         reason = f"preparing the slot failed: {' '.join(argv)}: {_describe(ended)}"
@@ -150,19 +153,37 @@ class _Attempt:
                 return Failed(failure=FailureClass.REFUSED, reason=error.message, evidence=error.hint)
             except ProgramMissing as error:
                 return Failed(failure=FailureClass.TOOL_MISSING, reason=error.message, evidence=error.hint)
-            ended = self._supervise(
-                *(invocation.argv, invocation.env, invocation.cwd, order.log),
+            limits = Supervision(
+                timeout_s=brief.timeout_s,
+                stops=invocation.stops,
+                excerpt_bytes=_EXCERPT_BYTES,
+                guarded=True,
                 sandboxed=order.confinement is not None,
             )
-            self._reading = adapter.read(ended.output, _return_code(ended), brief)
+            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log, limits)
+            reading = adapter.read(ended.output, _return_code(ended), brief)
         finally:
             remove_temp_folders(order.slot_name)
+        self._reading = replace(reading, usage=self._charged(ended, reading.usage, adapter))
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
         return self._audit.look(
-            slot, self._reading, expects_change=adapter.expects_change, ignore=invocation.ignore
+            slot,
+            self._reading,
+            expects_change=adapter.expects_change,
+            ignore=invocation.ignore,
+            made_empty=invocation.made_empty,
         )
+
+    def _charged(self, ended: Exit, usage: Usage, adapter: Adapter) -> Usage:
+        """A tool that was stopped before it told its cost is charged what was set aside, if it has one."""
+        stopped = ended.outcome in (ExitOutcome.TIMED_OUT, ExitOutcome.CANCELLED, ExitOutcome.SIGNALLED)
+        has_price = adapter.cost in (CostClass.PRICED, CostClass.METERED)
+        silent = usage.source in ("none", UNKNOWN) and not usage.tokens
+        if stopped and has_price and silent and self._order.reserved:
+            return replace(usage, cost=self._order.reserved, source="assumed")
+        return usage
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
         order = self._order
@@ -175,7 +196,8 @@ class _Attempt:
             prompt=order.prompt,
             timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S,
             cap=order.cap,
-            session_id=order.session_id,
+            session_id=order.session_id if adapter.resumes else None,
+            session_usage=order.session_usage,
             environment=self._environment(adapter),
         )
 
@@ -190,7 +212,7 @@ class _Attempt:
         )
 
     def _supervise(
-        self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path, *, sandboxed: bool = False
+        self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path, limits: Supervision
     ) -> Exit:
         order = self._order
         return supervise(
@@ -200,9 +222,7 @@ class _Attempt:
             marker=f"{order.run_id}/{order.node.id}/{order.attempt}",
             log=log,
             redactor=self._runner.redactor,
-            supervision=Supervision(
-                timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S, guarded=True, sandboxed=sandboxed
-            ),
+            supervision=limits,
             cancel=self._cancel,
         )
 
@@ -261,7 +281,7 @@ class _Attempt:
                 )
             )
         usage = self._reading.usage if self._reading else Usage()
-        if order.reserved or usage.cost or usage.tokens:
+        if order.reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
                 BudgetSettled(
                     node_id=order.node.id,

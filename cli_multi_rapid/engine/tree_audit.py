@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
 from cli_multi_rapid.core.facts import FailureClass
@@ -38,13 +39,26 @@ class TreeAudit:
         self._clock = clock
 
     def look(
-        self, slot: Slot, reading: ToolReading, *, expects_change: bool, ignore: tuple[str, ...]
+        self,
+        slot: Slot,
+        reading: ToolReading,
+        *,
+        expects_change: bool,
+        ignore: tuple[str, ...],
+        made_empty: tuple[str, ...] = (),
     ) -> Sealed | Failed:
-        """Commit what changed, after holding it against claims and outputs."""
+        """Commit what changed, after holding it against claims and outputs.
+
+        `made_empty`: files that the tool makes before it works; as long as they are empty they are no change.
+        """
         order = self._order
-        taken = self._snapshot(slot, ignore)
+        empty = empty_files(slot.path, made_empty)
+        taken = self._snapshot(slot, (*ignore, *map(_literally, empty)), without=empty)
+        if empty and isinstance(taken, Snapshot):
+            taken = self._snapshot(slot, ignore)
         if order.node.role is Role.IPT:
-            return Sealed(summary=reading.summary, snapshot=None, warnings=_not_landed(taken))
+            warnings = (*_denials(order, reading), *_not_landed(taken))
+            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
         if isinstance(taken, SnapshotRefused):
             where = f": {shown_few(taken.paths)}" if taken.paths else ""
             reason = f"the slot holds what cannot be committed: {taken.reason}{where}"
@@ -54,9 +68,9 @@ class TreeAudit:
             if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
                 return _missing_outputs(absent, ignored)
             if expects_change:
-                reason = "; ".join((f"{order.tool} changed nothing", *ignored_warning(ignored)))
-                return Failed(failure=FailureClass.NO_CHANGE, reason=reason)
-            return Sealed(summary=reading.summary, snapshot=None, warnings=ignored_warning(ignored))
+                return _unchanged(order, reading, ignored_warning(ignored))
+            warnings = (*_denials(order, reading), *ignored_warning(ignored))
+            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
         return self._audit(slot, taken, reading, ignore)
 
     def _audit(
@@ -64,14 +78,14 @@ class TreeAudit:
     ) -> Sealed | Failed:
         """Hold the difference against the claims and the declared outputs, then make it the lane."""
         order = self._order
-        warnings: tuple[str, ...] = ()
+        warnings = _denials(order, reading)
         strangers = self._outside_claims(taken)
         if strangers:
             reason = f"changed what it did not claim: {', '.join(strangers[:5])}"
             if order.claims_rule == "fail":
                 hint = f"add a claim such as {suggest_claim(strangers[0])}, or narrow the node's work"
                 return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
-            warnings = (reason,)
+            warnings = (*warnings, reason)
             if order.claims_rule == "strip":
                 stripped = self._snapshot(slot, (*ignore, *map(_literally, strangers)))
                 if not isinstance(stripped, Snapshot):
@@ -93,7 +107,9 @@ class TreeAudit:
     def _ignored(self, slot: Slot, taken: Sequence[str], litter: tuple[str, ...]) -> tuple[str, ...]:
         return ignored_work(self._worktrees, slot, self._order.node, frozenset(taken), litter)
 
-    def _snapshot(self, slot: Slot, litter: tuple[str, ...]) -> Snapshot | NothingChanged | SnapshotRefused:
+    def _snapshot(
+        self, slot: Slot, litter: tuple[str, ...], *, without: tuple[str, ...] = ()
+    ) -> Snapshot | NothingChanged | SnapshotRefused:
         order = self._order
         return self._worktrees.snapshot(
             slot,
@@ -101,7 +117,7 @@ class TreeAudit:
                 commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt)
             ),
             when=self._clock.now(),
-            declared=tuple(path for path in order.node.outputs if _is_plain(path)),
+            declared=tuple(path for path in order.node.outputs if _is_plain(path) and path not in without),
             litter=litter,
         )
 
@@ -129,6 +145,33 @@ class TreeAudit:
         branch = Branch(f"{self._order.lane}@attempt-{self._order.attempt}")
         sealed = self._worktrees.seal(slot, taken, branch)
         return sealed if isinstance(sealed, SealRefused) else (taken, branch)
+
+
+def empty_files(slot: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of the paths at which an empty file lies."""
+    files = ((path, slot / path) for path in paths)
+    return tuple(path for path, file in files if _is_empty(file))
+
+
+def _is_empty(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink() and file.stat().st_size == 0
+
+
+def _unchanged(order: AttemptOrder, reading: ToolReading, ignored: tuple[str, ...]) -> Failed:
+    """A tool that was not allowed to work will not be allowed to the next time either."""
+    if not reading.denied:
+        reason = "; ".join((f"{order.tool} changed nothing", *ignored))
+        return Failed(failure=FailureClass.NO_CHANGE, reason=reason)
+    asked = "; ".join(reading.denied[:3])
+    return Failed(
+        failure=FailureClass.REFUSED,
+        reason=f"{order.tool} changed nothing; it was not allowed {asked}",
+        evidence="\n".join(reading.denied),
+    )
+
+
+def _denials(order: AttemptOrder, reading: ToolReading) -> tuple[str, ...]:
+    return tuple(f"{order.tool} was not allowed {denial}" for denial in reading.denied)
 
 
 def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ class NextStep(TypedDict):
 
 class AttemptReport(TypedDict):
     """One try of a node. `outcome`: `running`, `succeeded`, `failed`, or `refused`, when its work could not
-    land and was given back. `tool_reason`: why this tool. `sandbox`: empty for none.
+    land and was given back. `tool_reason`: why this tool. `sandbox`: empty for none. `cost_usd` null: nobody
+    can tell. `session_id`: the tool's own name for the conversation.
     """
 
     number: int
@@ -37,8 +38,9 @@ class AttemptReport(TypedDict):
     evidence: str
     log: str
     sandbox: str
-    cost_usd: float
+    cost_usd: float | None
     cost_source: str
+    session_id: str | None
     tokens_used: int
     base: str | None
     branch: str | None
@@ -70,7 +72,8 @@ class FileReport(TypedDict):
 class NodeReport(TypedDict):
     """One node: what became of it, why, and what to type when its work did not land.
 
-    `slot`: the folder that holds the work of its last attempt, when no branch could take it.
+    `slot`: the folder that holds the work of its last attempt, when no branch could take it. `cost_usd`: what
+    is known of its cost; null when nothing is.
     """
 
     node_id: str
@@ -97,7 +100,7 @@ class NodeReport(TypedDict):
     end_time: str | None
     duration_min: float
     tokens_used: int
-    cost_usd: float
+    cost_usd: float | None
     files_modified: int
     files: list[FileReport]
     warnings: list[str]
@@ -108,16 +111,18 @@ class NodeReport(TypedDict):
 class CostSummary(TypedDict):
     """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null.
 
-    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen.
+    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen. `unknown_attempts`: how
+    many have a cost that nobody can tell and that is in no sum; a tool with only such is null in `breakdown`.
     """
 
     budget_usd: float | None
     total_used_usd: float
     assumed_usd: float
+    unknown_attempts: int
     reserved_usd: float
     budget_remaining_usd: float | None
     utilization_pct: float | None
-    breakdown: dict[str, float]
+    breakdown: dict[str, float | None]
 
 
 class ParallelEfficiency(TypedDict):

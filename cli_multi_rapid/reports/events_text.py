@@ -98,7 +98,8 @@ def _entries(entries: Sequence[str]) -> str:
 
 def _usage(usage: Usage) -> str:
     model = f" ({usage.model})" if usage.model else ""
-    return f"{format_usd(usage.cost)}, {usage.tokens} tokens{model}"
+    cost = "cost unknown" if usage.unknown else format_usd(usage.cost)
+    return f"{cost}, {usage.tokens} tokens{model}"
 
 
 def _run_started(data: run.RunStarted) -> str:

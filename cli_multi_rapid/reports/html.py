@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, AttemptReport, NodeReport, RunReport
+from cli_multi_rapid.reports.document import AttemptReport, NodeReport, RunReport
 from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_of_report
 from cli_multi_rapid.reports.graph_svg import graph_svg
 from cli_multi_rapid.reports.html_parts import STYLE, next_steps, pill, scroll, section, table, tile
 from cli_multi_rapid.reports.safe_text import markup, one_line
+from cli_multi_rapid.reports.spent import cost_notes, dollars
 from cli_multi_rapid.reports.timeline import timeline_svg
 from cli_multi_rapid.reports.times import span
 from cli_multi_rapid.reports.tone import Tone, tone_of_node, tone_of_run, tone_of_verdict
@@ -78,8 +79,7 @@ def _tiles(report: RunReport) -> str:
         else ""
     )
     spent = f"of ${limit:.2f}" if limit is not None else "spent, no limit"
-    if cost["assumed_usd"]:
-        spent += f"; ${cost['assumed_usd']:.2f} {ASSUMED_WORDS}"
+    spent = "; ".join([spent, *cost_notes(cost)])
     checks = f"{merge['pre_merge_checks_passed']} of {merge['pre_merge_checks_run']}"
     return (
         '<div class="tiles">'
@@ -112,7 +112,7 @@ def _node_table(report: RunReport) -> str:
             markup(node["tool"]),
             str(len(node["attempts"])),
             span(node["duration_min"] * 60),
-            f"${node['cost_usd']:.4f}",
+            dollars(node["cost_usd"], 4),
             f'<div class="wide">{markup(one_line(node["reason"], 200))}</div>',
         )
         for node in report["nodes"]
@@ -168,7 +168,7 @@ def _attempt(attempt: AttemptReport) -> str:
     text = (
         f"<p>{pill(label, tone)} "
         f"{markup(attempt['tool'] + model + confined)}, {span(attempt['duration_min'] * 60)}, "
-        f"${attempt['cost_usd']:.4f}, {attempt['tokens_used']} tokens"
+        f"{dollars(attempt['cost_usd'], 4)}, {attempt['tokens_used']} tokens"
         f'<br><span class="soft">{markup(attempt["tool"])}: {markup(attempt["tool_reason"])}</span>'
         f'<br>{markup(attempt["reason"])}<br><span class="soft">log {markup(attempt["log"])}</span></p>'
     )

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, NodeReport, RunReport
+from cli_multi_rapid.reports.document import NodeReport, RunReport
 from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_mermaid, graph_of_report
 from cli_multi_rapid.reports.safe_text import one_line, printable
+from cli_multi_rapid.reports.spent import cost_notes, dollars
 from cli_multi_rapid.reports.times import span
 from cli_multi_rapid.reports.tone import Tone, tone_of_node
 
@@ -73,7 +74,7 @@ def _intro(report: RunReport) -> str:
         f"{escape(report['reason'])}." if report["reason"] else "",
         f"{merge['branches_merged']} branches landed in {merge['trains']} trains.",
         f"{merge['merge_conflicts']} conflicts. ${cost['total_used_usd']:.2f}{budget} spent.",
-        f"${cost['assumed_usd']:.2f} of it {ASSUMED_WORDS}." if cost["assumed_usd"] else "",
+        *(f"{note}." for note in cost_notes(cost)),
     ]
     return "\n".join(line for line in lines if line)
 
@@ -100,7 +101,7 @@ def _nodes(report: RunReport) -> str:
             escape(node["tool"]),
             str(len(node["attempts"])),
             span(node["duration_min"] * 60),
-            f"${node['cost_usd']:.4f}",
+            dollars(node["cost_usd"], 4),
             escape(one_line(node["reason"], 160)),
         )
         for node in report["nodes"]

@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from cli_multi_rapid.core.facts import Usage
-from cli_multi_rapid.core.money import to_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, Attempt, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.chronicle import Chronicle, Span
 from cli_multi_rapid.reports.document import AttemptReport, FileReport, NodeReport, WaitReport
 from cli_multi_rapid.reports.next_step import Advice
+from cli_multi_rapid.reports.spent import known_usd
 from cli_multi_rapid.reports.times import iso, iso_or_none, minutes
 from cli_multi_rapid.reports.waits import Wait, waits_of
 
@@ -63,7 +63,7 @@ def node_report(
         end_time=iso_or_none(end),
         duration_min=minutes(Span(start=start, end=end).seconds(now)) if start else 0.0,
         tokens_used=sum(usage.tokens for usage in usages),
-        cost_usd=round(sum(to_usd(usage.cost) for usage in usages), 6),
+        cost_usd=known_usd(usages),
         files_modified=len(files),
         files=[FileReport(path=f.path, status=f.status, added=f.added, removed=f.removed) for f in files],
         warnings=list(node.success.warnings) if node.success else [],
@@ -133,8 +133,9 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
         evidence=attempt.evidence,
         log=attempt.log,
         sandbox=attempt.sandbox,
-        cost_usd=to_usd(usage.cost),
+        cost_usd=known_usd([usage]),
         cost_source=usage.source,
+        session_id=attempt.session_id,
         tokens_used=usage.tokens,
         base=attempt.base,
         branch=attempt.branch,

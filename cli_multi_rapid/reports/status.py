@@ -11,13 +11,14 @@ from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import read_chronicle
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, SCHEMA_VERSION, CostSummary, NextStep, NodeReport
+from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep, NodeReport
 from cli_multi_rapid.reports.next_step import MOST_STEPS, Advice, budget_line
 from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.queue_estimate import Estimate
 from cli_multi_rapid.reports.queue_text import EstimateDocument, estimate_document, estimate_text
 from cli_multi_rapid.reports.run_report import coordination_id, cost_summary
 from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.spent import cost_notes, dollars
 from cli_multi_rapid.reports.times import iso, iso_or_none, span
 from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
 
@@ -164,9 +165,8 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
     counts = ", ".join(f"{count} {name}" for name, count in told)
     done = document["counts"]["done"]
     lines.append(f"  {len(state.nodes)} nodes, {done} done: {counts or 'none'}")
-    assumed = document["cost_summary"]["assumed_usd"]
-    note = [f"    ${assumed:.2f} of it {ASSUMED_WORDS}"] if assumed else []
-    return [*lines, f"  budget: {budget_line(state)}", *note]
+    notes = (f"    {note}" for note in cost_notes(document["cost_summary"]))
+    return [*lines, f"  budget: {budget_line(state)}", *notes]
 
 
 def _node_lines(document: StatusDocument, width: int, *, everything: bool) -> list[str]:
@@ -204,7 +204,7 @@ def _node_text(node: NodeReport, names: int, tools: int, landing: EstimateDocume
     seconds = sum(attempt["duration_min"] for attempt in node["attempts"]) * 60
     took = span(seconds) if node["attempts"] else ""
     tries = f" (try {len(node['attempts'])})" if len(node["attempts"]) > 1 else ""
-    cost = f" ${node['cost_usd']:.2f}" if node["cost_usd"] else ""
+    cost = "" if node["cost_usd"] == 0 else f" {dollars(node['cost_usd'])}"
     name, text = one_line(node["node_id"], names), one_line(node["reason"]) or one_line(node["label"])
     text = f"{estimate_text(landing)}; {text}" if landing else text
     return f"  {sign} {name:{names}}  {standing:20} {node['tool']:{tools}} {took:>11}{cost}{tries}  {text}"

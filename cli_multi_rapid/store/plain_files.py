@@ -138,7 +138,7 @@ def _ledger_line(event: Event, data: BudgetSettled) -> str:
         "tool": data.tool,
         "action": data.action,
         "tokens": data.usage.tokens,
-        "amount": to_usd(data.usage.cost),
+        "amount": None if data.usage.unknown else to_usd(data.usage.cost),
         "run": event.run_id,
         "node": data.node_id,
         "attempt": data.attempt,

@@ -1,10 +1,13 @@
 """`config/tools.yaml`: the old file loads unchanged, and a command tool is described completely."""
 
+from datetime import date
+
 import pytest
 
 from cli_multi_rapid.core.confinement import ToolTerms
-from cli_multi_rapid.core.money import parse_usd
+from cli_multi_rapid.core.money import ZERO, parse_usd
 from cli_multi_rapid.core.plan import Network, Sandbox
+from cli_multi_rapid.core.prices import ModelPrice
 from cli_multi_rapid.schema.problems import Code, Problem, Problems, Severity
 from cli_multi_rapid.schema.tools import OutputFormat, ReadRules, ToolConfig, parse_tools
 from tests.core.schema_reading import document, example
@@ -78,7 +81,57 @@ def test_a_tool_that_tells_no_cost_has_no_known_price() -> None:
     assert tools[0].success_exit_codes == (0,)
 
 
+AGENT = """\
+tools:
+  - name: codex
+    model: house-model
+    args: [--profile, ci]
+    prices:
+      - {model: house-model, input: 0.5, cached_input: $0.05, output: 2, as_of: 2026-11-28, source: a letter}
+      - {model: free-model, input: 0, output: 0}
+"""
+
+
+def test_an_agent_is_given_a_model_arguments_and_prices() -> None:
+    tools, problems = tools_of(AGENT)
+    assert not problems
+    assert tools is not None
+    assert (tools[0].model, tools[0].args) == ("house-model", ("--profile", "ci"))
+    assert tools[0].prices == (
+        ModelPrice(
+            model="house-model",
+            input=parse_usd("0.5"),
+            cached_input=parse_usd("0.05"),
+            output=parse_usd(2),
+            as_of=date(2026, 11, 28),
+            source="a letter",
+        ),
+        ModelPrice(model="free-model", input=ZERO, cached_input=ZERO, output=ZERO),
+    )
+
+
 BAD = {
+    "price without a model": (
+        "tools: [{name: a, prices: [{input: 1, output: 2}]}]",
+        Code.MISSING_KEY,
+        "my-model",
+    ),
+    "price without output": (
+        "tools: [{name: a, prices: [{model: m, input: 1}]}]",
+        Code.MISSING_KEY,
+        "output",
+    ),
+    "price of a wrong kind": ("tools: [{name: a, prices: [1.5]}]", Code.WRONG_TYPE, "keys are: model"),
+    "price that is none": (
+        "tools: [{name: a, prices: [{model: m, input: cheap, output: 1}]}]",
+        Code.BAD_AMOUNT,
+        "4.50",
+    ),
+    "price of no date": (
+        "tools: [{name: a, prices: [{model: m, input: 1, output: 1, as_of: May}]}]",
+        Code.BAD_VALUE,
+        "2026-11-28",
+    ),
     "no tools": ("version: 1", Code.MISSING_KEY, "name: claude"),
     "tool as a text": ("tools: [claude]", Code.WRONG_TYPE, "keys are: name"),
     "no name": ("tools: [{argv: ['{prompt}']}]", Code.MISSING_KEY, "my-agent"),

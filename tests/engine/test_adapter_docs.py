@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.health import probe
-from cli_multi_rapid.adapters.registry import KNOWN_TOOLS, adapters
+from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, agent_variables
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import parse_usd
@@ -27,12 +26,11 @@ from cli_multi_rapid.schema.tools import ToolConfig, parse_tools
 from cli_multi_rapid.system import SystemClock
 from cli_multi_rapid.wiring import tool_facts
 from tests.conftest import REPOSITORY
-from tests.contract.adapter_world import AdapterWorld
+from tests.contract.adapter_world import AdapterWorld, with_model
 from tests.fakes.command_line import type_in
 from tests.fakes.repositories import make_repository
 
 PAGE = (REPOSITORY / "docs" / "tools.md").read_text(encoding="utf-8")
-OUTPUTS = REPOSITORY / "tests" / "data" / "tool_output"
 
 
 def blocks(heading: str, language: str) -> list[str]:
@@ -135,43 +133,21 @@ def test_the_scripted_example_fails_once_and_then_succeeds(world: AdapterWorld) 
     assert world.files() == {"notes/first.md": "# First note\nsecond try"}
 
 
-@pytest.mark.parametrize(
-    ("recording", "exit_code", "failure", "micros", "tokens"),
-    [
-        ("claude_ok_stream", 0, None, 9000, 2200),
-        ("claude_e401_retry1", 1, FailureClass.REFUSED, 0, 0),
-        ("claude_e429_retry1", 1, FailureClass.TRANSIENT, 0, 0),
-        ("claude_max_budget", 1, FailureClass.TOOL_FAILED, 22_500, 4400),
-        ("codex_ok_json", 0, None, 0, 2200),
-        ("codex_e401", 1, FailureClass.REFUSED, 0, 0),
-        ("codex_e429", 1, FailureClass.TRANSIENT, 0, 0),
-        ("codex_cutoff", 1, FailureClass.TRANSIENT, 0, 0),
-        # aider leaves with 0 whatever happened.
-        ("aider_ok_whole", 0, None, 3500, 1100),
-        ("aider_noop", 0, None, 3500, 1100),
-        ("aider_e401", 0, FailureClass.REFUSED, 0, 0),
-        ("aider_e429", 0, FailureClass.TRANSIENT, 0, 0),
-    ],
-)
-def test_recorded_output_of_agents_is_read_by_their_descriptions(
-    recording: str,
-    exit_code: int,
-    failure: FailureClass | None,
-    micros: int,
-    tokens: int,
-    world: AdapterWorld,
-) -> None:
-    agents = tools(blocks("Agents as commands", "yaml")[0])
-    adapter = CommandAdapter(agents[ToolName(recording.partition("_")[0])])
-    reading = adapter.read((OUTPUTS / f"{recording}.txt").read_bytes(), exit_code, world.brief())
-    assert reading.failure is failure, reading
-    assert reading.ok is (failure is None)
-    assert (reading.usage.cost, reading.usage.tokens) == (micros, tokens)
-    assert adapter.cost is (CostClass.UNPRICED if adapter.name == "codex" else CostClass.PRICED)
+def test_the_configuration_of_an_agent_is_read_as_it_stands_there() -> None:
+    (config,) = tools(blocks("Agents", "yaml")[0]).values()
+    assert (config.name, config.model, config.args) == ("codex", "gpt-5.4", ("--profile", "ci"))
+    assert [price.model for price in config.prices] == ["house-model"]
 
 
-def test_a_recorded_session_and_summary_are_kept(world: AdapterWorld) -> None:
-    adapter = CommandAdapter(tools(blocks("Agents as commands", "yaml")[0])[ToolName("claude")])
-    reading = adapter.read((OUTPUTS / "claude_ok_stream.txt").read_bytes(), 0, world.brief())
-    assert reading.summary == "Done: created hello.txt"
-    assert reading.session_id == "5d6d1f0e-2ef5-4cc9-989a-c8b7e13b7e28"
+@pytest.mark.parametrize("agent", AGENTS)
+def test_what_is_said_of_an_agent_is_what_is_done(agent: ToolName, world: AdapterWorld) -> None:
+    section = PAGE.partition(f"\n### {agent}")[2].partition("\n##")[0]
+    assert section, agent
+    words = " ".join(section.split())
+    for variable in agent_variables(agent):
+        assert f"`{variable}`" in words, variable
+    argv = adapters()[agent].prepare(with_model(world.brief(prompt="PROMPT"), "M")).argv
+    assert f"`{argv[0]} " in words
+    for option in (argument for argument in argv if argument.startswith("--")):
+        name = option.partition("=")[0]
+        assert name in words or (agent == "aider" and "…" in words), option

@@ -1,10 +1,12 @@
 """A program in a sandbox ends like any other: by itself, on request, or altogether."""
 
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import ExitOutcome, Supervision
 from cli_multi_rapid.process_tree import find_marked
 from cli_multi_rapid.sandbox import View, find_bubblewrap
@@ -28,11 +30,18 @@ def test_output_and_exit_code_are_those_of_the_program(bench: Bench) -> None:
     assert (ended.outcome, ended.code, ended.output) == (ExitOutcome.EXITED, 7, b"out\nerr\n")
 
 
+def patient(after_int_s: float, after_term_s: float) -> tuple[StopStep, ...]:
+    return (
+        StopStep(signal=signal.SIGINT, wait_s=after_int_s),
+        StopStep(signal=signal.SIGTERM, wait_s=after_term_s),
+    )
+
+
 def test_a_stop_reaches_the_program_with_both_signals_in_their_order(bench: Bench) -> None:
     line = "trap 'echo INT' INT; trap 'echo TERM; exit 4' TERM; echo ready; while :; do sleep 0.02; done"
     ended = bench.supervise(
         sandboxed(bench, line),
-        limits=Supervision(timeout_s=20, grace_s=0.3, kill_after_s=10, sandboxed=True),
+        limits=Supervision(timeout_s=20, stops=patient(0.3, 10), sandboxed=True),
         on_line=lambda said: bench.cancel.cancel("enough") if said.strip() == "ready" else None,
     )
     assert ended.outcome is ExitOutcome.CANCELLED
@@ -45,7 +54,7 @@ def test_what_fled_into_a_session_of_its_own_dies_with_the_sandbox(bench: Bench,
     flee = "import os, time; os.fork() or (os.setsid(), os.environ.clear(), time.sleep(1000))"
     ended = bench.supervise(
         sandboxed(bench, f"env -i {sys.executable} -c '{flee}' & sleep 0.1; echo started; {ending}"),
-        limits=Supervision(timeout_s=20, grace_s=0.01, kill_after_s=0.01, sandboxed=True),
+        limits=Supervision(timeout_s=20, stops=patient(0.01, 0.01), sandboxed=True),
         on_line=lambda _: bench.cancel.cancel("enough") if ending != "exit 0" else None,
     )
     assert ended.outcome is (ExitOutcome.EXITED if ending == "exit 0" else ExitOutcome.CANCELLED)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import CancelToken, ExitOutcome, Supervision, find_marked, kill_marked
 from cli_multi_rapid.process_table import living_processes
 from tests.engine.process.bench import PATIENCE_S, Bench, is_alive, linux_only, until
@@ -93,7 +94,9 @@ def test_a_guarded_program_looks_like_any_other(guarded: Bench) -> None:
     with CancelToken() as cancel:
         end = guarded.supervise(
             "trap 'exit 7' INT; echo ready; sleep 1000 & wait",
-            limits=Supervision(timeout_s=PATIENCE_S, grace_s=PATIENCE_S),
+            limits=Supervision(
+                timeout_s=PATIENCE_S, stops=(StopStep(signal=signal.SIGINT, wait_s=PATIENCE_S),)
+            ),
             cancel=cancel,
             on_line=lambda _: cancel.cancel("enough"),
         )
