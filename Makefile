@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types contracts security cov check lock clean
+.PHONY: help venv demo test e2e lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -26,7 +26,7 @@ WORKERS ?= 2
 ARGS ?=
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
 
 venv: $(READY) ## make or refresh .venv from the lock file
 
@@ -57,6 +57,9 @@ demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no
 
 test: $(READY) ## run the tests
 	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) against a scripted model server
+	@WORKERS=$(WORKERS) scripts/e2e $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .
@@ -94,5 +97,5 @@ lock: $(READY) ## renew requirements.lock to the newest versions that pyproject.
 
 clean: ## remove .venv and what the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* \
-	  htmlcov build dist *.egg-info
+	  htmlcov build dist *.egg-info .e2e
 	find cli_multi_rapid tests -type d -name __pycache__ -prune -exec rm -rf {} +
