@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test worlds lint types contracts security cov check lock clean
+.PHONY: help venv demo test e2e worlds lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -18,12 +18,15 @@ PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
+# Without bytecode each of the thousand programs that the tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two workers: the suite is made for two cores. `make test ARGS="-k claims"` narrows it down.
 WORKERS ?= 2
 ARGS ?=
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
 
 venv: $(READY) ## make or refresh .venv from the lock file
 
@@ -53,7 +56,10 @@ demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" scripts/demo
 
 test: $(READY) ## run the tests
-	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) against a scripted model server
+	@WORKERS=$(WORKERS) scripts/e2e $(ARGS)
 
 worlds: $(READY) ## hold the merge queue to its promises in 10,000 made-up queues, and on real git (minutes)
 	@$(PY) -m tests.worlds --jobs $(WORKERS) $(ARGS)
@@ -94,5 +100,5 @@ lock: $(READY) ## renew requirements.lock to the newest versions that pyproject.
 
 clean: ## remove .venv and what the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* \
-	  htmlcov build dist *.egg-info
+	  htmlcov build dist *.egg-info .e2e
 	find cli_multi_rapid tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -48,6 +48,7 @@ from cli_multi_rapid.git_history import (
     changes,
     commit_facts,
     count_commits,
+    first_parents,
     is_ancestor,
     list_files,
     log_first_parent,
@@ -252,6 +253,13 @@ class Repository:
     def log_first_parent(self, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
         """The newest commits of a branch along the first parents, the newest first."""
         return log_first_parent(self._git, branch, limit)
+
+    def first_parents(self, tip: Commit, *, without: Commit, limit: int) -> tuple[Commit, ...]:
+        """The commits from `tip` along the first parents that `without` does not contain, the oldest first.
+
+        Of more than `limit`, the newest.
+        """
+        return first_parents(self._git, tip, without, limit)
 
     def read_file(self, commit: Commit, path: str) -> bytes | None:
         """The content of a file in a commit; None when there is no such file."""

@@ -96,6 +96,25 @@ def forget_linked(private_dir: Path) -> None:
         shutil.rmtree(private_dir, ignore_errors=True)
 
 
+def read_from_slots(common_dir: Path, *, linked: bool) -> tuple[Path, ...]:
+    """The folders of the person's repository that the git in a slot reads: of isolated slots only objects."""
+    if linked:
+        return (common_dir,)
+    stores = [common_dir / "objects"]
+    for store in stores:
+        stores += [other for other in _alternates(store) if other not in stores]
+    return (*stores, common_dir / "lfs")
+
+
+def _alternates(store: Path) -> list[Path]:
+    """The object stores that another one borrows from; gitrepository-layout(5) has the format."""
+    listed = store / "info" / "alternates"
+    if not listed.is_file():
+        return []
+    lines = listed.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    return [Path(os.path.normpath(store / line)) for line in lines if line and not line.startswith("#")]
+
+
 def has_commits_of_its_own(work_tree: Path, base: Commit) -> bool:
     """Whether a ref in the agent's own `.git` is not at `base`: work that its files may not show."""
     refs = work_tree / ".git" / "refs"

@@ -194,6 +194,15 @@ def count_commits(git: Git, tip: Commit, without: Sequence[Commit]) -> int:
     return int(done.text) if done.ok else 0
 
 
+def first_parents(git: Git, tip: Commit, without: Commit, limit: int) -> tuple[Commit, ...]:
+    """The first-parent commits of `tip` that `without` does not contain, the oldest first; the newest few."""
+    done = git.tell(
+        *("rev-list", "--first-parent", "--reverse", f"--max-count={limit}"),
+        *("--end-of-options", tip, f"^{without}"),
+    )
+    return tuple(Commit(line) for line in done.text.split())
+
+
 def log_first_parent(git: Git, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
     """The newest commits of a branch along the first parents, the newest first."""
     form = "%H%x00%T%x00%P%x00%an%x00%ct%x00%s"

@@ -10,8 +10,10 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from msgspec import Struct
 
@@ -45,6 +47,29 @@ class SlotFiles(Struct, frozen=True, kw_only=True):
             return stat.S_ISDIR(self.work_tree.lstat().st_mode) and self.index.is_file()
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+
+@contextmanager
+def scratch_index(files: SlotFiles) -> Iterator[Path]:
+    """The name of an index for one look at a slot; nothing of it is left at the end.
+
+    Never used twice: git's lock beside the index of a look whose process was killed, or a git that outlived
+    that process, is in nobody's way. What a death leaves goes with the slot (`scratch_remains`).
+    """
+    index = files.index.with_name(f"{files.index.stem}~{uuid4().hex[:12]}")
+    try:
+        yield index
+    finally:
+        for path in (index, index.with_name(f"{index.name}.lock")):
+            path.unlink(missing_ok=True)
+
+
+def scratch_remains(index: Path) -> list[Path]:
+    """What killed processes left beside a slot's pristine index: their scratch files, and git's locks.
+
+    `~` is in no slot's name, so that these are this very slot's.
+    """
+    return [*index.parent.glob(f"{index.stem}~*"), index.with_name(f"{index.name}.lock")]
 
 
 def fill(git: Git, files: SlotFiles, base: Commit) -> None:

@@ -17,7 +17,16 @@ from cli_multi_rapid.git_command import Git, split
 from cli_multi_rapid.git_history import GITLINK, SYMLINK, FileChange, changes, read_blobs
 from cli_multi_rapid.git_names import is_inside
 from cli_multi_rapid.git_objects import Identity, commit
-from cli_multi_rapid.git_slot import Gitlink, SlotFiles, StagingRefused, add, stage, without, write_tree
+from cli_multi_rapid.git_slot import (
+    Gitlink,
+    SlotFiles,
+    StagingRefused,
+    add,
+    scratch_index,
+    stage,
+    without,
+    write_tree,
+)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -65,15 +74,12 @@ def take_snapshot(git: Git, order: SnapshotOrder) -> Snapshot | NothingChanged |
     """Commit what the slot shows. Can be repeated; no ref moves and the slot stays as it is."""
     if not order.files.is_there():
         return SnapshotRefused(reason=f"the slot {order.files.work_tree} is gone")
-    index = order.files.index.with_suffix(".snapshot")
     excluded = without(order.left_out, order.litter)
-    try:
+    with scratch_index(order.files) as index:
         staged = stage(git, order.files, index, order.gitlinks, excluded)
         if isinstance(staged, StagingRefused):
             return SnapshotRefused(reason=staged.reason, paths=staged.paths)
         return _judge(git, order, index, staged.tree)
-    finally:
-        index.unlink(missing_ok=True)
 
 
 def _judge(

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from signal import Signals
+from typing import Final, Protocol
 
 from msgspec import Struct, field
 
@@ -116,7 +117,11 @@ class CostClass(StrEnum):
 
     FREE = "free"
     PRICED = "priced"
+    """The tool tells its cost itself."""
+    METERED = "metered"
+    """The tool tells its tokens; the cost follows from its model's price, when that is known."""
     UNPRICED = "unpriced"
+    """Neither: what it costs is not told, not even afterwards."""
 
 
 class Brief(Struct, frozen=True, kw_only=True):
@@ -134,9 +139,25 @@ class Brief(Struct, frozen=True, kw_only=True):
     cap: MicroUsd | None = None
     """The most that this attempt may cost, for tools that can hold themselves to it."""
     session_id: str | None = None
-    """The session of an earlier attempt, to be continued."""
+    """The session of an earlier attempt of the same tool, to be continued."""
+    session_usage: Usage = field(default_factory=Usage)
+    """What earlier attempts have booked for that session: some tools count a session, not a run."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The scrubbed environment with the node's own variables."""
+
+
+class StopStep(Struct, frozen=True, kw_only=True):
+    """A signal to a program that has to end, and how long it may take over it."""
+
+    signal: Signals
+    wait_s: float
+
+
+STOP_STEPS: Final = (
+    StopStep(signal=Signals.SIGINT, wait_s=2.0),
+    StopStep(signal=Signals.SIGTERM, wait_s=3.0),
+)
+"""After SIGINT agents write their last record. What is there after the last step is killed with its tree."""
 
 
 class Invocation(Struct, frozen=True, kw_only=True):
@@ -148,6 +169,10 @@ class Invocation(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     ignore: tuple[str, ...] = ()
     """Globs of the litter that this tool leaves in the slot; never part of the work."""
+    made_empty: tuple[str, ...] = ()
+    """Exact paths that this tool makes as empty files before it asks its model: empty they are no work."""
+    stops: tuple[StopStep, ...] = STOP_STEPS
+    """How to end it."""
 
 
 class ToolReading(Struct, frozen=True, kw_only=True):
@@ -159,6 +184,8 @@ class ToolReading(Struct, frozen=True, kw_only=True):
     reason: str = ""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
+    denied: tuple[str, ...] = ()
+    """What the tool wanted to do and was not allowed to, in words. It may have found another way."""
 
 
 class Adapter(Protocol):
@@ -168,6 +195,8 @@ class Adapter(Protocol):
     cost: CostClass
     expects_change: bool
     """Whether an attempt of a `wt` node without any change has failed (agents), or is fine (commands)."""
+    resumes: bool
+    """Whether it can go on with the session of an earlier attempt, in another slot."""
 
     def missing(self, environment: Mapping[str, str]) -> str | None:
         """Why the tool cannot be used here, with what to install; None when it can."""

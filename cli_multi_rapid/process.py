@@ -1,6 +1,5 @@
 """The only place that starts programs: quick calls, and supervised programs that may misbehave."""
 
-import errno
 import math
 import os
 import select
@@ -17,9 +16,10 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
+from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.process_environment import base_environment, inherited_environment, which
 from cli_multi_rapid.process_output import LineReader, OutputRecord
+from cli_multi_rapid.process_start import ProgramMissing, Started, cannot_start, start_guarded, start_session
 from cli_multi_rapid.process_table import MARKER_VARIABLE
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.process_tree import Family, Leftover, become_subreaper, find_marked, kill_marked
@@ -51,10 +51,6 @@ _LINUX: Final = sys.platform == "linux"
 _READ_BYTES: Final = 64 * 1024
 _LAST_READS: Final = 32
 """More than a pipe holds: what is still in it when all its writers are dead."""
-
-
-class ProgramMissing(EnvironmentFault):
-    """There is no such program, or it cannot be executed."""
 
 
 class ProgramTimeout(EnvironmentFault):
@@ -111,7 +107,7 @@ def run(
             process_group=0,
         )
     except (OSError, ValueError) as error:
-        raise _cannot_start(argv[0], cwd, error) from error
+        raise cannot_start(argv[0], cwd, error) from error
     with program:
         try:
             stdout, stderr = program.communicate(stdin, timeout_s)
@@ -134,7 +130,7 @@ def run_through(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[st
     try:
         return subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False).returncode
     except (OSError, ValueError) as error:
-        raise _cannot_start(argv[0], cwd, error) from error
+        raise cannot_start(argv[0], cwd, error) from error
 
 
 def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: every caller has all of it at hand
@@ -153,8 +149,9 @@ def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: ev
 
     `env` is the complete environment, to which the marker is added; no two running programs may share one.
     Standard input is /dev/null; standard output and error go, redacted, to `log`. On a timeout or a
-    cancellation the program gets SIGINT, then SIGTERM, then its whole tree SIGKILL. Several threads may call
-    this at once. Elsewhere than on Linux only the process group is ended, and what left it lives on.
+    cancellation the program gets the signals of `supervision.stops`, then its whole tree SIGKILL. Several
+    threads may call this at once. Elsewhere than on Linux only the process group is ended, and what left it
+    lives on.
     Raises `EnvironmentFault` when the log or the folder is not usable, `UserError` for a NUL in an argument.
     """
     if cancel.cancelled:
@@ -165,11 +162,12 @@ def supervise(  # noqa: PLR0913  # what, where, as whom, within which limits: ev
     )
     with record, Family(marker) as family:
         try:
-            program = _start_session(argv, cwd, {**env, MARKER_VARIABLE: marker})
+            start = start_guarded if supervision.guarded and _LINUX else start_session
+            started = start(argv, cwd, {**env, MARKER_VARIABLE: marker})
         except ProgramMissing as error:
             return Exit(outcome=ExitOutcome.NOT_FOUND, log=log, problem=redactor.redact(error.message))
-        family.leader = program.pid
-        watch = _Watch(program, family, record, supervision, cancel)
+        family.leader, family.program = started.leader.pid, started.program
+        watch = _Watch(started, family, record, supervision, cancel)
         watch.to_the_end()
         return watch.exit_of(log, redactor)
 
@@ -179,17 +177,19 @@ class _Watch:
 
     def __init__(
         self,
-        program: "subprocess.Popen[bytes]",
+        started: Started,
         family: Family,
         record: OutputRecord,
         supervision: Supervision,
         cancel: CancelToken,
     ) -> None:
+        program = started.leader
         assert program.stdout is not None  # noqa: S101  # it was started with a pipe
-        self._program, self._output = program, program.stdout
+        self._started, self._program, self._output = started, program, program.stdout
         self._family, self._record, self._cancel = family, record, cancel
+        self._sandboxed = supervision.sandboxed
         self._deadline = None if supervision.timeout_s is None else family.began + supervision.timeout_s
-        self._stops = [(signal.SIGINT, supervision.grace_s), (signal.SIGTERM, supervision.kill_after_s)]
+        self._stops = list(supervision.stops)
         self._stopped_by: ExitOutcome | None = None
         self._cpu_s = 0.0
         self._duration_s = 0.0
@@ -204,6 +204,7 @@ class _Watch:
             os.close(exit_signal)
             self._family.end()
             self._wait()
+            self._started.let_go()
             with self._output:
                 self._drain()
         self._record.finish()
@@ -253,9 +254,9 @@ class _Watch:
                 self._begin_stop(ExitOutcome.TIMED_OUT)
                 if not self._stops:
                     return
-                number, patience_s = self._stops.pop(0)
-                self._family.signal_group(number)
-                self._deadline = time.monotonic() + patience_s
+                step = self._stops.pop(0)
+                self._family.signal_group(step.signal, behind=self._sandboxed)
+                self._deadline = time.monotonic() + step.wait_s
 
     def _begin_stop(self, outcome: ExitOutcome) -> None:
         """The first cause counts; the signals follow, beginning at once."""
@@ -290,24 +291,6 @@ class _Watch:
                 self._cpu_s = usage.ru_utime + usage.ru_stime
 
 
-def _start_session(
-    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str]
-) -> "subprocess.Popen[bytes]":
-    try:
-        return subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _cannot_start(argv[0], cwd, error) from error
-
-
 def _exit_signal_of(program: "subprocess.Popen[bytes]") -> int:
     """A file descriptor that becomes readable when the program is dead; it is still to be waited for."""
     try:
@@ -329,21 +312,3 @@ def _exit_signal_of(program: "subprocess.Popen[bytes]") -> int:
 def _kill_group(leader: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-
-
-def _cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> OrchestratorError:
-    """Say in whose hands the remedy lies when a program could not be started."""
-    if isinstance(error, ValueError):
-        return UserError(f"an argument of {name} holds a NUL character", hint="remove it from the plan")
-    if cwd is not None and not cwd.is_dir():
-        return EnvironmentFault(f"the folder {cwd} in which {name} should run does not exist")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return ProgramMissing(
-            f"the program {name}, or the interpreter that it names, was not found",
-            hint="install it or put it on the PATH",
-        )
-    if error.errno in (errno.EACCES, errno.ENOEXEC):
-        return ProgramMissing(f"{name} cannot be executed: {error.strerror}", hint="check its permissions")
-    if error.errno == errno.E2BIG:
-        return EnvironmentFault(f"the command line of {name} is too long for this system")
-    return EnvironmentFault(f"{name} could not be started: {error.strerror}")

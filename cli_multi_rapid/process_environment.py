@@ -51,4 +51,5 @@ def which(name: str, env: Mapping[str, str]) -> Path | None:
 
 
 def _executable(path: Path) -> Path | None:
-    return path if path.is_file() and os.access(path, os.X_OK) else None
+    # Access first: a PATH may name folders that we must not enter, where a look raises.
+    return path if os.access(path, os.X_OK) and path.is_file() else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cli_multi_rapid.ports import STOP_STEPS, StopStep
 from cli_multi_rapid.process_tree import Leftover
 
 
@@ -14,13 +15,15 @@ class Supervision(Struct, frozen=True, kw_only=True):
     """How long a program may run and how much of its output is kept."""
 
     timeout_s: float | None
-    grace_s: float = 2.0
-    """Seconds after SIGINT, in which agents write their last record, until SIGTERM."""
-    kill_after_s: float = 3.0
-    """Seconds after SIGTERM until SIGKILL."""
+    stops: tuple[StopStep, ...] = STOP_STEPS
+    """How to end it. After the last step's time its whole tree gets SIGKILL."""
     max_log_bytes: int = 16 * 1024 * 1024
     excerpt_bytes: int = 64 * 1024
     """Bytes of the beginning, and as many of the end, that stay in memory for the verdict."""
+    sandboxed: bool = False
+    """The program is a sandbox that dies of SIGINT and SIGTERM: they go past it, to the session behind it."""
+    guarded: bool = False
+    """Whether all that comes of the program ends when we are killed; costs the start of an interpreter."""
 
 
 class CancelToken:

@@ -2,7 +2,8 @@
 
 Coding agents start their tools in new sessions, so ending a process group leaves some behind. Three traces
 lead to them: the marker in their environment, their session, and their parent. As a child subreaper this
-process becomes the parent of every orphan, which gives away also those that dropped the marker.
+process becomes the parent of every orphan, which gives away also those that dropped the marker. What is to
+end even when this process is killed has a warden of its own above it (`process_warden.py`).
 
 This needs Linux. Elsewhere only the process group of a program is ended, and nothing is found by its marker.
 """
@@ -101,7 +102,9 @@ class Family:
         self.marker = marker
         self.began = time.monotonic()
         self.leader = 0
-        """The program's own process, which leads a session; 0 while it is being started."""
+        """The process that leads its session; 0 while it is being started."""
+        self.program = 0
+        """The program's own process: the leader, or a child of it."""
         self.cpu_s = 0.0
         """CPU seconds of the orphans that were reaped. Those of the leader are told by its own wait."""
         self.ended = False
@@ -120,10 +123,18 @@ class Family:
         """What `end` found beside the leader."""
         return tuple(self._hunt.found.values())
 
-    def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the leader's process group. Only before the leader is waited for."""
+    def signal_group(self, number: signal.Signals, *, behind: bool = False) -> None:
+        """Send a signal to the leader's process group. Only before the leader is waited for.
+
+        `behind`: to the session that a child of the program leads. A sandbox that is not that far yet has
+        started nothing, and gets the signal itself.
+        """
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.leader, number)
+            os.killpg(self._session_behind() if behind else self.leader, number)
+
+    def _session_behind(self) -> int:
+        children = (process for process in living_processes() if process.parent == self.program)
+        return next((child.pid for child in children if child.session == child.pid), self.leader)
 
     def end(self) -> None:
         """Kill whatever is left of the family, leader included, and reap the orphans among it.
@@ -133,7 +144,7 @@ class Family:
         if not self.leader:
             return
         if _LINUX:
-            self._hunt.run(self._quarry, expected=self.leader)
+            self._hunt.run(self._quarry, expected=(self.leader, self.program))
         else:
             self.signal_group(signal.SIGKILL)
 
@@ -226,12 +237,12 @@ class _Hunt:
     def __init__(self) -> None:
         self.found: dict[int, Leftover] = {}
 
-    def run(self, quarry: Callable[[], list[Process]], *, expected: int = 0) -> None:
-        """Look and kill until nothing is seen. `expected` is the leader: it dies too, but is no leftover."""
+    def run(self, quarry: Callable[[], list[Process]], *, expected: Collection[int] = ()) -> None:
+        """Look and kill until nothing is seen. `expected`: the program; it dies too, but is no leftover."""
         deadline = time.monotonic() + _LONGEST_HUNT_S
         while living := quarry():
             for process in living:
-                if process.pid != expected and process.pid not in self.found:
+                if process.pid not in expected and process.pid not in self.found:
                     self.found[process.pid] = _leftover(process)
             refused = _kill_all(living)
             # At once: when its parent is dead nothing may lead us to it any more.

@@ -27,17 +27,20 @@ from cli_multi_rapid.store.sqlite import SqliteEventLog
 from cli_multi_rapid.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
-    from cli_multi_rapid.core.ids import ToolName
+    from cli_multi_rapid.adapters.pings import Pings
+    from cli_multi_rapid.core.confinement import ConfinementRules
     from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
     from cli_multi_rapid.core.queue_intents import (
         QueueLimits,
     )
-    from cli_multi_rapid.core.routing import ToolFacts
+    from cli_multi_rapid.engine.confinement import Sandboxes
     from cli_multi_rapid.engine.workshop import Policies, Workshop
+    from cli_multi_rapid.git import Repository
     from cli_multi_rapid.schema.problems import Problem
     from cli_multi_rapid.schema.settings import MergeSettings, Settings
     from cli_multi_rapid.schema.tools import ToolConfig
+    from cli_multi_rapid.worktrees import Worktrees
 
 CONFIG_FILE = Path("config/orchestrator.yaml")
 TOOLS_FILE = Path("config/tools.yaml")
@@ -192,12 +195,12 @@ def open_workshop(
     from cli_multi_rapid.git import open_repository
     from cli_multi_rapid.process_tree import become_subreaper
     from cli_multi_rapid.redaction import Redactor
+    from cli_multi_rapid.tool_facts import tool_facts
     from cli_multi_rapid.worktrees import Strategy, Worktrees
 
     place = find_home(repo, home)
     root = repository_root(repo)
     settings, tools = load_settings(root, flags), load_tools(root)
-    refuse_what_is_not_built(settings)
     repository = open_repository(repo, place.state / "git")
     if settings.landing.push is not None:
         repository.require_remote(settings.landing.push)
@@ -227,12 +230,29 @@ def open_workshop(
                 redactor=Redactor.from_environment(os.environ),
                 adapters=adapters(tools, os.environ),
                 tools=tool_facts(settings, tools),
+                pings=pings_of(place, tools).refresh,
                 policies=refine(policies) if refine else policies,
+                sandboxes=_sandboxes(settings, tools, repository, worktrees, place),
                 spent_today=lambda run_id: _spent_today(records, run_id),
                 version=__version__,
             )
         finally:
             worktrees.close()
+
+
+def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
+    """What the tools of a repository answer, remembered in `state/tool_health.json`."""
+    from cli_multi_rapid.adapters.pings import HEALTH_FILE, Pings
+    from cli_multi_rapid.adapters.registry import adapters
+    from cli_multi_rapid.process_environment import inherited_environment
+
+    return Pings(
+        configs={tool.name: tool for tool in tools},
+        adapters=adapters(tools, os.environ),
+        environment=inherited_environment(),
+        file=home.state / HEALTH_FILE,
+        clock=SystemClock(),
+    )
 
 
 def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
@@ -242,13 +262,42 @@ def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
     return spent_since(records.database, midnight, without=run_id)
 
 
-def refuse_what_is_not_built(settings: "Settings") -> None:
-    """Settings that this version reads but does not carry out: refused, never silently ignored."""
-    if settings.sandbox.value != "none":
-        raise UserError(
-            f"sandbox: {settings.sandbox.value} is not part of this version",
-            hint="set sandbox: none; the README says what is not protected without it",
-        )
+def confinement_rules(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "ConfinementRules":
+    """How tools are confined."""
+    from cli_multi_rapid.core.confinement import ConfinementRules
+    from cli_multi_rapid.schema.work import VERIFY
+
+    return ConfinementRules(
+        general=settings.sandbox,
+        tools={tool.name: tool.terms for tool in tools},
+        never=frozenset({VERIFY}),
+    )
+
+
+def _sandboxes(
+    settings: "Settings",
+    tools: "tuple[ToolConfig, ...]",
+    repository: "Repository",
+    worktrees: "Worktrees",
+    place: Home,
+) -> "Sandboxes":
+    from cli_multi_rapid.engine.confinement import Sandboxes
+    from cli_multi_rapid.git_agent import read_from_slots
+    from cli_multi_rapid.worktrees import Strategy
+
+    links = (repository.root / link for link in settings.worktrees.links)
+    linked = worktrees.strategy is Strategy.LINKED
+    return Sandboxes(
+        rules=confinement_rules(settings, tools),
+        protected=(
+            *(repository.root, repository.git_dir, place.state, place.artifacts),
+            user_config().parent,
+        ),
+        lent=(
+            *read_from_slots(repository.git_dir, linked=linked),
+            *(link for link in links if link.is_dir()),  # files are copied
+        ),
+    )
 
 
 def policies_of(settings: "Settings") -> "Policies":
@@ -292,31 +341,3 @@ def fingerprint() -> str:
     import platform  # 6 ms that `status` need not pay
 
     return "|".join((platform.platform(), sys.version, os.environ.get("PATH", "")))
-
-
-def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[ToolName, ToolFacts]":
-    """What the scheduler must know of every tool."""
-    from cli_multi_rapid.adapters.registry import adapters
-    from cli_multi_rapid.core.ids import ToolName
-    from cli_multi_rapid.core.money import Price
-    from cli_multi_rapid.core.routing import ToolFacts
-    from cli_multi_rapid.ports import CostClass
-    from cli_multi_rapid.schema.work import VERIFY
-
-    described = {tool.name: tool for tool in tools}
-    facts: dict[ToolName, ToolFacts] = {VERIFY: ToolFacts(price=Price(free=True))}
-    for name, adapter in adapters(tools).items():
-        config = described.get(name)
-        facts[name] = ToolFacts(
-            price=Price(
-                free=adapter.cost is CostClass.FREE,
-                known=adapter.cost is not CostClass.UNPRICED,
-                typical=config.typical_cost if config else None,
-            ),
-            fallback=config.fallback if config else (),
-            limit=settings.tool_limits.get(name),
-        )
-    for name, config in described.items():
-        if name not in facts:
-            facts[name] = ToolFacts(price=Price(), fallback=config.fallback)
-    return facts

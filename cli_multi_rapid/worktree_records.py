@@ -9,7 +9,7 @@ from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Branch, Commit
-from cli_multi_rapid.git_slot import Gitlink
+from cli_multi_rapid.git_slot import Gitlink, scratch_remains
 
 
 class SlotRecord(Struct, frozen=True, kw_only=True):
@@ -47,7 +47,8 @@ class SlotRecords:
 
     def save(self, record: SlotRecord) -> SlotRecord:
         """Write a record whole or not at all, and return it."""
-        fresh = self.folder / f"{uuid4().hex}.fresh"
+        # By its name a crash's remains go with the slot: see `scratch_remains`.
+        fresh = self.folder / f"{record.name}~{uuid4().hex[:12]}.fresh"
         fresh.write_bytes(encode(record))
         fresh.replace(self._file_of(record.name))
         return record
@@ -60,16 +61,17 @@ class SlotRecords:
             return None
 
     def forget(self, name: str) -> None:
-        """Remove a slot's record and index. Nothing there is fine."""
+        """Remove a slot's record and indexes, and what a killed process left of them. Safe to repeat."""
         self._file_of(name).unlink(missing_ok=True)
-        self.index_of(name).unlink(missing_ok=True)
+        for path in (self.index_of(name), *scratch_remains(self.index_of(name))):
+            path.unlink(missing_ok=True)
 
     def rename(self, record: SlotRecord, name: str) -> SlotRecord:
         """Give a slot another name."""
         renamed = self.save(replace(record, name=name))
         if self.index_of(record.name).exists():
             self.index_of(record.name).replace(self.index_of(name))
-        self._file_of(record.name).unlink()
+        self.forget(record.name)
         return renamed
 
     def all(self) -> Iterator[SlotRecord]:

@@ -15,7 +15,7 @@ class Trash:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._pending: SimpleQueue[Path] = SimpleQueue()
+        self._pending: SimpleQueue[Path | None] = SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -33,6 +33,13 @@ class Trash:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._reap, name="trash", daemon=True)
                 self._thread.start()
+
+    def close(self) -> None:
+        """Let the thread end when it has deleted what was thrown; nobody waits for it."""
+        with self._starting:
+            if self._thread is not None:
+                self._pending.put(None)
+                self._thread = None
 
     def empty(self) -> int:
         """Delete everything that is left, also from earlier processes; the number of things deleted."""
@@ -52,8 +59,7 @@ class Trash:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         with suppress(OSError):
             self.empty()
-        while True:
-            grave = self._pending.get()
+        while (grave := self._pending.get()) is not None:
             with suppress(OSError):  # `empty` tries again, and says why it cannot
                 delete(grave)
 

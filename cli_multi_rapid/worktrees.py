@@ -26,6 +26,7 @@ from cli_multi_rapid.git_agent import (
     make_linked,
     move_linked,
 )
+from cli_multi_rapid.git_ignored import ignored_files
 from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.git_names import branch_ref, is_inside
 from cli_multi_rapid.git_objects import Identity
@@ -35,6 +36,7 @@ from cli_multi_rapid.git_slot import (
     fill,
     freeze_gitlinks,
     modified,
+    scratch_index,
     stage,
     sweep,
     without,
@@ -109,6 +111,7 @@ class Worktrees:
     def close(self) -> None:
         """Say that this process is done with its slots; those still open count as orphaned."""
         self._presence.leave()
+        self._trash.close()
 
     # --- open ---
 
@@ -243,6 +246,12 @@ class Worktrees:
         """The tracked files that differ from the slot's base; caches and other new files do not count."""
         return modified(self._git, self._files(slot.name))
 
+    def ignored(self, slot: Slot, below: Sequence[str], litter: Sequence[str] = ()) -> tuple[str, ...]:
+        """The files at or below these paths that git ignores, beside our links and a tool's litter."""
+        record = self._records.load(slot.name)
+        excluded = without(record.links if record else (), litter)
+        return ignored_files(self._git, self._files(slot.name), below, excluded)
+
     def seal(
         self, slot: Slot, snapshot: Snapshot, lane: Branch, *, replacing: Commit | None = None
     ) -> Sealed | SealRefused:
@@ -321,11 +330,8 @@ class Worktrees:
         record, files = self._records.load(name), self._files(name)
         if record is None or not record.ready or not files.is_there():
             return ""
-        index = files.index.with_suffix(".look")
-        try:
+        with scratch_index(files) as index:
             staged = stage(self._git, files, index, record.gitlinks, without(record.links))
-        finally:
-            index.unlink(missing_ok=True)
         if isinstance(staged, StagingRefused):
             return f"holds files that git cannot take: {staged.reason}"
         if staged.tree != self._repository.tree_of(record.sealed or record.base):

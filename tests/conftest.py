@@ -28,7 +28,10 @@ GIT_CONFIG = """\
 """
 
 _CALLER_PREFIXES = ("GIT_", "GITHUB_", "CLI_ORCHESTRATOR_", "WT_")
-_CALLER_NAMES = frozenset({"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTEST_ADDOPTS"})
+# PYTHONDONTWRITEBYTECODE: programs that tests start would compile the whole package at every start.
+_CALLER_NAMES = frozenset(
+    {"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE"}
+)
 
 # `ci` repeats the same examples on every machine and never fails because a machine is slow.
 settings.register_profile(

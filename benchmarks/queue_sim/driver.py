@@ -11,6 +11,7 @@ from benchmarks.queue_sim.world import World
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import Branch, CheckId, Commit, EntryId, EventId, RunId, Tree, queue_stream
+from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -23,15 +24,19 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import decide
+from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_intents import (
+    Acquit,
     BuildCandidate,
     CancelEntry,
     Eject,
     Halt,
     Land,
     Preempt,
+    Probe,
+    Question,
     QueueIntent,
     QueueLimits,
     Reseal,
@@ -75,6 +80,8 @@ class PolicyQueue:
         self.state = QueueState(TARGET)
         self._tip = Tip(commit=Commit("c0"), tree=_EMPTY)
         self._trees: dict[tuple[Tree, EntryId], Tree] = {}
+        self._below: dict[Tree, frozenset[str]] = {_EMPTY: frozenset()}
+        """What is on the target in a tree that a search for a partner asks about."""
         self._jobs: dict[str, RunChecks] = {}
         self._begun: dict[str, float] = {}
         self._resume_at: float | None = None
@@ -144,7 +151,11 @@ class PolicyQueue:
                         without=intent.without,
                     )
                 )
-            case Split() | Vouch() | Preempt():
+            case Question():
+                self._question(intent)
+            case Probe():
+                self._probe(intent)
+            case Split() | Vouch() | Preempt() | Acquit():
                 self._record(fact_of(intent))
             case Eject() | CancelEntry():
                 self._record(fact_of(intent))
@@ -176,6 +187,33 @@ class PolicyQueue:
                 )
             )
 
+    def _question(self, intent: Question) -> None:
+        """Every entry was made on the first tip, so that all that landed came since."""
+        landed = self.state.landed_order
+        places = [i for i, n in enumerate(landed, 1) if self.state.entries[n].landed_commit == intent.tip]
+        self._record(
+            MergeQuestioned(
+                entry_id=intent.entry_id,
+                check=CHECK.id,
+                reason=intent.reason,
+                since=tuple(landed[: max(places, default=0)]),
+                tip=intent.tip,
+                base=Commit("c0"),
+                tree=_EMPTY,
+            )
+        )
+
+    def _probe(self, intent: Probe) -> None:
+        inquiry = self.state.entries[intent.entry_id].inquiry
+        assert inquiry is not None  # noqa: S101  # the policy asks only about entries that it questions
+        below = inquiry.since[: intent.place]
+        tree = _EMPTY
+        for name in (*below, intent.entry_id):
+            tree = self._trees.setdefault((tree, EntryId(name)), Tree(f"t{len(self._trees) + 1}"))
+        self._below[tree] = frozenset(below)
+        commit = Commit(f"{tree} on {_EMPTY}")
+        self._record(MergeProbed(entry_id=intent.entry_id, place=intent.place, commit=commit, tree=tree))
+
     def _start_checks(self, intent: RunChecks) -> bool:
         """Start the checks that are not under way; whether there were any."""
         started = False
@@ -185,7 +223,7 @@ class PolicyQueue:
                 continue
             self._record(CheckStarted(check=check.id, tree=intent.tree, key=key, entries=intent.entries))
             self._jobs[key], self._begun[key] = intent, self._world.now
-            self._world.check(key, intent.entries)
+            self._world.check(key, intent.entries, below=self._below.get(intent.tree))
             started = True
         return started
 
@@ -214,6 +252,10 @@ class PolicyQueue:
             for trial in trials
             for check in required_checks(self.state, trial.entries)
             for tree in (trial.tree, self._tip.tree, self.state.former_tips.get(trial.tip, self._tip.tree))
+        }
+        wanted |= {
+            verdict_key(check, station.tree, self._limits.fingerprint)
+            for check, station in asked_of(self.state)
         }
         for key in [key for key in self._jobs if key not in wanted]:
             del self._jobs[key], self._begun[key]

@@ -105,9 +105,14 @@ class World:
         """Every check that runs or waits for a checker."""
         return [*self._running, *(run.key for run in self._waiting)]
 
-    def check(self, key: str, members: Names, *, honest: bool = False) -> None:
-        """Check the target with these changes on top. `honest` checks are never flaky."""
-        passes = not self.red(members)
+    def check(
+        self, key: str, members: Names, *, honest: bool = False, below: frozenset[str] | None = None
+    ) -> None:
+        """Check the target with these changes on top. `honest` checks are never flaky.
+
+        `below`: what is on the target there, if not all that has landed.
+        """
+        passes = not self.red(members, below)
         if passes and not honest and self.workload.flake_rate:
             passes = self._random.random() >= self.workload.flake_rate
         self._waiting.append(_Run(key, self._duration(members), passes))
@@ -122,10 +127,11 @@ class World:
             self._waiting = deque(run for run in self._waiting if run.key != key)
         self._fill()
 
-    def red(self, members: Names) -> bool:
+    def red(self, members: Names, below: frozenset[str] | None = None) -> bool:
         """The truth: whether the target with these changes on top fails."""
         changes = [self.fates[name].change for name in members]
-        present = self.landed.union(members) if any(change.clashes for change in changes) else ()
+        landed = self.landed if below is None else below
+        present = landed.union(members) if any(change.clashes for change in changes) else ()
         return any(change.broken for change in changes) or any(
             not change.clashes.isdisjoint(present) for change in changes
         )

@@ -22,6 +22,7 @@ class ActionsAdapter:
     name: ToolName = ToolName("actions")
     cost: CostClass = CostClass.FREE
     expects_change: bool = False
+    resumes: bool = False
 
     def missing(self, environment: Mapping[str, str]) -> str | None:  # noqa: ARG002  # the port
         """Never: a program that a step needs and that is not there fails that step by name."""

@@ -32,7 +32,7 @@ from cli_multi_rapid.adapters.tool_output import (
     read_text,
 )
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.core.facts import FailureClass, Usage
+from cli_multi_rapid.core.facts import UNKNOWN, FailureClass, Usage
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.plan import Prompt
 from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
@@ -64,6 +64,7 @@ class CommandAdapter:
         self.name = config.name
         self.cost = CostClass(config.cost_class)
         self.expects_change = config.expects_change
+        self.resumes = False
         self._config = config
         self._finders = _finders(config.read)
         self._declared = {name: value for name, value in (environ or {}).items() if name in config.env}
@@ -116,7 +117,7 @@ class CommandAdapter:
             cost=ZERO if cost is None else cost,
             output_tokens=as_count(found.get("tokens", ())),
             model=brief.node.model,
-            source="none" if cost is None else "tool",
+            source="tool" if cost is not None else "none" if self.cost is CostClass.FREE else UNKNOWN,
         )
         session = clip(as_text(found.get("session", ())), LONGEST_SESSION)
         return Findings(

@@ -11,7 +11,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from msgspec import Struct
 from cli_multi_rapid.adapters.ending import LONGEST_REASON, clip, describe_exit
 from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.ports import Clock
 from cli_multi_rapid.process import Completed, ProgramTimeout, run
 from cli_multi_rapid.schema.names import tool_name
@@ -30,15 +30,6 @@ SLOW_MS: Final = 3000
 """Slower than this to say its version is degraded: the slowest healthy agent measured takes 1.8 s."""
 
 _VERSION: Final = re.compile(r"\d{1,9}\.\d{1,9}(?:\.\d{1,9})?[\w.+-]{0,40}")
-
-
-class HealthStatus(StrEnum):
-    """Whether a tool can be counted on."""
-
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    """It answers, but slowly or not to everything."""
-    UNHEALTHY = "unhealthy"
 
 
 class ToolHealth(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ class PythonAdapter:
     name: ToolName = ToolName("python")
     cost: CostClass = CostClass.FREE
     expects_change: bool = False
+    resumes: bool = False
 
     def missing(self, environment: Mapping[str, str]) -> str | None:  # noqa: ARG002  # the port
         """Never: it is the interpreter that runs us."""

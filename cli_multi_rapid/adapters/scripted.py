@@ -24,6 +24,7 @@ class ScriptedAdapter:
     name: ToolName = ToolName("scripted")
     cost: CostClass = CostClass.PRICED
     expects_change: bool = True
+    resumes: bool = True
 
     def describe(self) -> str:
         """What a person is told about it."""

@@ -17,6 +17,7 @@ class ShellAdapter:
     name: ToolName = ToolName("shell")
     cost: CostClass = CostClass.FREE
     expects_change: bool = False
+    resumes: bool = False
 
     def missing(self, environment: Mapping[str, str]) -> str | None:
         """There must be a POSIX shell."""

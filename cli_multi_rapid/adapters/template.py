@@ -35,7 +35,7 @@ def fill_template(template: Sequence[str], brief: Brief) -> tuple[str, ...]:
         "temp": str(brief.temp),
     }
     if any("{prompt_file}" in argument for argument in template):
-        values["prompt_file"] = str(_write_prompt(brief))
+        values["prompt_file"] = str(write_prompt_file(brief))
     options_end = template.index("--") if "--" in template else len(template)
     return tuple(
         _fill(argument, values, is_data=position > options_end) for position, argument in enumerate(template)
@@ -59,7 +59,8 @@ def _without_model(template: Sequence[str]) -> list[str]:
     return kept
 
 
-def _write_prompt(brief: Brief) -> Path:
+def write_prompt_file(brief: Brief) -> Path:
+    """A file in the private folder that holds the prompt, for nobody else to read."""
     path = brief.temp / "prompt.md"
     path.write_bytes(brief.prompt.encode("utf-8", "replace"))
     path.chmod(0o600)

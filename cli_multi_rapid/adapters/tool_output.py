@@ -49,7 +49,7 @@ class PathFinder(Struct, frozen=True):
     def find(self, output: Output) -> tuple[Found, ...]:
         """The values in the last record that has any of them."""
         for record in reversed(output.records):
-            found = tuple(value for path in self.paths if (value := _walk(record, path)) is not None)
+            found = tuple(value for path in self.paths if (value := value_at(record, *path)) is not None)
             if found:
                 return found
         return ()
@@ -75,17 +75,53 @@ class RegexFinder(Struct, frozen=True):
         return tuple(group for group in last.groups() if group is not None) or (last[0],)
 
 
+def value_at(value: Found, *path: str) -> Found:
+    """The value under keys and list places, one below the other; None when it is not there."""
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and re.fullmatch(r"-?[0-9]{1,6}", key):
+            value = value[int(key)] if -len(value) <= int(key) < len(value) else None
+        else:
+            return None
+    return value
+
+
+def text_at(value: Found, *path: str) -> str:
+    """The text under a path; empty when there is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def count_at(value: Found, *path: str) -> int:
+    """The count under a path; 0 when there is none."""
+    return _count(value_at(value, *path))
+
+
+def items_at(value: Found, *path: str) -> list[object]:
+    """The list under a path; empty when there is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def entries_at(value: Found, *path: str) -> dict[str, object]:
+    """The mapping under a path; empty when there is none."""
+    found = value_at(value, *path)
+    return found if isinstance(found, dict) else {}
+
+
 def read_json(text: str) -> Output:
     """The JSON object that is the output, or else the last one that starts a line in it."""
     whole = _object(text)
     if whole is not None:
         return Output(text=text, records=(whole,))
-    return Output(text=text, records=tuple(_objects_at_line_starts(text))[-1:])
+    return Output(text=text, records=tuple(read_objects(text))[-1:])
 
 
 def read_jsonl(text: str) -> Output:
     """The JSON objects that stand on lines of their own; other lines are passed over."""
-    parsed = (_object(line) for line in text.splitlines() if line.lstrip().startswith("{"))
+    lines = (line.strip() for line in text.splitlines())
+    parsed = (_object(line) for line in lines if line.startswith("{") and line.endswith("}"))
     return Output(text=text, records=tuple(record for record in parsed if record is not None))
 
 
@@ -136,17 +172,6 @@ def _count(value: Found) -> int:
     return int(float(match[1]) * _SUFFIXES[match[2].lower()]) if match else 0
 
 
-def _walk(value: Found, path: Sequence[str]) -> Found:
-    for key in path:
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, list) and re.fullmatch(r"-?[0-9]{1,6}", key):
-            value = value[int(key)] if -len(value) <= int(key) < len(value) else None
-        else:
-            return None
-    return value
-
-
 def _object(text: str) -> dict[str, object] | None:
     try:
         value = json.loads(text)
@@ -155,16 +180,22 @@ def _object(text: str) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _objects_at_line_starts(text: str) -> Iterator[dict[str, object]]:
+def read_objects(text: str) -> Iterator[dict[str, object]]:
+    """The JSON objects that start a line, however many lines they go over."""
     decoder, position = json.JSONDecoder(), 0
     while (match := _LINE_OF_OBJECT.search(text, position)) is not None:
         start = match.end() - 1
         try:
             value, position = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except ValueError:
             position = start + 1
+            continue
+        except RecursionError:  # what lies inside is nested as deeply: another try there would take as long
+            position = start + _DEEP
             continue
         yield value
 
 
+_DEEP: Final = 4096
+"""Characters that a text nested beyond all reason has at least."""
 _LINE_OF_OBJECT: Final = re.compile(r"^[ \t]{0,64}\{", re.MULTILINE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cli_multi_rapid.cli.output import print_text, tell
 from cli_multi_rapid.reports.document import NodeReport, RunReport
+from cli_multi_rapid.reports.node_report import kept_where
 
 _SUMMARY_LIMIT = 1024 * 1024
 """Bytes. GitHub refuses a longer step summary as a whole."""
@@ -40,7 +41,8 @@ def _title(node: NodeReport) -> str:
 
 
 def _text(node: NodeReport) -> str:
-    kept = f"\nits work is kept on {node['branch']}" if node["branch"] else ""
+    where = kept_where(node)
+    kept = f"\nits work is kept {where}" if where else ""
     command = node["next"]["command"] if node["next"] else None
     return f"{node['reason'] or node['label']}{kept}" + (f"\n{command}" if command else "")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.findings import Finding, good, notice, problem
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
+from cli_multi_rapid.core.ids import ToolName
 
 if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository
@@ -136,20 +137,46 @@ def _configuration(place: Place) -> Iterator[Finding]:
         yield notice("configuration", f"{warning.message} ({warning.suggestion})")
     yield good("configuration", f"{CONFIG_FILE} and {TOOLS_FILE} are in order, where they are there")
     yield from _tools(place)
+    yield from _sandbox(place)
 
 
 def _tools(place: Place) -> Iterator[Finding]:
-    from cli_multi_rapid.adapters.registry import adapters
+    """What can do work here. Of agents that nobody has configured, those that are there."""
+    from cli_multi_rapid.adapters.registry import AGENTS, adapters
     from cli_multi_rapid.process_environment import inherited_environment
     from cli_multi_rapid.wiring import load_tools
 
     environment = inherited_environment()
-    for name, adapter in adapters(load_tools(place.root), os.environ).items():
+    configs = load_tools(place.root)
+    wanted = {config.name for config in configs}
+    for name, adapter in adapters(configs, os.environ).items():
         missing = adapter.missing(environment)
+        if missing and name in AGENTS and name not in wanted:
+            continue
         if missing:
             yield notice("tools", f"{name}: {missing}")
         else:
             yield good("tools", name)
+
+
+def _sandbox(place: Place) -> Iterator[Finding]:
+    """A tool that is to be confined does not run where it cannot be."""
+    from cli_multi_rapid.core.plan import Network
+    from cli_multi_rapid.engine.confinement import look_at_sandbox
+    from cli_multi_rapid.wiring import confinement_rules, load_settings, load_tools
+
+    tools = load_tools(place.root)
+    rules = confinement_rules(load_settings(place.root), tools)
+    confined = [rules.for_tool(name) for name in (*(tool.name for tool in tools), ToolName("shell"))]
+    networks = {confinement.network for confinement in confined if confinement}
+    for network in sorted(networks) or [Network.FULL]:
+        can, detail = look_at_sandbox(network)
+        if can:
+            yield good("sandbox", f"{detail} confines tools that ask for it (network: {network})")
+        elif networks:
+            yield problem("sandbox", detail)
+        else:
+            yield good("sandbox", f"none is asked for, and none is here: {detail}")
 
 
 def _words(error: OrchestratorError) -> str:

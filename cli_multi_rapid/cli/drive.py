@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cli_multi_rapid.cli.ci import announce_in_ci
+from cli_multi_rapid.cli.disk_full import told_to_resume
 from cli_multi_rapid.cli.finish import Written, write_run_files
 from cli_multi_rapid.cli.output import Format, can_animate, print_text, tell, write
 from cli_multi_rapid.cli.progress import Narrator
@@ -26,8 +27,10 @@ def drive(shop: "Workshop", run_id: RunId, *, format_: Format, ci: bool = False)
     The report and the plain files are written whatever happens. Returns the exit code of the contract.
     Raises `UserError` for an unknown run, `EnvironmentFault` when another process drives it.
     """
-    with _told_to(shop.log.last_seq(run_id), ci=ci) as observe:
+    narrator = Narrator()
+    with told_to_resume(run_id), _told_to(narrator, shop.log.last_seq(run_id), ci=ci) as observe:
         session = Session(shop, run_id, [observe])
+        narrator.earlier = session.earlier
         try:
             finished = session.run()
         finally:
@@ -46,9 +49,8 @@ def _tell_end(written: Written, format_: Format) -> None:
 
 
 @contextmanager
-def _told_to(after_seq: int, *, ci: bool) -> Iterator[Observe]:
+def _told_to(narrator: Narrator, after_seq: int, *, ci: bool) -> Iterator[Observe]:
     """Tell what happens after a place of the stream: in a live view on a terminal, else line by line."""
-    narrator = Narrator()
     if can_animate() and not ci:
         from cli_multi_rapid.cli.live import live_view  # 100 ms that only a terminal pays for
 

@@ -22,7 +22,13 @@ from cli_multi_rapid.cli.intake import (
 )
 from cli_multi_rapid.cli.options import Decorated, examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, is_interactive, print_json, print_text, tell
-from cli_multi_rapid.cli.preflight import checks_notice, missing_tools, refuse_hopeless, tools_notice
+from cli_multi_rapid.cli.preflight import (
+    checks_notice,
+    missing_tools,
+    refuse_hopeless,
+    require_sandboxes,
+    tools_notice,
+)
 from cli_multi_rapid.cli.preview import (
     Preview,
     budget_notice,
@@ -108,6 +114,7 @@ def execute(
     gone = missing_tools(intake.plan, configured, os.environ)
     if not dry_run:
         refuse_hopeless(intake.plan, gone)
+        require_sandboxes(intake.plan, configured)
     if gone:
         tell(tools_notice(gone))
     if dry_run:

@@ -15,8 +15,9 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.output import shown_path, tell
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, ToolName
-from cli_multi_rapid.core.money import MicroUsd, Price
+from cli_multi_rapid.core.money import MicroUsd, Price, dearest
 from cli_multi_rapid.core.plan import Json, Plan
+from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.planner.assessment import Assessment
 from cli_multi_rapid.planner.load import load_plan
 from cli_multi_rapid.schema.problems import Problem
@@ -54,7 +55,7 @@ class Configured(Struct, frozen=True, kw_only=True):
     @property
     def known_tools(self) -> frozenset[str]:
         """Every name that a node's `tool` may have."""
-        return frozenset((VERIFY, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
+        return frozenset((VERIFY, AUTO, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
 
     def default_tool(self, environment: Mapping[str, str]) -> ToolName:
         """Does what nobody is made for: the first configured tool that is there, else the first agent."""
@@ -68,10 +69,14 @@ class Configured(Struct, frozen=True, kw_only=True):
         return frozenset(name for name in names if missing(name, available, environment) is not None)
 
     def prices(self) -> dict[ToolName, Price]:
-        """What is known of each tool's price."""
-        from cli_multi_rapid.wiring import tool_facts
+        """What is known of each tool's price; an open choice may fall on the dearest."""
+        from cli_multi_rapid.tool_facts import tool_facts
 
-        return {name: facts.price for name, facts in tool_facts(self.settings, self.tools).items()}
+        known = tool_facts(self.settings, self.tools)
+        return {
+            **{name: facts.price for name, facts in known.items()},
+            AUTO: dearest([facts.price for facts in known.values() if facts.described]),
+        }
 
 
 class Intake(Struct, frozen=True, kw_only=True):
@@ -163,8 +168,9 @@ def _standard_file(place: Place) -> Path:
 def _from_request(wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str]) -> Intake:
     from cli_multi_rapid.planner.template import Request, plan_request
     from cli_multi_rapid.planner.tool_choice import Toolbox
+    from cli_multi_rapid.wiring import pings_of
 
-    request = wish.request or ""
+    request, pings = wish.request or "", pings_of(place.find_home(), configured.tools)
     made = plan_request(
         Request(
             text=request,
@@ -176,7 +182,8 @@ def _from_request(wish: Wish, place: Place, configured: Configured, environment:
         Toolbox(
             default=configured.default_tool(environment),
             tools=configured.tools,
-            down=configured.down(environment),
+            down=configured.down(environment) | pings.unhealthy(),
+            latency_ms=pings.latencies_ms(),
         ),
     )
     return Intake(plan=made.plan, source=request, planner="template", assessment=made.assessment)

@@ -36,6 +36,7 @@ class LiveView:
         self._landed = 0
         self._nodes = 0
         self._spent = ZERO
+        self._unknown = False
         self._spinner = Spinner("dots")
 
     def say(self, line: str) -> None:
@@ -56,6 +57,7 @@ class LiveView:
                 self._running.pop(node_id, None)
             case run.BudgetSettled(usage=usage):
                 self._spent = MicroUsd(self._spent + usage.cost)
+                self._unknown = self._unknown or usage.unknown
             case merge.CheckStarted(key=key, check=check):
                 self._checks[key] = (check, time.monotonic())
             case merge.CheckFinished(key=key):
@@ -74,7 +76,7 @@ class LiveView:
         shown = [*lines[:_MOST_SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
         head = (
             f"{len(self._running)} running, {self._completed} of {self._nodes} completed, "
-            f"{self._landed} landed, {format_usd(self._spent)}"
+            f"{self._landed} landed, {format_usd(self._spent)}{' and more' if self._unknown else ''}"
         )
         self._spinner.update(text=escape(head))
         return Group(self._spinner, *(Text(printable(line), no_wrap=True) for line in shown))

@@ -78,6 +78,8 @@ def list_queue(place: Place, format_: Format, target: str | None, everything: bo
         for queue, view in zip(queues, seen, strict=True)
         for row in queue_rows(queue.state, view.look, most_gone=most)
     ]
+    gone = sum(1 for queue in queues for entry in queue.state.entries.values() if not entry.open)
+    hidden = gone - sum(1 for row in rows if row.position is None)
     unknown = {
         str(queue.state.target): view.unknown
         for queue, view in zip(queues, seen, strict=True)
@@ -87,14 +89,14 @@ def list_queue(place: Place, format_: Format, target: str | None, everything: bo
         f"{queue.state.target}: {queue.state.halted}" for queue in queues if queue.state.halted
     )
     if format_ is Format.JSON:
-        print_json(queue_document(rows, halted=halted or None, no_estimate=unknown))
+        print_json(queue_document(rows, halted=halted or None, no_estimate=unknown, omitted=hidden))
         return
     workers = [
         f"{queue.state.target} is being processed by {queue.processor}" for queue in queues if queue.processor
     ]
     print_text(
         "".join(f"{line}\n" for line in workers)
-        + queue_text(rows, now=now, halted=halted or None, no_estimate=unknown)
+        + queue_text(rows, now=now, halted=halted or None, no_estimate=unknown, omitted=hidden)
     )
 
 

@@ -8,27 +8,27 @@ from cli_multi_rapid.adapters.registry import adapters, missing
 from cli_multi_rapid.cli.intake import Configured
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.plan import CheckSpec, Plan, Prompt
-from cli_multi_rapid.core.routing import chain
+from cli_multi_rapid.core.plan import CheckSpec, Plan
+from cli_multi_rapid.core.routing import nobody_can, pool
 from cli_multi_rapid.schema.work import VERIFY
 
 
 def missing_tools(plan: Plan, configured: Configured, environment: Mapping[str, str]) -> dict[NodeId, str]:
     """Every node that no tool can do here, with the reason. A fallback that is there will do."""
-    from cli_multi_rapid.wiring import tool_facts
+    from cli_multi_rapid.tool_facts import tool_facts
 
     available = adapters(configured.tools, environment)
     facts = tool_facts(configured.settings, configured.tools)
     reasons: dict[ToolName, str | None] = {VERIFY: None}
     found: dict[NodeId, str] = {}
     for node in plan.nodes:
-        names = chain(node.tool, facts) if isinstance(node.work, Prompt) else (node.tool,)
+        names = pool(node, facts)
         for name in names:
             if name not in reasons:
                 reasons[name] = missing(name, available, environment)
         gone = [reason for name in names if (reason := reasons[name]) is not None]
         if len(gone) == len(names):
-            found[node.id] = gone[0]
+            found[node.id] = gone[0] if gone else nobody_can(node)
     return found
 
 
@@ -51,6 +51,18 @@ def refuse_hopeless(plan: Plan, gone: Mapping[NodeId, str]) -> None:
             f"nothing here can do {_names([node.id for node in firsts])}: {reason}",
             hint="see what is there with `cli-orchestrator tools list`; `init` writes a config/tools.yaml",
         )
+
+
+def require_sandboxes(plan: Plan, configured: Configured) -> None:
+    """See before anything is recorded that what is to be confined can be.
+
+    Raises `UserError` for a node that wants less than is configured, `EnvironmentFault` without a sandbox.
+    """
+    from cli_multi_rapid.engine.confinement import Sandboxes
+    from cli_multi_rapid.wiring import confinement_rules
+
+    rules = confinement_rules(configured.settings, configured.tools)
+    Sandboxes(rules=rules, protected=()).require(plan)
 
 
 def missing_program(check: CheckSpec) -> str | None:

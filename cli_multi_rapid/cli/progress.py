@@ -1,15 +1,18 @@
 """One plain line for each notable event of a run, for the person who waits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
+from cli_multi_rapid.core import tool_events as tool
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
-from cli_multi_rapid.core.ids import EntryId, NodeId
+from cli_multi_rapid.core.ids import EntryId, EventId, NodeId
 from cli_multi_rapid.core.money import format_usd
+from cli_multi_rapid.core.routing import NAMED
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import span
 
@@ -22,6 +25,8 @@ class Narrator:
     def __init__(self) -> None:
         self._nodes: dict[EntryId, NodeId] = {}
         self._halt = ""
+        self.earlier: Mapping[EventId, datetime] = {}
+        """When that happened which this run is told of only now, by the event that told it first."""
 
     def line_of(self, event: Event) -> str | None:
         """`12:03:05 n1 started (shell)`, in local time; None for events that are not worth a line."""
@@ -38,7 +43,9 @@ class Narrator:
         text = teller(data, self) if teller else None
         if not text:
             return None
-        return f"{event.time.astimezone():%H:%M:%S} {one_line(text, _LONGEST)}"
+        happened = self.earlier.get(event.causation_id) if event.causation_id else None
+        before = " (before the run was taken up again)" if happened else ""
+        return f"{(happened or event.time).astimezone():%H:%M:%S} {one_line(text, _LONGEST)}{before}"
 
     def names(self, entries: Iterable[EntryId]) -> str:
         """The nodes of merge entries, or the entries' own ids when they are none of this run."""
@@ -49,8 +56,9 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
-def _kept(branch: str | None) -> str:
-    return f"; its work is kept on {branch}" if branch else ""
+def _kept(data: node.NodeAttemptFailed) -> str:
+    where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
+    return f"; its work is kept {where}" if where else ""
 
 
 def _run_started(data: run.RunStarted, _: Narrator) -> str:
@@ -60,7 +68,8 @@ def _run_started(data: run.RunStarted, _: Narrator) -> str:
 
 def _started(data: node.NodeStarted, _: Narrator) -> str:
     again = f", try {data.attempt}" if data.attempt > 1 else ""
-    return f"{data.node_id} started ({data.tool}{again})"
+    why = "" if data.reason == NAMED else _because(data.reason)
+    return f"{data.node_id} started ({data.tool}{again}){why}"
 
 
 def _succeeded(data: node.NodeSucceeded, _: Narrator) -> str:
@@ -74,12 +83,24 @@ def _warned(warnings: Sequence[str]) -> str:
 
 
 def _attempt_failed(data: node.NodeAttemptFailed, _: Narrator) -> str:
-    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data.branch)}"
+    return f"{data.node_id} try {data.attempt} failed{_because(data.reason)}{_kept(data)}"
 
 
 def _retry(data: node.NodeRetryScheduled, _: Narrator) -> str:
     with_tool = f" with {data.tool}" if data.tool else ""
     return f"{data.node_id} will be tried again{with_tool} at {data.not_before.astimezone():%H:%M:%S}"
+
+
+def _rework(data: node.NodeReworkScheduled, _: Narrator) -> str:
+    with_tool = f" with {data.tool}" if data.tool else ""
+    return f"{data.node_id} will be done again{with_tool}{_because(data.reason)}"
+
+
+def _pinged(data: tool.ToolPinged, _: Narrator) -> str | None:
+    """Only what is not as it should be is worth a line."""
+    if data.status is tool.HealthStatus.HEALTHY:
+        return None
+    return f"the tool {data.tool} is {data.status}{_because(data.reason)}"
 
 
 def _check_finished(data: merge.CheckFinished, told: Narrator) -> str | None:
@@ -140,6 +161,12 @@ _TELLERS: Mapping[type[Payload], Callable[[Any, Narrator], str | None]] = {
     node.NodeSucceeded: _succeeded,
     node.NodeAttemptFailed: _attempt_failed,
     node.NodeRetryScheduled: _retry,
+    node.NodeReworkScheduled: _rework,
+    tool.ToolPinged: _pinged,
+    tool.BreakerOpened: lambda data, _: (
+        f"{data.tool} gets nothing until {data.until.astimezone():%H:%M:%S}{_because(data.reason)}"
+    ),
+    tool.BreakerClosed: lambda data, _: f"{data.tool} gets work again{_because(data.reason)}",
     node.NodeFailed: lambda data, _: f"{data.node_id} failed{_because(data.reason)}",
     node.NodeSkipped: lambda data, _: f"{data.node_id} skipped{_because(data.reason)}",
     node.NodeCancelled: lambda data, _: f"{data.node_id} cancelled{_because(data.reason)}",

@@ -81,7 +81,8 @@ def retry_entry(place: Place, name: str, target: str | None, format_: Format) ->
             told = _do_or_tell(
                 records,
                 queue,
-                lambda _state: [MergeResumed(reason=f"retry by {person()}")],
+                # A push whose answer was lost must be looked up before anything is tried again.
+                lambda state: [] if state.held else [MergeResumed(reason=f"retry by {person()}")],
                 CommandGiven(command="retry", by=person(), entry_id=known.entry.id),
             )
             _tell(_document("retry", queue, known, told, _landing_step(queue)), format_)
@@ -139,8 +140,8 @@ def _do_or_tell(
 ) -> str | None:
     """Record the facts when nobody processes the queue; else tell who does. Returns whom.
 
-    A landing that a dead process left open is looked into first, by the next processor: until then only a
-    word is left for it.
+    A landing that a dead process left open is looked into first, by the next processor, and so is what is
+    there no fact for: until then only a word is left for it.
     """
     journal = queue_journal(records, queue.state.target)
     lease = records.leases.acquire(queue.stream)
@@ -148,8 +149,9 @@ def _do_or_tell(
         journal.lease = lease
         try:
             journal.catch_up()
-            if journal.state.landing is None:
-                journal.record(*facts(journal.state))
+            found = facts(journal.state) if journal.state.landing is None else []
+            if found:
+                journal.record(*found)
                 return None
         finally:
             lease.release()

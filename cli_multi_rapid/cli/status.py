@@ -8,6 +8,7 @@ from cli_multi_rapid.cli.options import examples, format_option, place_options, 
 from cli_multi_rapid.cli.output import Format, print_json, print_text
 from cli_multi_rapid.cli.queue_look import landing_estimates
 from cli_multi_rapid.cli.terminal import terminal_width
+from cli_multi_rapid.core.ids import queue_stream
 from cli_multi_rapid.reports.status import status_document, status_text
 
 
@@ -26,9 +27,17 @@ def status(place: Place, format_: Format, run: str | None, *, everything: bool) 
         loaded = load_run(records, records.find_run(run))
         now = records.clock.now()
         landing = landing_estimates(place, records, loaded.state, now)
+        started = loaded.state.started
+        checking = started is not None and records.leases.holder(queue_stream(started.target)) is not None
     if format_ is Format.JSON:
         document = status_document(
-            loaded.state, loaded.events, now=now, alive=loaded.alive, everything=everything, landing=landing
+            loaded.state,
+            loaded.events,
+            now=now,
+            alive=loaded.alive,
+            everything=everything,
+            landing=landing,
+            checking=checking,
         )
         print_json(document)
         return
@@ -41,5 +50,6 @@ def status(place: Place, format_: Format, run: str | None, *, everything: bool) 
             width=terminal_width(),
             everything=everything,
             landing=landing,
+            checking=checking,
         )
     )

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypedDict
 
@@ -22,11 +21,12 @@ from cli_multi_rapid.reports.times import iso, span
 
 if TYPE_CHECKING:
     from cli_multi_rapid.adapters.health import ToolHealth
-    from cli_multi_rapid.ports import Adapter, Clock
+    from cli_multi_rapid.adapters.pings import Pings
+    from cli_multi_rapid.core.confinement import ConfinementRules
+    from cli_multi_rapid.ports import Adapter
     from cli_multi_rapid.schema.tools import ToolConfig
 
-HEALTH_FILE: Final = "tool_health.json"
-_AT_ONCE: Final = 8
+_CONFINING: Final = {True: "tools can be confined here", False: "tools cannot be confined here"}
 
 
 class HealthDocument(TypedDict):
@@ -40,7 +40,10 @@ class HealthDocument(TypedDict):
 
 
 class ToolDocument(TypedDict):
-    """A tool. `kind`: `built-in`, `command` (from config/tools.yaml) or `agent` (known by name only)."""
+    """A tool. `kind`: `built-in`, `command` (from config/tools.yaml) or `agent` (known by name only).
+
+    `sandbox`: how it is confined; empty for not at all.
+    """
 
     name: str
     kind: str
@@ -50,13 +53,22 @@ class ToolDocument(TypedDict):
     capabilities: list[str]
     fallback: list[str]
     limit: int | None
+    sandbox: str
     health: HealthDocument | None
+
+
+class SandboxDocument(TypedDict):
+    """Whether tools can be confined here; `detail` is the version, or why not."""
+
+    available: bool
+    detail: str
 
 
 class ToolList(TypedDict):
     """The document of `tools list` and `tools ping`."""
 
     schema_version: int
+    sandbox: SandboxDocument
     tools: list[ToolDocument]
 
 
@@ -67,25 +79,36 @@ class _Toolbox(Struct, frozen=True, kw_only=True):
     adapters: "Mapping[ToolName, Adapter]"
     limits: Mapping[ToolName, int]
     environment: Mapping[str, str]
+    rules: "ConfinementRules"
+    pings: "Pings"
 
     def missing(self, name: ToolName) -> str:
         """Why a tool cannot be used here; empty when it can."""
         from cli_multi_rapid.adapters.registry import missing
 
-        return missing(name, self.adapters, self.environment) or ""
+        return missing(name, self.adapters, self.environment) or self._unconfinable(name)
+
+    def _unconfinable(self, name: ToolName) -> str:
+        from cli_multi_rapid.engine.confinement import look_at_sandbox
+
+        confinement = self.rules.for_tool(name)
+        can, detail = look_at_sandbox(confinement.network) if confinement else (True, "")
+        return "" if can else detail
 
 
 def _open_toolbox(place: Place) -> _Toolbox:
     from cli_multi_rapid.adapters.registry import adapters
     from cli_multi_rapid.process_environment import inherited_environment
-    from cli_multi_rapid.wiring import load_settings, load_tools
+    from cli_multi_rapid.wiring import confinement_rules, load_settings, load_tools, pings_of
 
-    configs = load_tools(place.root)
+    configs, settings = load_tools(place.root), load_settings(place.root)
     return _Toolbox(
         configs={tool.name: tool for tool in configs},
         adapters=adapters(configs, os.environ),
-        limits=load_settings(place.root).tool_limits,
+        limits=settings.tool_limits,
         environment=inherited_environment(),
+        rules=confinement_rules(settings, configs),
+        pings=pings_of(place.find_home(), configs),
     )
 
 
@@ -99,10 +122,10 @@ def tools() -> None:
 @place_options
 def list_tools(place: Place, format_: Format) -> None:
     """List every tool that a plan may name, whether it can be used here, and how it last answered."""
-    from cli_multi_rapid.adapters.health import read_health
     from cli_multi_rapid.system import SystemClock
 
-    document = _document(_open_toolbox(place), read_health(place.find_home().state / HEALTH_FILE))
+    box = _open_toolbox(place)
+    document = _document(box, box.pings.known())
     if format_ is Format.JSON:
         print_json(document)
     else:
@@ -119,46 +142,25 @@ def ping(place: Place, format_: Format, names: tuple[str, ...]) -> int:
     Without names: every tool that is built in or described in config/tools.yaml. The exit code is 5 when a
     tool that was named is unhealthy.
     """
-    from cli_multi_rapid.adapters.health import HealthStatus, read_health, write_health
+    from cli_multi_rapid.core.tool_events import HealthStatus
     from cli_multi_rapid.schema.names import tool_name
     from cli_multi_rapid.system import SystemClock
 
-    home, clock = place.find_home(), SystemClock()
     wanted = tuple(dict.fromkeys(tool_name(name) for name in names))
     box = _open_toolbox(place)
-    healths = _ask(box, wanted, clock)
-    home.prepare()
-    path = home.state / HEALTH_FILE
-    known = read_health(path) | {health.tool: health for health in healths}
-    write_health(path, known.values())
+    chosen = wanted or tuple(dict.fromkeys((*box.adapters, *box.configs)))
+    _require_known(chosen, box)
+    place.find_home().prepare()
+    healths = box.pings.ask(chosen)
     asked = {health.tool for health in healths}
-    document = _document(box, known)
+    document = _document(box, box.pings.known())
     document["tools"] = [tool for tool in document["tools"] if tool["name"] in asked]
     if format_ is Format.JSON:
         print_json(document)
     else:
-        print_text(_text(document, clock.now()))
+        print_text(_text(document, SystemClock().now()))
     bad = [health for health in healths if health.status is HealthStatus.UNHEALTHY]
     return ExitCode.ENVIRONMENT if wanted and bad else ExitCode.DONE
-
-
-def _ask(box: _Toolbox, wanted: Sequence[ToolName], clock: "Clock") -> "list[ToolHealth]":
-    """Probe side by side: ten tools that hang take five seconds, not fifty."""
-    from cli_multi_rapid.adapters.health import HealthStatus, ToolHealth, probe
-
-    chosen = wanted or tuple(dict.fromkeys((*box.adapters, *box.configs)))
-    _require_known(chosen, box)
-
-    def look(name: ToolName) -> ToolHealth:
-        config = box.configs.get(name)
-        if config is not None and config.version_cmd:
-            return probe(config, box.environment, clock)
-        reason = box.missing(name)
-        status = HealthStatus.UNHEALTHY if reason else HealthStatus.HEALTHY
-        return ToolHealth(tool=name, status=status, checked_at=clock.now(), reason=reason)
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(look, chosen))
 
 
 def _require_known(names: Sequence[ToolName], box: _Toolbox) -> None:
@@ -176,27 +178,34 @@ def _require_known(names: Sequence[ToolName], box: _Toolbox) -> None:
 
 def _document(box: _Toolbox, healths: "Mapping[ToolName, ToolHealth]") -> ToolList:
     from cli_multi_rapid.adapters.registry import AGENTS
+    from cli_multi_rapid.engine.confinement import look_at_sandbox
 
     names = dict.fromkeys((*box.adapters, *box.configs, *AGENTS))
+    available, detail = look_at_sandbox()
     return ToolList(
-        schema_version=SCHEMA_VERSION, tools=[_tool(name, box, healths.get(name)) for name in names]
+        schema_version=SCHEMA_VERSION,
+        sandbox=SandboxDocument(available=available, detail=detail),
+        tools=[_tool(name, box, healths.get(name)) for name in names],
     )
 
 
 def _tool(name: ToolName, box: _Toolbox, health: "ToolHealth | None") -> ToolDocument:
-    from cli_multi_rapid.adapters.registry import BUILT_IN
+    from cli_multi_rapid.adapters.registry import AGENTS, BUILT_IN
 
     adapter, config, missing = box.adapters.get(name), box.configs.get(name), box.missing(name)
+    confinement = box.rules.for_tool(name)
     built_in = any(each.name == name for each in BUILT_IN)
+    is_agent = name in AGENTS and not (config and config.argv)
     return ToolDocument(
         name=name,
-        kind="built-in" if built_in else "command" if adapter else "agent",
+        kind="built-in" if built_in else "agent" if is_agent else "command",
         usable=not missing,
         missing=missing,
         cost=adapter.cost.value if adapter else config.cost_class if config else "unpriced",
         capabilities=list(config.capabilities) if config else [],
         fallback=list(config.fallback) if config else [],
         limit=box.limits.get(name),
+        sandbox=confinement.words if confinement else "",
         health=_health(health) if health else None,
     )
 
@@ -222,8 +231,10 @@ def _text(document: ToolList, now: datetime) -> str:
         lines.append(
             f"{tool['name']:{names}}  {tool['kind']:8}  {tool['cost']:8}  {usable:6}  {_answer(tool, now)}"
         )
+        lines += indented(f"confined: {tool['sandbox']}", names + 2) if tool["sandbox"] else []
         lines += indented(one_line(tool["missing"]), names + 2)
-    return "\n".join(lines)
+    sandbox = document["sandbox"]
+    return "\n".join([*lines, "", f"{_CONFINING[sandbox['available']]}: {one_line(sandbox['detail'])}"])
 
 
 def _answer(tool: ToolDocument, now: datetime) -> str:

@@ -73,12 +73,12 @@ def reservation(node: Node, price: Price, rules: BudgetRules) -> Fits:
 def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | NotNow | CannotFit:
     """Hold a node against every limit: its own, the run's and the day's."""
     want = reservation(node, price, rules)
-    if not price.known and not rules.allow_unpriced and _is_capped(node, ledger, rules):
+    if not price.known_for(node.model) and not rules.allow_unpriced and _is_capped(node, ledger, rules):
         return CannotFit(
             needed=want.amount,
             available=ledger.available or ZERO,
             limit_name="run",
-            reason="its tool's price is unknown, so no limit can be kept; --allow-unpriced runs it anyway",
+            reason=_unpriced(node, price),
         )
     if node.max_cost is not None and want.amount > node.max_cost:
         return _refusal(want.amount, node.max_cost, node.max_cost, "node")
@@ -95,6 +95,20 @@ def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | 
         if want.amount + ledger.reserved > left:
             return NotNow()
     return want
+
+
+def _unpriced(node: Node, price: Price) -> str:
+    """Why no limit can be kept, and the ways out."""
+    anyway = "--allow-unpriced runs it anyway"
+    if price.models is None:
+        return f"its tool's price is unknown, so no limit can be kept; {anyway}"
+    model = node.model or price.model
+    if model is None:
+        return f"it names no model, so its price is unknown and no limit can be kept: set `model:`; {anyway}"
+    return (
+        f"the price of its model {model} is unknown, so no limit can be kept: "
+        f"add it to `prices:` of {node.tool} in config/tools.yaml; {anyway}"
+    )
 
 
 def _is_capped(node: Node, ledger: Ledger, rules: BudgetRules) -> bool:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, EntryId
 from cli_multi_rapid.core.ladder import Odds, beginning, screen, search
+from cli_multi_rapid.core.queue_intents import Probe
 from cli_multi_rapid.core.queue_line import fill
 from cli_multi_rapid.core.queue_records import Group, Prefix
 from cli_multi_rapid.core.queue_state import QueueState
@@ -19,10 +20,14 @@ _FIRST_OF_ALL = float("inf")
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
-    """A candidate that a checker could take, and how many landings it promises."""
+    """A candidate that a checker could take, and how many landings it promises.
+
+    Or, with `probe`, a tree that the search for the partner of its only entry asks about.
+    """
 
     entries: Prefix
     value: float
+    probe: Probe | None = None
 
 
 class Floor(Struct, kw_only=True):
@@ -37,12 +42,14 @@ class Floor(Struct, kw_only=True):
     """Under check on the present tip."""
     stale: Sequence[Prefix]
     """Under check on a tip that has been left behind."""
+    probes: list[Proposal]
+    """What the searches for a partner would look at next."""
     _suspects: Set[EntryId] = frozenset()
 
     def __post_init__(self) -> None:
         self._suspects = self.state.suspects
 
-    def choose(self, free: int, min_gain: float) -> Iterator[Prefix]:
+    def choose(self, free: int, min_gain: float) -> Iterator[Proposal]:
         """The candidates for the free checkers, the most useful first.
 
         `min_gain`: what a candidate must promise to be worth a checker. However little it is, something is
@@ -54,8 +61,11 @@ class Floor(Struct, kw_only=True):
                 return
             if best.value < min_gain and (self.current or self.stale):
                 return
-            self.current.append(best.entries)
-            yield best.entries
+            if best.probe is None:
+                self.current.append(best.entries)
+            else:
+                self.probes.remove(best)
+            yield best
 
     def _proposals(self) -> Iterator[Proposal]:
         held = {entry_id for entries in (*self.current, *self.stale) for entry_id in entries}
@@ -66,6 +76,7 @@ class Floor(Struct, kw_only=True):
         yield from self._screen(held)
         for group in self.state.groups:
             yield from self._search(group, held)
+        yield from self.probes
 
     def urgent(self) -> Prefix:
         """The urgent entries that can be checked now and that no candidate holds."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.codec import CorruptDocument, from_data, to_data
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
+from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     CheckStarted,
@@ -43,6 +44,7 @@ from cli_multi_rapid.core.node_events import (
     NodeFailed,
     NodeReset,
     NodeRetryScheduled,
+    NodeReworkScheduled,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
@@ -69,6 +71,7 @@ from cli_multi_rapid.core.run_events import (
     RunStarted,
     RunUnpaused,
 )
+from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened, ToolPinged
 
 
 class Unknown(Payload, frozen=True, kw_only=True):
@@ -85,13 +88,14 @@ CATALOGUE: Mapping[str, type[Payload]] = {
     for payload in (
         PlanReady, PlanAccepted, RunStarted, RunPaused, RunUnpaused, RunCancelling, RunFinished,
         NodeStarted, NodeBased, NodeSucceeded, NodeAttemptFailed, NodeRetryScheduled, NodeFailed, NodeSkipped,
-        NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
+        NodeReworkScheduled, NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,
         ApprovalRequested, ApprovalGranted, ApprovalRejected,
         MergeEnqueued, MergeApproved, MergeChecking, MergeDeferred, MergeSplit, MergeVouched, MergePreempted,
-        MergeLanding, MergeLanded, MergeMissed,
+        MergeQuestioned, MergeProbed, MergeAcquitted, MergeLanding, MergeLanded, MergeMissed,
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
+        ToolPinged, BreakerOpened, BreakerClosed,
     )
 }  # fmt: skip
 """Every event type by its name."""

@@ -1,7 +1,7 @@
 """The values that events are made of."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -55,16 +55,28 @@ class RunStatus(StrEnum):
     WAITING = "WAITING"
 
 
+UNKNOWN: Final = "unknown"
+"""The source of a cost that nobody can tell."""
+
+
 class Usage(Struct, frozen=True, kw_only=True):
     """What an attempt consumed, by its tool's own account or from the price table."""
 
     cost: MicroUsd = ZERO
     input_tokens: int = 0
+    """All that was sent, from a cache or not."""
     output_tokens: int = 0
     cached_tokens: int = 0
+    """The part of the input that the provider had in its cache."""
     model: str | None = None
     source: str = "none"
-    """Where the cost comes from: `tool`, `prices`, `assumed` (the attempt's end was not seen) or `none`."""
+    """Where the cost comes from: `tool`, `prices`, `assumed` (the attempt's end was not seen), `unknown`
+    (nobody can tell, so `cost` is not to be shown as 0) or `none` (nothing was spent)."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether something was spent and nobody can tell how much."""
+        return self.source == UNKNOWN
 
     @property
     def tokens(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from cli_multi_rapid.core.claims import first_conflict
 from cli_multi_rapid.core.facts import ImpliedEdge
 from cli_multi_rapid.core.ids import NodeId
-from cli_multi_rapid.core.node_state import Footing, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import MERGE_DEAD, Footing, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Role
 
 
@@ -32,6 +32,8 @@ class Frontier:
         self.unsettled: set[NodeId] = set()
         self.unqueued: dict[NodeId, None] = {}
         """The nodes whose sealed work has not been given to the merge queue."""
+        self.refused: dict[NodeId, None] = {}
+        """The nodes whose sealed work left the queue without landing."""
         self.undecided: dict[NodeId, None] = {}
         """The nodes whose last attempt failed and whose next step is not recorded."""
         self._deps: dict[NodeId, dict[NodeId, None]] = {}
@@ -174,6 +176,10 @@ class Frontier:
             self.unqueued[node_id] = None
         else:
             self.unqueued.pop(node_id, None)
+        if state.status is NodeStatus.COMPLETED and state.merge_status in MERGE_DEAD:
+            self.refused[node_id] = None
+        else:
+            self.refused.pop(node_id, None)
         if state.undecided:
             self.undecided[node_id] = None
         else:

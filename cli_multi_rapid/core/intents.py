@@ -54,8 +54,35 @@ class RetryNode(Struct, frozen=True, kw_only=True):
     tool: ToolName | None
 
 
+class ReworkNode(Struct, frozen=True, kw_only=True):
+    """Do a node again on the new target, because its sealed work cannot land."""
+
+    node_id: NodeId
+    reason: str
+    evidence: str
+    tool: ToolName | None
+
+
+class OpenBreaker(Struct, frozen=True, kw_only=True):
+    """Give a tool nothing more for a while, or for a longer while."""
+
+    tool: ToolName
+    until: datetime
+    failures: int
+    failed_trials: int
+    failure: FailureClass
+    reason: str
+
+
+class CloseBreaker(Struct, frozen=True, kw_only=True):
+    """Give a tool work as before."""
+
+    tool: ToolName
+    reason: str
+
+
 class FailNode(Struct, frozen=True, kw_only=True):
-    """Give a node up after its last attempt failed."""
+    """Give a node up: after its last attempt failed, or because no tool is left that could do it."""
 
     node_id: NodeId
     failure: FailureClass
@@ -107,6 +134,9 @@ class FinishRun(Struct, frozen=True, kw_only=True):
 Intent = (
     StartAttempt
     | RetryNode
+    | ReworkNode
+    | OpenBreaker
+    | CloseBreaker
     | FailNode
     | RefuseForBudget
     | AskApproval

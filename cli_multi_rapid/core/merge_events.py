@@ -205,7 +205,10 @@ class MergeFailed(Payload, frozen=True, kw_only=True):
     log: str = ""
     evidence: str = ""
     partners: tuple[EntryId, ...] = ()
-    """What landed since it last passed: with these it fails, without them it passed."""
+    """Whom it contradicts: with these it fails, without them it passed. The target's name: commits there
+    that are nobody's entry."""
+    files: tuple[str, ...] = ()
+    """Where to look: what it and its partners both changed; if nothing, all that they and it changed."""
 
 
 class MergeCancelled(Payload, frozen=True, kw_only=True):
@@ -214,6 +217,8 @@ class MergeCancelled(Payload, frozen=True, kw_only=True):
     type: ClassVar[str] = "merge.cancelled"
     entry_id: EntryId
     reason: str
+    lost: EntryId | None = None
+    """The entry that it needs and that did not land; None when it was withdrawn."""
 
 
 class MergeHalted(Payload, frozen=True, kw_only=True):

@@ -10,21 +10,26 @@ the same check.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from cli_multi_rapid.core.candidate_choice import Floor, on_tip
+from cli_multi_rapid.core.candidate_choice import Floor, Proposal, on_tip
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
-from cli_multi_rapid.core.ladder import odds_of
+from cli_multi_rapid.core.ladder import odds_of, search
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
+from cli_multi_rapid.core.partner_search import Step, inquiries, next_step
+from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_ground import ground_of
 from cli_multi_rapid.core.queue_intents import (
     MAX_MISSES,
+    Acquit,
     BuildCandidate,
     CancelEntry,
     Eject,
     Halt,
     Land,
     Preempt,
+    Probe,
+    Question,
     QueueIntent,
     QueueLimits,
     Reseal,
@@ -56,12 +61,17 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
         return repairs
     order = _landable(state, line(state, limits, now), tip, limits)
     judged = [(trial, judge(state, trial, limits)) for trial in state.trials.values()]
-    running: list[QueueIntent] = [found for _, found in judged if isinstance(found, RunChecks)]
-    consequence = _consequence(state, judged, order, tip, limits)
+    steps = [next_step(state, known, known.inquiry, limits) for known in inquiries(state) if known.inquiry]
+    running: list[QueueIntent] = [
+        found for found in (*(found for _, found in judged), *steps) if isinstance(found, RunChecks)
+    ]
+    consequence = _consequence(state, judged, order, tip, limits) or next(
+        (step for step in steps if isinstance(step, Eject | Acquit)), None
+    )
     if consequence is not None:
         # While the tip is asked whether it is to blame, the others are checked on.
         return [consequence, *running] if isinstance(consequence, RunChecks) else [consequence]
-    fresh = _new_candidates(state, len(running), order, tip, limits)
+    fresh = _new_candidates(state, len(running), order, tip, limits, _probes(state, steps))
     if running or fresh:
         return [*running, *fresh]
     return _halt_if_stuck(state, tip, limits, now)
@@ -90,7 +100,11 @@ def _consequence(
         if not isinstance(found, Red):
             continue
         ground = ground_of(state, trial, tip)
-        if len(trial.entries) > 1 or found.again or ground is None:
+        if len(trial.entries) > 1 or ground is None:
+            return Split(entries=trial.entries, outcome=found.outcome)
+        if _is_questionable(state, trial, found, ground, limits):
+            return _question(trial, found)
+        if found.again:
             return Split(entries=trial.entries, outcome=found.outcome)
         blame = _blame(state, trial, ground, limits, found)
         # When the tip is to blame, what does not need that check can land nevertheless; a former one is past.
@@ -100,6 +114,35 @@ def _consequence(
             else blame
         )
     return None
+
+
+def _is_questionable(state: QueueState, trial: Trial, red: Red, ground: Tip, limits: QueueLimits) -> bool:
+    """Whether what the entry stands on passes without it, and the target had moved since it was made."""
+    known = state.entries[trial.entries[0]]
+    if known.inquiry is not None or known.entry.base == trial.tip:
+        return False
+    return red.outcome.verdict is Verdict.FAILED and _passes(state, ground, red.check, limits)
+
+
+def _passes(state: QueueState, tip: Tip, check: CheckSpec, limits: QueueLimits) -> bool:
+    """Whether a tip is known to pass a check."""
+    record = record_of(state, key_of(check, tip, limits.fingerprint))
+    return record is not None and record.last.verdict is Verdict.PASSED
+
+
+def _question(trial: Trial, red: Red) -> Question:
+    return Question(entry_id=trial.entries[0], check=red.check.id, reason=red.outcome.reason, tip=trial.tip)
+
+
+def _probes(state: QueueState, steps: Sequence[Step]) -> list[Proposal]:
+    """The trees to look for partners in, each worth what trying a suspect again is worth."""
+    found = []
+    for step in steps:
+        inquiry = state.entries[step.entry_id].inquiry if isinstance(step, Probe) else None
+        if isinstance(step, Probe) and inquiry is not None:
+            worth = search(1, inquiry.overtaken, odds_of(state.settled)).value
+            found.append(Proposal(entries=(step.entry_id,), value=worth, probe=step))
+    return found
 
 
 def _urgent(state: QueueState, trial: Trial) -> bool:
@@ -125,10 +168,15 @@ def _must_wait(state: QueueState, entries: Prefix, under_check: Sequence[Prefix]
 
 
 def _new_candidates(
-    state: QueueState, running: int, order: Prefix, tip: Tip, limits: QueueLimits
+    state: QueueState,
+    running: int,
+    order: Prefix,
+    tip: Tip,
+    limits: QueueLimits,
+    probes: list[Proposal],
 ) -> list[QueueIntent]:
-    """Give the free checkers the candidates that are worth most."""
-    if not order:
+    """Give the free checkers what is worth most."""
+    if not order and not probes:
         return []
     free = limits.workers - running
     current, stale = on_tip(state, tip.commit)
@@ -139,10 +187,23 @@ def _new_candidates(
         batch=limits.batch,
         current=current,
         stale=stale,
+        probes=probes,
     )
     if free <= 0:
         return _preempt(state, floor)
-    return [BuildCandidate(entries=entries) for entries in floor.choose(free, limits.min_gain)]
+    return [_carry_out(state, proposal, tip, limits) for proposal in floor.choose(free, limits.min_gain)]
+
+
+def _carry_out(state: QueueState, proposal: Proposal, tip: Tip, limits: QueueLimits) -> QueueIntent:
+    """Build the candidate, but first ask one that is left over of a group whether it is at fault itself."""
+    known = state.entries[proposal.entries[0]]
+    group = state.group_of(known.entry.id)
+    if group is not None and group.entries == proposal.entries and known.is_left_over(tip.commit):
+        check = next((check for check in known.entry.checks if check.id == known.suspected_of), None)
+        if check is not None and _passes(state, tip, check, limits):
+            reason = "what failed with it has passed without it"
+            return Question(entry_id=known.entry.id, check=check.id, reason=reason, tip=tip.commit)
+    return proposal.probe or BuildCandidate(entries=proposal.entries)
 
 
 def _preempt(state: QueueState, floor: Floor) -> list[QueueIntent]:
@@ -169,7 +230,8 @@ def _repairs(state: QueueState) -> Iterator[QueueIntent]:
         entry = state.entries[entry_id].entry
         dead = [dep for dep in entry.deps if _dead(state, dep)]
         if dead:
-            yield CancelEntry(entry_id=entry_id, reason=f"{dead[0]}, which it depends on, did not land")
+            reason = f"{dead[0]}, which it depends on, did not land"
+            yield CancelEntry(entry_id=entry_id, reason=reason, lost=dead[0])
             continue
         gone = [other for other in entry.after if _dead(state, other)]
         without = gone[0] if gone else state.entries[entry_id].rebuild
@@ -198,13 +260,9 @@ def _blame(state: QueueState, trial: Trial, ground: Tip, limits: QueueLimits, re
         )
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)
-    return Eject(entry_id=trial.entries[0], outcome=red.outcome, partners=_partners(state, trial.entries[0]))
-
-
-def _partners(state: QueueState, entry_id: EntryId) -> Prefix:
-    """What has landed since an entry last passed, if it did: with these it fails, without them it passed."""
-    known = state.entries[entry_id]
-    return () if known.passed_at is None else tuple(state.landed_order[known.passed_at :])
+    if _is_questionable(state, trial, red, ground, limits):
+        return _question(trial, red)
+    return Eject(entry_id=trial.entries[0], outcome=red.outcome)
 
 
 def _landable(state: QueueState, order: Prefix, tip: Tip, limits: QueueLimits) -> Prefix:

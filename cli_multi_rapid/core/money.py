@@ -1,5 +1,6 @@
 """Money as integer micro-dollars: sums are exact, so that a ledger adds up to the last digit."""
 
+from collections.abc import Container, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NewType
 
@@ -21,6 +22,28 @@ class Price(Struct, frozen=True, kw_only=True):
     """False: the tool's cost cannot be told, not even afterwards."""
     typical: MicroUsd | None = None
     """From history or configuration."""
+    models: Container[str] | None = None
+    """The models whose price is known, for a tool that tells only its tokens; None: `known` says it all."""
+    model: str | None = None
+    """What the tool uses when a node names no model."""
+
+    def known_for(self, model: str | None) -> bool:
+        """Whether it will be known what an attempt with this model cost. None: the tool's own choice."""
+        if self.models is None:
+            return self.known
+        name = model or self.model
+        return name is not None and name in self.models
+
+
+def dearest(prices: Sequence[Price]) -> Price:
+    """What is known of a price that may be any of these: as little as of the least known."""
+    amounts = [ZERO if price.free else price.typical for price in prices]
+    known = [amount for amount in amounts if amount is not None]
+    return Price(
+        free=bool(prices) and all(price.free for price in prices),
+        known=all(price.known for price in prices),
+        typical=max(known) if known and len(known) == len(amounts) else None,
+    )
 
 
 def parse_usd(value: int | float | str | Decimal) -> MicroUsd:

@@ -20,6 +20,8 @@ class NodeStarted(Payload, frozen=True, kw_only=True):
     """Why this node now, with this tool."""
     slot: str
     log: str
+    sandbox: str = ""
+    """How the tool is confined, in words; empty: it is not."""
 
 
 class NodeBased(Payload, frozen=True, kw_only=True):
@@ -78,6 +80,18 @@ class NodeRetryScheduled(Payload, frozen=True, kw_only=True):
     node_id: NodeId
     not_before: datetime
     reason: str
+    tool: ToolName | None = None
+    """Another tool than before, when the fallback chain moved on."""
+
+
+class NodeReworkScheduled(Payload, frozen=True, kw_only=True):
+    """The node's sealed work cannot land: it will be done again on the target as it is by then."""
+
+    type: ClassVar[str] = "node.rework_scheduled"
+    node_id: NodeId
+    reason: str
+    evidence: str = ""
+    """What the next attempt finds in its prompt."""
     tool: ToolName | None = None
     """Another tool than before, when the fallback chain moved on."""
 

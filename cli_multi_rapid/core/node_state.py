@@ -15,6 +15,7 @@ from cli_multi_rapid.core.node_events import (
     NodeFailed,
     NodeReset,
     NodeRetryScheduled,
+    NodeReworkScheduled,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
@@ -50,6 +51,8 @@ class MergeStatus(StrEnum):
 
 
 MERGE_DEAD = frozenset({MergeStatus.FAILED, MergeStatus.CONFLICTED, MergeStatus.CANCELLED})
+REFUSALS = frozenset({MergeStatus.FAILED, MergeStatus.CONFLICTED})
+"""The work itself is why it does not land."""
 _DEAD = frozenset({NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELLED})
 
 TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
@@ -70,6 +73,7 @@ TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
     (NodeStatus.COMPLETED, ApprovalRequested): NodeStatus.COMPLETED,
     (NodeStatus.COMPLETED, ApprovalGranted): NodeStatus.COMPLETED,
     (NodeStatus.COMPLETED, ApprovalRejected): NodeStatus.COMPLETED,
+    (NodeStatus.COMPLETED, NodeReworkScheduled): NodeStatus.PENDING,
     (NodeStatus.COMPLETED, NodeReset): NodeStatus.PENDING,
     (NodeStatus.FAILED, NodeReset): NodeStatus.PENDING,
     (NodeStatus.SKIPPED, NodeReset): NodeStatus.PENDING,
@@ -87,6 +91,8 @@ class Attempt(Struct, kw_only=True):
     slot: str
     log: str
     reason: str
+    sandbox: str = ""
+    """How its tool is confined, in words; empty: it is not."""
     base: Commit | None = None
     ended_at: datetime | None = None
     failure: FailureClass | None = None
@@ -96,9 +102,36 @@ class Attempt(Struct, kw_only=True):
     branch: Branch | None = None
     commit: Commit | None = None
     """Where we made the branch point."""
+    kept: str = ""
+    """The folder that still holds the work, when no branch could take it."""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     duration_s: float = 0.0
+    refused: str = ""
+    """Why its sealed work was given back to be done again, if it was: nothing may be built on it then."""
+
+    def end(self, data: NodeSucceeded | NodeAttemptFailed, ended_at: datetime) -> None:
+        """It came to an end, whichever."""
+        self.ended_at, self.usage, self.duration_s = ended_at, data.usage, data.duration_s
+        self.branch, self.commit, self.session_id = data.branch, data.commit, data.session_id
+        if isinstance(data, NodeSucceeded):
+            self.outcome = data.summary
+        else:
+            self.outcome, self.evidence, self.failure = data.reason, data.evidence, data.failure
+            self.kept = data.slot or ""
+
+    @classmethod
+    def begun(cls, data: NodeStarted, time: datetime) -> "Attempt":
+        """An attempt as it is when it begins."""
+        return cls(
+            number=data.attempt,
+            tool=data.tool,
+            started_at=time,
+            slot=data.slot,
+            log=data.log,
+            reason=data.reason,
+            sandbox=data.sandbox,
+        )
 
 
 class Footing(Struct, frozen=True, kw_only=True):
@@ -117,7 +150,11 @@ class NodeState(Struct, kw_only=True):
     status: NodeStatus = NodeStatus.PENDING
     attempts: list[Attempt] = field(default_factory=list)
     tries: int = 0
-    """Attempts since the node was last reset."""
+    """Attempts since the node was last reset, or given back for rework."""
+    refusals: dict[ToolName, int] = field(default_factory=dict)
+    """How often each tool's work could not land and was given back, since the node was last reset."""
+    rework: NodeReworkScheduled | None = None
+    """Why it is being done again, when it is because its work could not land."""
     reason: str = ""
     failure: FailureClass | None = None
     by_budget: bool = False
@@ -144,12 +181,38 @@ class NodeState(Struct, kw_only=True):
     merge_reason: str = ""
     merge_files: tuple[str, ...] = ()
     merge_log: str = ""
+    merge_evidence: str = ""
+    lost_footing: bool = False
+    """Its entry left the queue because work that it was built on did not land."""
     landed_commit: Commit | None = None
     held_command: str = ""
     blocked_by: NodeId | None = None
     context: list[str] = field(default_factory=list)
     open_edges: set[NodeId] = field(default_factory=set)
     """The predecessors that this node still waits for."""
+
+    def start_over(self, reason: str) -> None:
+        """Forget all but the attempts: as if it had never run."""
+        self._forget_work(reason)
+        self.next_tool, self.refusals, self.rework = None, {}, None
+        self.requested, self.granted = set(), set()
+
+    def give_back(self, data: NodeReworkScheduled) -> None:
+        """Forget the sealed work, which cannot land, but not who did it and how often it was refused."""
+        last = self.attempts[-1]
+        last.refused = data.reason
+        if self.merge_status in REFUSALS:
+            self.refusals[last.tool] = self.refusals.get(last.tool, 0) + 1
+        self._forget_work(data.reason)
+        self.next_tool, self.rework = data.tool or self.next_tool, data
+        self.requested, self.granted = set(), self.granted & {"before"}
+
+    def _forget_work(self, reason: str) -> None:
+        self.tries, self.reason, self.failure, self.by_budget = 0, reason, None, False
+        self.not_before, self.success, self.head = None, None, None
+        self.merge_status, self.merge_reason, self.entry_id, self.held_command = None, "", None, ""
+        self.merge_files, self.merge_log, self.merge_evidence, self.behind = (), "", "", ()
+        self.lost_footing = False
 
     @property
     def shown_status(self) -> NodeStatus:

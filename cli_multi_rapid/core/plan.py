@@ -44,6 +44,24 @@ class MergeWhen(StrEnum):
     AFTER_ALL = "after_all"
 
 
+class Sandbox(StrEnum):
+    """What confines a tool."""
+
+    NONE = "none"
+    BWRAP = "bwrap"
+
+
+class Network(StrEnum):
+    """What a confined tool reaches, the least first."""
+
+    NONE = "none"
+    """Nothing, not even itself."""
+    LOOPBACK = "loopback"
+    """A loopback of its own, which no other program is on."""
+    FULL = "full"
+    """What the person reaches, the services of this machine included."""
+
+
 class Prompt(Struct, frozen=True, kw_only=True):
     """Work for an agent: the goal is its prompt."""
 
@@ -171,6 +189,10 @@ class Node(Struct, frozen=True, kw_only=True):
     model: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     approval: Approval = Approval.NONE
+    sandbox: Sandbox | None = None
+    """None: as the configuration says. A node may be confined more than that, never less."""
+    network: Network | None = None
+    """None: as the configuration says, where it is confined."""
     stream: str | None = None
     """The stream of the `multi_stream.yaml` that this node's phase belongs to."""
 

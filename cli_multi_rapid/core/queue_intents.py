@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from cli_multi_rapid.core.ids import Commit, EntryId, Tree
+from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_records import Prefix, Trial
@@ -95,14 +95,40 @@ class Eject(Struct, frozen=True, kw_only=True):
     entry_id: EntryId
     outcome: CheckFinished
     partners: Prefix = ()
-    """What landed since it last passed: together they fail."""
+    """What landed and does not go together with it."""
+    foreign: bool = False
+    """The partner is the target: commits there that are nobody's entry."""
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """The entry fails alone, or is left over of what failed together: is it at fault itself?"""
+
+    entry_id: EntryId
+    check: CheckId
+    reason: str
+    tip: Commit
+    """The tip that it fails on, or would be tried on."""
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """Merge an entry onto the target as it was at this place of its inquiry."""
+
+    entry_id: EntryId
+    place: int
+
+
+class Acquit(Struct, frozen=True, kw_only=True):
+    """What the entry failed on passes after all: it waits in line again."""
+
+    entry_id: EntryId
 
 
 class CancelEntry(Struct, frozen=True, kw_only=True):
-    """The entry cannot land any more."""
+    """The entry cannot land any more, because one that it needs did not."""
 
     entry_id: EntryId
     reason: str
+    lost: EntryId
 
 
 class Reseal(Struct, frozen=True, kw_only=True):
@@ -120,5 +146,17 @@ class Halt(Struct, frozen=True, kw_only=True):
 
 
 QueueIntent = (
-    BuildCandidate | RunChecks | Land | Split | Vouch | Preempt | Eject | CancelEntry | Reseal | Halt
+    BuildCandidate
+    | RunChecks
+    | Land
+    | Split
+    | Vouch
+    | Preempt
+    | Question
+    | Probe
+    | Acquit
+    | Eject
+    | CancelEntry
+    | Reseal
+    | Halt
 )

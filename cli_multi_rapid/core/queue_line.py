@@ -25,7 +25,9 @@ def line_up(state: QueueState, aging_s: float, now: datetime) -> Prefix:
         heappush(able, (not entry.entry.urgent, rank, entry.place, entry.entry.id))
 
     for entry in (state.entries[entry_id] for entry_id in state.open):
-        if entry.command or entry.rebuild is not None or (entry.entry.needs_approval and not entry.approved):
+        if entry.command or entry.questioned or entry.rebuild is not None:
+            continue
+        if entry.entry.needs_approval and not entry.approved:
             continue
         missing = {need for need in entry.needs if not state.landed(need)}
         awaited[entry.entry.id] = len(missing)

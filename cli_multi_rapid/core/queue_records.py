@@ -1,11 +1,14 @@
 """What a merge queue knows of one entry, one candidate, one group of suspects, one tree."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import CheckId, Commit, EntryId, Tree
+from cli_multi_rapid.core.inquiries import Inquiry, Station, passed_place
+from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeEntry
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.verdicts import Contents
@@ -42,6 +45,12 @@ class EntryState(Struct, kw_only=True):
     """How often it was left as the only suspect of a red candidate that held others too."""
     alone: dict[CheckId, int] = field(default_factory=dict)
     """How often each check failed on a tree with this entry alone, since it last passed."""
+    suspected_of: CheckId | None = None
+    """The check of the last red candidate that it was in."""
+    passes_alone: bool = False
+    """Its own tree passed when it was left over of a group."""
+    inquiry: Inquiry | None = None
+    """The search for whom it contradicts, once it has failed alone."""
     landed_commit: Commit | None = None
     ended_at: datetime | None = None
 
@@ -54,6 +63,60 @@ class EntryState(Struct, kw_only=True):
         """Let its failures count no more: it passed, or is another one now."""
         self.failures = 0
         self.alone.clear()
+
+    @property
+    def questioned(self) -> bool:
+        """Whether it is out of the line because its partner is being looked for."""
+        return self.inquiry is not None and self.inquiry.active
+
+    def question(
+        self,
+        data: MergeQuestioned,
+        trial: "Trial | None",
+        landed: Sequence[EntryId],
+    ) -> None:
+        """Begin to look for its partner. `trial`: where it failed, if it did. `landed`: in order."""
+        passed = -1 if self.passed_at is None else passed_place(data.since, landed[: self.passed_at])
+        failed_on = None
+        if trial is not None:
+            failed_on = Station(commit=trial.commit, tree=trial.tree, contents=trial.contents)
+        self.inquiry = Inquiry(
+            check=next(check for check in self.entry.checks if check.id == data.check),
+            since=data.since,
+            tip=data.tip,
+            base=Station(commit=data.base, tree=data.tree, contents=data.contents),
+            failed_on=failed_on,
+            passed=max(passed, 0) if self.passes_alone else passed,
+        )
+
+    def is_left_over(self, tip: Commit) -> bool:
+        """Whether all that failed with it has passed, and its own tree, another one, is unknown."""
+        alone = bool(self.alone) or self.passes_alone or self.passed_at is not None
+        return self.failures > 0 and not alone and self.inquiry is None and self.entry.base != tip
+
+    def acquit(self) -> bool:
+        """End the inquiry; whether it is under suspicion still: only its own tree has passed."""
+        self.passes_alone = self.inquiry is not None and self.inquiry.failed_on is None
+        self.inquiry = None
+        if not self.passes_alone:
+            self.forgive()
+        return self.passes_alone
+
+    def renew(self) -> None:
+        """It is another one now: nothing that was found of it counts."""
+        self.vouched_at = self.passed_at = self.inquiry = None
+        self.passes_alone = False
+        self.forgive()
+
+    def learn(self, data: MergeProbed) -> None:
+        """A tree was made to look for its partner in."""
+        if self.inquiry is not None:
+            self.inquiry.learn(data)
+
+    def overtake(self, count: int) -> None:
+        """So many entries have landed while its partner is looked for."""
+        if self.inquiry is not None:
+            self.inquiry.overtaken += count
 
     @property
     def open(self) -> bool:
@@ -75,6 +138,8 @@ class Trial(Struct, kw_only=True):
     """A commit with the candidate's tree; its first parent is the tip that it was built on."""
     tree: Tree
     built_on: Commit
+    built_with: Prefix = ()
+    """The entries that its tree holds beside its tip, also those that have landed since with other work."""
     landed_before: int = 0
     """How many entries had landed when it was built."""
     contents: Contents = ()

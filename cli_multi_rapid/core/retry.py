@@ -1,5 +1,6 @@
 """What follows a failed attempt: another try, another tool, or the end of the node."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -74,6 +75,17 @@ def after_failure(
         return TryAgain(not_before=now, reason=f"{last.tool} failed {counted} times", tool=fallback)
     times = "" if counted == 1 else f" ({counted} attempts)"
     return GiveUp(reason=f"{last.outcome}{times}")
+
+
+def worn_out(state: NodeState, retries: int) -> frozenset[ToolName]:
+    """The tools that have had their tries at a node since it was last reset."""
+    recent = state.attempts[len(state.attempts) - state.tries :]
+    failed = [attempt for attempt in recent if attempt.failure is not None]
+    counts = Counter(attempt.tool for attempt in failed if attempt.failure is not FailureClass.INTERRUPTED)
+    worn = {attempt.tool for attempt in failed if attempt.failure in NEVER_AGAIN}
+    worn.update(tool for tool, count in counts.items() if count > retries)
+    worn.update(tool for tool, count in state.refusals.items() if count > retries)
+    return frozenset(worn)
 
 
 def backoff_s(attempt: int, *, transient: bool) -> float:

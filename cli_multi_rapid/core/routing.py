@@ -1,13 +1,20 @@
-"""Which tool does a node's work."""
+"""Which tools may do a node's work: the plan's with what stands in for it, or all that can do it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
+from cli_multi_rapid.core.capabilities import capability
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
-from cli_multi_rapid.core.node_state import NodeState
-from cli_multi_rapid.core.plan import Prompt
+from cli_multi_rapid.core.plan import Node, Prompt
+
+AUTO: Final = ToolName("auto")
+"""The tool of a node that leaves the choice open: by its `capabilities`, then price, then speed."""
+
+NAMED: Final = "named by the plan"
+"""The reason of a choice that the plan has made."""
 
 
 class ToolFacts(Struct, frozen=True, kw_only=True):
@@ -17,28 +24,32 @@ class ToolFacts(Struct, frozen=True, kw_only=True):
     fallback: tuple[ToolName, ...] = ()
     limit: int | None = None
     """How many attempts may use it at once."""
+    agent: bool = False
+    """It does prompts: others can stand in for it, and a breaker guards it."""
+    described: bool = False
+    """It stands in `config/tools.yaml`: it may be taken by a node that leaves the choice open."""
+    capabilities: frozenset[str] = frozenset()
+    """As `core.capabilities` spells them."""
+    cost_hint: float | None = None
+    """Relative price, for the choice between tools: less is cheaper."""
 
 
-class Choice(Struct, frozen=True, kw_only=True):
-    """A tool and why it was taken."""
-
-    tool: ToolName
-    reason: str
-
-
-def choose(state: NodeState) -> Choice:
-    """The tool for the next attempt: the plan's, unless the fallback chain has moved on."""
-    if state.next_tool is not None and state.next_tool != state.node.tool:
-        return Choice(tool=state.next_tool, reason=f"fallback of {state.node.tool}")
-    return Choice(tool=state.node.tool, reason="named by the plan")
+def is_agents_work(node: Node, tools: Mapping[ToolName, ToolFacts]) -> bool:
+    """Whether a node is work for an agent, for which another can stand in."""
+    facts = tools.get(node.tool)
+    return isinstance(node.work, Prompt) and (node.tool == AUTO or facts is None or facts.agent)
 
 
-def next_fallback(state: NodeState, tools: Mapping[ToolName, ToolFacts]) -> ToolName | None:
-    """The first tool of the chain that this node has not tried; only agents can stand in for each other."""
-    if not isinstance(state.node.work, Prompt):
-        return None
-    tried = {attempt.tool for attempt in state.attempts[len(state.attempts) - state.tries :]}
-    return _first_untried(chain(state.node.tool, tools), tried)
+def pool(node: Node, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName, ...]:
+    """Every tool that may do a node's work, in no order of merit when the choice is open."""
+    if not is_agents_work(node, tools):
+        return (node.tool,)
+    if node.tool != AUTO:
+        return chain(node.tool, tools)
+    wanted = offered(node, tools)
+    if node.capabilities and not wanted:
+        return ()
+    return tuple(name for name, facts in tools.items() if _is_open(facts) and wanted <= facts.capabilities)
 
 
 def chain(tool: ToolName, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName, ...]:
@@ -54,5 +65,17 @@ def chain(tool: ToolName, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName
     return tuple(found)
 
 
-def _first_untried(names: Sequence[ToolName], tried: Collection[ToolName]) -> ToolName | None:
-    return next((name for name in names if name not in tried), None)
+def offered(node: Node, tools: Mapping[ToolName, ToolFacts]) -> frozenset[str]:
+    """The capabilities that a node asks for and any agent has; nobody waits for one that none has."""
+    wanted = frozenset(map(capability, node.capabilities))
+    return wanted & frozenset().union(*(facts.capabilities for facts in tools.values() if _is_open(facts)))
+
+
+def _is_open(facts: ToolFacts) -> bool:
+    return facts.agent and facts.described
+
+
+def nobody_can(node: Node) -> str:
+    """What is said of a node with an open choice and an empty pool."""
+    names = ", ".join(f"`{name}`" for name in node.capabilities)
+    return f"config/tools.yaml describes no agent{f' with {names}' if names else ''}"

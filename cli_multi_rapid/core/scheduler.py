@@ -7,7 +7,8 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cli_multi_rapid.core import budget, dag, routing
+from cli_multi_rapid.core import breaker, budget, dag
+from cli_multi_rapid.core.breaker import BreakerRules, Closes, Opens
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
 from cli_multi_rapid.core.claims import find_overlaps, first_conflict
 from cli_multi_rapid.core.facts import FailureClass, ImpliedEdge, RunStatus
@@ -15,12 +16,15 @@ from cli_multi_rapid.core.ids import EntryId, NodeId, ToolName
 from cli_multi_rapid.core.intents import (
     AskApproval,
     CancelNode,
+    CloseBreaker,
     Enqueue,
     FailNode,
     FinishRun,
     Intent,
+    OpenBreaker,
     RefuseForBudget,
     RetryNode,
+    ReworkNode,
     StartAttempt,
     StopAttempt,
     WakeAt,
@@ -31,8 +35,10 @@ from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
-from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure
+from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
+from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.core.selection import Later, Nobody, Scene, choose, next_fallback
 from cli_multi_rapid.core.state import RunState
 
 _DEFAULT_WEIGHT_S = 60.0
@@ -48,6 +54,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     workers: int = 4
     budget: BudgetRules = field(default_factory=BudgetRules)
     tools: Mapping[ToolName, ToolFacts] = field(default_factory=dict)
+    breaker: BreakerRules = field(default_factory=BreakerRules)
     fail_fast: bool = False
     queue_halted: str | None = None
     """Why the merge queue lands nothing at present; None when it works."""
@@ -77,6 +84,9 @@ def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
         return []
     if state.cancelling is not None:
         return list(_wind_down(state, state.cancelling))
+    first = [*_breaker_steps(state, limits, now), *_reworks(state, state.plan, limits, now)]
+    if first:
+        return first  # what follows depends on them, and comes when they are recorded
     intents: list[Intent] = [
         *_budget_notices(state, limits.budget),
         *_next_steps(state, state.plan, limits, now),
@@ -86,7 +96,7 @@ def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
         waiting = _cancel_pending(state, "another node failed (--fail-fast)")
         intents.extend(call for call in waiting if call.node_id not in state.frontier.undecided)
     elif not state.paused and not (limits.fail_fast and _gives_up(intents)):
-        intents.extend(_starts(state, limits, now))
+        intents.extend(_starts(state, state.plan, limits, now))
     intents.extend(_enqueues(state, state.plan))
     if not any(_is_action(intent) for intent in intents) and _at_rest(state):
         intents.extend(_finish(state, limits))
@@ -114,12 +124,55 @@ def _budget_notices(state: RunState, rules: BudgetRules) -> Iterator[Intent]:
         yield WarnBudget(percent=percent, halt=True)
 
 
+def _breaker_steps(state: RunState, limits: Limits, now: datetime) -> Iterator[Intent]:
+    """The breakers of agents that must open or close."""
+    for tool, found in state.tools.breakers.items():
+        facts = limits.tools.get(tool)
+        if facts is None or not facts.agent:
+            continue
+        match breaker.next_step(found, limits.breaker, now):
+            case Opens() as opens:
+                yield OpenBreaker(
+                    tool=tool,
+                    until=opens.until,
+                    failures=found.failures,
+                    failed_trials=opens.failed_trials,
+                    failure=found.last,
+                    reason=opens.reason,
+                )
+            case Closes():
+                yield CloseBreaker(tool=tool, reason="it came to the end of its work again")
+            case None:
+                pass
+
+
+def _reworks(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Iterator[Intent]:
+    """Sealed work that cannot land and is to be done again."""
+    scene = _scene(state, limits, now)
+    for node_id in state.frontier.refused:
+        node_state = state.nodes[node_id]
+        repeats = plan.retries_of(node_state.node)
+        fallback = next_fallback(node_state, scene, worn_out(node_state, repeats))
+        again = after_refusal(node_state, state.nodes, repeats, fallback)
+        if again is not None:
+            yield ReworkNode(node_id=node_id, reason=again.reason, evidence=again.evidence, tool=again.tool)
+
+
+def _scene(state: RunState, limits: Limits, now: datetime) -> Scene:
+    """What is known of the tools; who uses them is counted as attempts start."""
+    running = (state.nodes[node_id] for node_id in state.frontier.running)
+    in_use = Counter(node.attempts[-1].tool for node in running)
+    return Scene(tools=limits.tools, book=state.tools, in_use=in_use, rules=limits.breaker, now=now)
+
+
 def _next_steps(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Iterator[Intent]:
     """Another try or the end, for every node whose last attempt failed."""
+    scene = _scene(state, limits, now)
     for node_id in state.frontier.undecided:
         node_state = state.nodes[node_id]
-        fallback = routing.next_fallback(node_state, limits.tools)
-        match after_failure(node_state, plan.retries_of(node_state.node), fallback, now):
+        retries = plan.retries_of(node_state.node)
+        fallback = next_fallback(node_state, scene, worn_out(node_state, retries))
+        match after_failure(node_state, retries, fallback, now):
             case TryAgain() as again:
                 yield RetryNode(
                     node_id=node_id, not_before=again.not_before, reason=again.reason, tool=again.tool
@@ -129,42 +182,62 @@ def _next_steps(state: RunState, plan: Plan, limits: Limits, now: datetime) -> I
                 yield FailNode(node_id=node_id, failure=failure, reason=end.reason)
 
 
-def _starts(state: RunState, limits: Limits, now: datetime) -> Iterator[Intent]:
+def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Iterator[Intent]:
     """Fill the free workers with ready nodes, in order, as far as tools and money allow."""
-    free = limits.workers - len(state.frontier.running)
     running = [state.nodes[node_id] for node_id in state.frontier.running]
-    in_use = Counter(other.attempts[-1].tool for other in running)
+    scene = _scene(state, limits, now)
     ledger = replace(state.ledger)
-    wake: datetime | None = None
-    for node_state in state.frontier.ready() if free > 0 else ():
-        if free <= 0:
+    wakes: list[datetime] = []
+    for node_state in state.frontier.ready() if len(running) < limits.workers else ():
+        if len(running) >= limits.workers:
             break
         if node_state.not_before is not None and node_state.not_before > now:
-            wake = min(wake or node_state.not_before, node_state.not_before)
+            wakes.append(node_state.not_before)
             continue
-        if _claims_are_taken(node_state.node, running):
+        if _claims_are_taken(node_state.node, running) or _awaits_rivals(state, node_state):
             continue  # a node with the same claims that comes later went first, because this one was reset
-        intent = _start(node_state, limits, in_use, ledger)
-        if intent is None:
-            continue
-        yield intent
+        worn = worn_out(node_state, plan.retries_of(node_state.node))
+        intent = _start(node_state, worn, limits, scene, ledger)
+        if isinstance(intent, Later):
+            wakes.extend(() if intent.until is None else (intent.until,))
+        elif intent is not None:
+            yield intent
         if isinstance(intent, StartAttempt):
-            free -= 1
-            in_use[intent.tool] += 1
+            scene.take(intent.tool)
             running.append(node_state)
             ledger.reserved = MicroUsd(ledger.reserved + intent.reserve)
-    if wake is not None:
-        yield WakeAt(time=wake)
+    if wakes:
+        yield WakeAt(time=min(wakes))
 
 
-def _start(node_state: NodeState, limits: Limits, in_use: Counter[ToolName], ledger: Ledger) -> Intent | None:
+def _awaits_rivals(state: RunState, node_state: NodeState) -> bool:
+    """Whether a node that is done again should first see what its last work would be in conflict with.
+
+    Nodes that come later because of claims did not wait for this round of it: their work is in the queue.
+    """
+    node = node_state.node
+    if node_state.rework is None or node.role is Role.IPT:
+        return False
+    below = {footing.node_id for footing in state.frontier.foundation(node.id)}
+    queued = (state.nodes[node_id] for node_id in state.frontier.unsettled - below)
+    return any(
+        other.sealed and other.merge_status and first_conflict(node.path_claims, other.node.path_claims)
+        for other in queued
+    )
+
+
+def _start(
+    node_state: NodeState, worn: frozenset[ToolName], limits: Limits, scene: Scene, ledger: Ledger
+) -> Intent | Later | None:
     node = node_state.node
     if node.approval is Approval.BEFORE and "before" not in node_state.granted:
         return AskApproval(node_id=node.id, what="before")
-    choice = routing.choose(node_state)
+    choice = choose(node_state, scene, worn)
+    if isinstance(choice, Later):
+        return choice
+    if isinstance(choice, Nobody):
+        return FailNode(node_id=node.id, failure=choice.failure, reason=choice.reason)
     facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
-    if facts.limit is not None and in_use[choice.tool] >= facts.limit:
-        return None
     match budget.fit(node, facts.price, ledger, limits.budget):
         case CannotFit() as refusal:
             return RefuseForBudget(
@@ -202,6 +275,10 @@ def _enqueues(state: RunState, plan: Plan) -> Iterator[Intent]:
         return
     for node_id in state.frontier.unqueued:
         node_state = state.nodes[node_id]
+        stale = after_lost_footing(node_state, state.nodes)
+        if stale is not None:
+            yield ReworkNode(node_id=node_id, reason=stale.reason, evidence="", tool=None)
+            continue
         if needs_consent(plan, node_state) and not node_state.requested & {"landing"}:
             yield AskApproval(node_id=node_id, what="landing")
         yield Enqueue(node_id=node_id)
@@ -216,7 +293,9 @@ def needs_consent(plan: Plan, node_state: NodeState) -> bool:
 def _work_is_over(state: RunState) -> bool:
     """Whether nothing more can be done before something lands."""
     frontier = state.frontier
-    if frontier.running or frontier.undecided or frontier.ready():
+    if frontier.running or frontier.undecided:
+        return False
+    if not all(_awaits_rivals(state, node_state) for node_state in frontier.ready()):
         return False
     waiting = (state.nodes[node_id] for node_id in frontier.unsettled)
     return not any(node.status is NodeStatus.WAITING for node in waiting)

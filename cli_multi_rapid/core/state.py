@@ -36,6 +36,7 @@ from cli_multi_rapid.core.node_events import (
     NodeFailed,
     NodeReset,
     NodeRetryScheduled,
+    NodeReworkScheduled,
     NodeSkipped,
     NodeStarted,
     NodeSucceeded,
@@ -59,6 +60,7 @@ from cli_multi_rapid.core.run_events import (
     RunStarted,
     RunUnpaused,
 )
+from cli_multi_rapid.core.tool_book import ToolBook
 
 
 class IllegalTransition(Exception):
@@ -88,6 +90,7 @@ class RunState:
         self.mirrored: set[EventId] = set()
         """The queue events that this run's stream already tells."""
         self.entries: dict[EntryId, NodeId] = {}
+        self.tools = ToolBook()
         self.frontier = Frontier({}, (), ())
 
     @property
@@ -100,6 +103,7 @@ class RunState:
         handler = _HANDLERS.get(type(event.data))
         if handler is not None:
             handler(self, event, event.data)
+        self.tools.apply(event)
         if event.causation_id is not None:
             self.mirrored.add(event.causation_id)
         self.seq = event.seq
@@ -164,16 +168,7 @@ class RunState:
         state = self._move(data.node_id, data)
         state.tries += 1
         state.not_before, state.reason, state.failure = None, "", None
-        state.attempts.append(
-            Attempt(
-                number=data.attempt,
-                tool=data.tool,
-                started_at=event.time,
-                slot=data.slot,
-                log=data.log,
-                reason=data.reason,
-            )
-        )
+        state.attempts.append(Attempt.begun(data, event.time))
         self.frontier.begin(state)
         self.frontier.refresh(state)
 
@@ -182,10 +177,7 @@ class RunState:
 
     def _node_succeeded(self, event: Event, data: NodeSucceeded) -> None:
         state = self._move(data.node_id, data)
-        attempt = state.attempts[-1]
-        attempt.ended_at, attempt.outcome, attempt.usage = event.time, data.summary, data.usage
-        attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
-        attempt.branch, attempt.commit = data.branch, data.commit
+        state.attempts[-1].end(data, event.time)
         state.success, state.reason = data, data.summary
         state.head = data.commit if state.node.role is Role.WT else None
         self.ledger.release(data.node_id, data.attempt)
@@ -193,11 +185,7 @@ class RunState:
 
     def _node_attempt_failed(self, event: Event, data: NodeAttemptFailed) -> None:
         state = self._move(data.node_id, data)
-        attempt = state.attempts[-1]
-        attempt.ended_at, attempt.outcome, attempt.evidence = event.time, data.reason, data.evidence
-        attempt.failure, attempt.usage = data.failure, data.usage
-        attempt.branch, attempt.commit = data.branch, data.commit
-        attempt.session_id, attempt.duration_s = data.session_id, data.duration_s
+        state.attempts[-1].end(data, event.time)
         state.failure, state.reason, state.undecided = data.failure, data.reason, True
         self.ledger.release(data.node_id, data.attempt)
         self.frontier.refresh(state)
@@ -208,6 +196,11 @@ class RunState:
         state.undecided = False
         self.frontier.refresh(state)
 
+    def _node_rework_scheduled(self, event: Event, data: NodeReworkScheduled) -> None:
+        state = self._move(data.node_id, data)
+        state.give_back(data)
+        self.frontier.refresh(state)
+
     def _node_failed(self, event: Event, data: NodeFailed) -> None:
         state = self._move(data.node_id, data)
         state.failure, state.reason, state.undecided = data.failure, data.reason, False
@@ -216,18 +209,13 @@ class RunState:
 
     def _node_ended(self, event: Event, data: NodeSkipped | NodeCancelled) -> None:
         state = self._move(data.node_id, data)
-        state.reason, state.undecided = data.reason, False
-        state.requested = set()
+        state.reason, state.undecided, state.requested = data.reason, False, set()
         state.by_budget = isinstance(data, NodeSkipped) and data.by_budget
         self.frontier.refresh(state)
 
     def _node_reset(self, event: Event, data: NodeReset) -> None:
         state = self._move(data.node_id, data)
-        state.tries, state.reason, state.failure, state.by_budget = 0, data.reason, None, False
-        state.not_before, state.next_tool, state.success, state.head = None, None, None, None
-        state.merge_status, state.merge_reason, state.entry_id, state.held_command = None, "", None, ""
-        state.merge_files, state.merge_log, state.behind = (), "", ()
-        state.requested, state.granted = set(), set()
+        state.start_over(data.reason)
         self.frontier.refresh(state)
 
     def _context_injected(self, event: Event, data: ContextInjected) -> None:
@@ -343,10 +331,12 @@ class RunState:
     def _merge_failed(self, event: Event, data: MergeFailed) -> None:
         state = self._set_merge(data.entry_id, MergeStatus.FAILED, data.reason)
         if state is not None:
-            state.merge_log = data.log
+            state.merge_log, state.merge_files, state.merge_evidence = data.log, data.files, data.evidence
 
     def _merge_cancelled(self, event: Event, data: MergeCancelled) -> None:
-        self._set_merge(data.entry_id, MergeStatus.CANCELLED, data.reason)
+        state = self._set_merge(data.entry_id, MergeStatus.CANCELLED, data.reason)
+        if state is not None:
+            state.lost_footing = data.lost is not None
 
 
 def _check_graph(data: PlanAccepted) -> None:
@@ -371,6 +361,7 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     NodeSucceeded: RunState._node_succeeded,
     NodeAttemptFailed: RunState._node_attempt_failed,
     NodeRetryScheduled: RunState._node_retry_scheduled,
+    NodeReworkScheduled: RunState._node_rework_scheduled,
     NodeFailed: RunState._node_failed,
     **dict.fromkeys((NodeSkipped, NodeCancelled), RunState._node_ended),
     NodeReset: RunState._node_reset,

@@ -1,6 +1,5 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
-import shutil
 import time
 import traceback
 from collections.abc import Mapping
@@ -11,18 +10,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import missing
+from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
-from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
+from cli_multi_rapid.core.facts import UNKNOWN, ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
-from cli_multi_rapid.engine.temp_folders import make_temp_folder
+from cli_multi_rapid.engine.confinement import Sandboxes
+from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
-from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, ToolReading
-from cli_multi_rapid.process import supervise
+from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, Invocation, ToolReading
+from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
@@ -30,6 +31,8 @@ from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000
+_EXCERPT_BYTES = 1024 * 1024
+"""Of each end of the output: some agents tell their cost step by step, and a final record can be long."""
 
 
 class AttemptRunner(Struct, kw_only=True):
@@ -40,6 +43,7 @@ class AttemptRunner(Struct, kw_only=True):
     adapters: Mapping[ToolName, Adapter]
     redactor: Redactor
     clock: Clock
+    sandboxes: Sandboxes
     verifier: "Verify"
 
     def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
@@ -100,6 +104,9 @@ class _Attempt:
             return Failed(
                 failure=FailureClass.TOOL_MISSING, reason=absent or f"there is no tool {order.tool}"
             )
+        if isinstance(order.confinement, Loosened):
+            refused = order.confinement
+            return Failed(failure=FailureClass.REFUSED, reason=refused.reason, evidence=refused.hint)
         based = build_base(runner.repository, order.target, order.heads, runner.clock.now())
         if isinstance(based, BaseConflict):
             files = ", ".join(based.files)
@@ -114,9 +121,9 @@ class _Attempt:
         return self._put_away(self._slot, ended)
 
     def _environment(self, adapter: Adapter) -> dict[str, str]:
-        """Commands of the user find the user's environment, agents a scrubbed one."""
+        """Commands of the user find the user's environment; agents, and what is confined, a scrubbed one."""
         own = dict(self._order.node.env)
-        if adapter.cost is CostClass.FREE:
+        if adapter.cost is CostClass.FREE and self._order.confinement is None:
             return {**inherited_environment(), **own}
         return base_environment(own)
 
@@ -126,7 +133,8 @@ class _Attempt:
         if not argv or self._slot is None:
             return None
         log = self._order.log.with_suffix(".hydrate.log")
-        ended = self._supervise(argv, inherited_environment(), self._slot.path, log)
+        limits = Supervision(timeout_s=self._order.node.timeout_s or DEFAULT_TIMEOUT_S, guarded=True)
+        ended = self._supervise(argv, inherited_environment(), self._slot.path, log, limits)
         if ended.ok:
             return None
         reason = f"preparing the slot failed: {' '.join(argv)}: {_describe(ended)}"
@@ -140,19 +148,42 @@ class _Attempt:
         try:
             brief = self._brief(adapter, slot, temp)
             try:
-                invocation = adapter.prepare(brief)
+                invocation = self._confine(adapter.prepare(brief), temp)
             except UserError as error:
                 return Failed(failure=FailureClass.REFUSED, reason=error.message, evidence=error.hint)
-            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log)
-            self._reading = adapter.read(ended.output, _return_code(ended), brief)
+            except ProgramMissing as error:
+                return Failed(failure=FailureClass.TOOL_MISSING, reason=error.message, evidence=error.hint)
+            limits = Supervision(
+                timeout_s=brief.timeout_s,
+                stops=invocation.stops,
+                excerpt_bytes=_EXCERPT_BYTES,
+                guarded=True,
+                sandboxed=order.confinement is not None,
+            )
+            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log, limits)
+            reading = adapter.read(ended.output, _return_code(ended), brief)
         finally:
-            shutil.rmtree(temp, ignore_errors=True)
+            remove_temp_folders(order.slot_name)
+        self._reading = replace(reading, usage=self._charged(ended, reading.usage, adapter))
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
         return self._audit.look(
-            slot, self._reading, expects_change=adapter.expects_change, ignore=invocation.ignore
+            slot,
+            self._reading,
+            expects_change=adapter.expects_change,
+            ignore=invocation.ignore,
+            made_empty=invocation.made_empty,
         )
+
+    def _charged(self, ended: Exit, usage: Usage, adapter: Adapter) -> Usage:
+        """A tool that was stopped before it told its cost is charged what was set aside, if it has one."""
+        stopped = ended.outcome in (ExitOutcome.TIMED_OUT, ExitOutcome.CANCELLED, ExitOutcome.SIGNALLED)
+        has_price = adapter.cost in (CostClass.PRICED, CostClass.METERED)
+        silent = usage.source in ("none", UNKNOWN) and not usage.tokens
+        if stopped and has_price and silent and self._order.reserved:
+            return replace(usage, cost=self._order.reserved, source="assumed")
+        return usage
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
         order = self._order
@@ -165,11 +196,24 @@ class _Attempt:
             prompt=order.prompt,
             timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S,
             cap=order.cap,
-            session_id=order.session_id,
+            session_id=order.session_id if adapter.resumes else None,
+            session_usage=order.session_usage,
             environment=self._environment(adapter),
         )
 
-    def _supervise(self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> Exit:
+    def _confine(self, program: Invocation, temp: Path) -> Invocation:
+        """The program as it is to be started: in a sandbox where one is asked for."""
+        confinement = self._order.confinement
+        if not isinstance(confinement, Confinement):
+            return program
+        private = make_temp_folder(self._order.slot_name)
+        return self._runner.sandboxes.confine(
+            program, confinement, self._order.node, temp=temp, private=private
+        )
+
+    def _supervise(
+        self, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path, limits: Supervision
+    ) -> Exit:
         order = self._order
         return supervise(
             argv,
@@ -178,7 +222,7 @@ class _Attempt:
             marker=f"{order.run_id}/{order.node.id}/{order.attempt}",
             log=log,
             redactor=self._runner.redactor,
-            supervision=Supervision(timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S),
+            supervision=limits,
             cancel=self._cancel,
         )
 
@@ -237,7 +281,7 @@ class _Attempt:
                 )
             )
         usage = self._reading.usage if self._reading else Usage()
-        if order.reserved or usage.cost or usage.tokens:
+        if order.reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
                 BudgetSettled(
                     node_id=order.node.id,

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from cli_multi_rapid.core.facts import FailureClass
+from cli_multi_rapid.core.confinement import Confinement, Loosened
+from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
@@ -31,9 +32,14 @@ class AttemptOrder(Struct, frozen=True, kw_only=True):
     cap: MicroUsd | None
     reserved: MicroUsd
     session_id: str | None
+    """The session of the last attempt, when the same tool goes on with the node."""
+    session_usage: Usage = field(default_factory=Usage)
+    """What earlier attempts have booked for that session."""
     keep_on_failure: bool
     claims_rule: str
     """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
+    confinement: Confinement | Loosened | None = None
+    """How the tool is confined; None: not at all."""
 
 
 class Failed(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeChecking, MergeConflicted, MergeDeferred
 from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.queue_intents import BuildCandidate, Tip
 from cli_multi_rapid.core.queue_judgement import required_checks
 from cli_multi_rapid.core.queue_records import Prefix
@@ -64,7 +65,8 @@ class CandidateDesk:
         """Keep the commits that wait for a person, and those under check."""
         held = (landing.commit for landing in self._state.held)
         trials = (trial.commit for trial in self._state.trials.values() if under_check)
-        self._pins.keep((*held, *trials, *others))
+        probes = (station.commit for _, station in asked_of(self._state) if under_check)
+        self._pins.keep((*held, *trials, *probes, *others))
 
     def share_verdicts(self) -> None:
         """Say of the candidates under check what was found on others, where their checks see the same."""

@@ -57,9 +57,7 @@ class Home(Struct, frozen=True, kw_only=True):
         for folder in (self.state, self.artifacts):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                ignore = folder / ".gitignore"
-                if not ignore.exists():
-                    ignore.write_text(_IGNORE, encoding="utf-8")
+                _ignore_all(folder / ".gitignore")
             except OSError as error:
                 raise EnvironmentFault(
                     f"{folder} cannot be written: {error.strerror}",
@@ -81,3 +79,15 @@ class Home(Struct, frozen=True, kw_only=True):
             )
         if known != os.fsencode(git_dir):
             record.write_bytes(os.fsencode(git_dir))
+
+
+def _ignore_all(path: Path) -> None:
+    """Have git ignore the folder. A file that somebody changed stays; the beginning of ours is mended."""
+    found = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    if _IGNORE.startswith(found) and found != _IGNORE:  # a full disk or a crash let no more of it be written
+        fresh = path.with_name(f".gitignore.{os.getpid()}")
+        try:
+            fresh.write_text(_IGNORE, encoding="utf-8")
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)

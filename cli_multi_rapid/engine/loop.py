@@ -6,39 +6,22 @@ from datetime import datetime
 from msgspec import Struct
 
 from cli_multi_rapid.core import scheduler
+from cli_multi_rapid.core.confinement import Confinement
 from cli_multi_rapid.core.facts import Payload, RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import (
-    AskApproval,
-    CancelNode,
     Enqueue,
-    FailNode,
     FinishRun,
     Intent,
-    RefuseForBudget,
-    RetryNode,
     StartAttempt,
     StopAttempt,
     WakeAt,
-    WarnBudget,
     Withdraw,
 )
 from cli_multi_rapid.core.merge_events import MergeLanded
-from cli_multi_rapid.core.node_events import (
-    NodeCancelled,
-    NodeFailed,
-    NodeRetryScheduled,
-    NodeSkipped,
-    NodeStarted,
-)
-from cli_multi_rapid.core.run_events import (
-    ApprovalRequested,
-    BudgetHalted,
-    BudgetRefused,
-    BudgetReserved,
-    BudgetWarned,
-    RunFinished,
-)
+from cli_multi_rapid.core.node_events import NodeStarted
+from cli_multi_rapid.core.run_events import BudgetReserved, RunFinished
+from cli_multi_rapid.core.run_facts import facts_of
 from cli_multi_rapid.core.scheduler import Limits
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.commands import answer_commands
@@ -166,8 +149,10 @@ class RunLoop:
             case WakeAt():
                 self._wake = intent.time
                 return False
+            case FinishRun():
+                return False  # `_advance` ends the run
             case _:
-                self._journal.record(*self._facts_of(intent))
+                self._journal.record(*facts_of(intent, self.state.ledger))
         return True
 
     def _start(self, intent: StartAttempt) -> None:
@@ -191,6 +176,7 @@ class RunLoop:
                 reason=intent.reason,
                 slot=order.slot_name,
                 log=str(order.log),
+                sandbox=order.confinement.words if isinstance(order.confinement, Confinement) else "",
             )
         )
         self._journal.record(*facts)
@@ -199,35 +185,3 @@ class RunLoop:
     def _withdraw(self, node_id: NodeId, reason: str) -> bool:
         entry_id = self.state.nodes[node_id].entry_id
         return entry_id is not None and self._hands.queue.withdraw(entry_id, reason)
-
-    def _facts_of(self, intent: Intent) -> list[Payload]:
-        """The intents that are facts already."""
-        ledger = self.state.ledger
-        match intent:
-            case RetryNode():
-                return [
-                    NodeRetryScheduled(
-                        node_id=intent.node_id,
-                        not_before=intent.not_before,
-                        reason=intent.reason,
-                        tool=intent.tool,
-                    )
-                ]
-            case FailNode():
-                return [NodeFailed(node_id=intent.node_id, failure=intent.failure, reason=intent.reason)]
-            case CancelNode():
-                return [NodeCancelled(node_id=intent.node_id, reason=intent.reason)]
-            case AskApproval():
-                return [ApprovalRequested(node_id=intent.node_id, what=intent.what)]
-            case RefuseForBudget():
-                refused = BudgetRefused(
-                    node_id=intent.node_id,
-                    needed=intent.needed,
-                    available=intent.available,
-                    limit_name=intent.limit_name,
-                )
-                return [refused, NodeSkipped(node_id=intent.node_id, reason=intent.reason, by_budget=True)]
-            case WarnBudget() if ledger.limit is not None:
-                notice = BudgetHalted if intent.halt else BudgetWarned
-                return [notice(spent=ledger.spent, limit=ledger.limit, percent=intent.percent)]
-        return []

@@ -16,16 +16,20 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import decide
+from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_ground import ground_of
 from cli_multi_rapid.core.queue_intents import (
+    Acquit,
     BuildCandidate,
     CancelEntry,
     Eject,
     Halt,
     Land,
     Preempt,
+    Probe,
+    Question,
     QueueIntent,
     QueueLimits,
     Reseal,
@@ -45,6 +49,7 @@ from cli_multi_rapid.engine.candidates import find_vanished
 from cli_multi_rapid.engine.check_desk import CheckDesk, started
 from cli_multi_rapid.engine.check_runner import CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
+from cli_multi_rapid.engine.inquirer import Inquirer
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.landing import finish_held_landing, finish_landing, land
 from cli_multi_rapid.engine.remote_target import is_out_of_doubt, keep_step
@@ -84,6 +89,7 @@ class MergeQueue:
         self._in_step = False
         """Whether the remote was looked at since the queue took up work."""
         self._candidates = CandidateDesk(journal, tools.repository, tools.runner.inputs, limits.fingerprint)
+        self._inquirer = Inquirer(journal, tools.repository, tools.runner.inputs)
         self._desk = CheckDesk(
             tools.runner,
             tools.inbox,
@@ -289,7 +295,14 @@ class MergeQueue:
                 self._candidates.pin_what_counts()
             case Reseal():
                 reseal(self.journal, self._tools.repository, intent, self._read_tip().commit, now)
-            case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
+            case Question():
+                self._inquirer.question(intent)
+            case Probe():
+                self._inquirer.probe(intent, now)
+                self._candidates.pin_what_counts()
+            case Eject():
+                self._inquirer.eject(intent)
+            case Split() | Vouch() | Preempt() | Acquit() | CancelEntry() | Halt():
                 self.journal.record(fact_of(intent))
         return True
 
@@ -324,6 +337,7 @@ class MergeQueue:
             for check in self._checks_of(trial.entries)
             for place in self._places(trial)
         }
+        wanted |= {key_of(check, place, self._limits.fingerprint) for check, place in asked_of(self.state)}
         self._desk.keep_only(wanted)
 
     def _places(self, trial: Trial) -> list[Checkable]:

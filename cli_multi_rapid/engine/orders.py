@@ -1,6 +1,8 @@
 """From an intent to start a node to the complete order that a worker carries out."""
 
-from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.confinement import ConfinementRules
+from cli_multi_rapid.core.facts import Usage
+from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
@@ -16,15 +18,19 @@ from cli_multi_rapid.worktrees import slot_name
 class OrderBook:
     """Writes orders from the state of a run."""
 
-    def __init__(self, home: Home, lanes: Lanes, *, claims_rule: str) -> None:
+    def __init__(
+        self, home: Home, lanes: Lanes, *, claims_rule: str, confinement: ConfinementRules | None = None
+    ) -> None:
         self._home = home
         self._lanes = lanes
         self._claims_rule = claims_rule
+        self._confinement = confinement or ConfinementRules()
 
     def order_for(self, state: RunState, intent: StartAttempt) -> AttemptOrder:
         """The order for one attempt."""
         node_state = state.nodes[intent.node_id]
         plan = _plan_of(state)
+        session_id = session_of(node_state, intent.tool)
         return AttemptOrder(
             run_id=state.run_id,
             node=node_state.node,
@@ -38,9 +44,11 @@ class OrderBook:
             slot_name=slot_name(state.run_id, intent.node_id, intent.attempt),
             cap=intent.cap,
             reserved=intent.reserve,
-            session_id=node_state.attempts[-1].session_id if node_state.tries else None,
+            session_id=session_id,
+            session_usage=_usage_of(node_state, session_id),
             keep_on_failure=plan.rollback_policy.preserve_worktrees,
             claims_rule=self._claims_rule,
+            confinement=self._confinement.of(node_state.node, intent.tool),
         )
 
 
@@ -48,6 +56,27 @@ def _plan_of(state: RunState) -> Plan:
     if state.plan is None:
         raise ValueError(f"{state.run_id} has no plan")
     return state.plan
+
+
+def session_of(node_state: NodeState, tool: ToolName) -> str | None:
+    """The session that the last attempt left, if the same tool tries again and the node was not reset.
+
+    Work that is done again begins a new one: what was said before is about another base.
+    """
+    last = node_state.attempts[-1] if node_state.tries else None
+    return last.session_id if last is not None and last.tool == tool else None
+
+
+def _usage_of(node_state: NodeState, session_id: str | None) -> Usage:
+    """The tokens that all attempts in a session have used together."""
+    used = [attempt.usage for attempt in node_state.attempts if attempt.session_id == session_id]
+    if session_id is None or not used:
+        return Usage()
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in used),
+        output_tokens=sum(usage.output_tokens for usage in used),
+        cached_tokens=sum(usage.cached_tokens for usage in used),
+    )
 
 
 def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
@@ -66,10 +95,17 @@ def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
 def prompt_of(state: RunState, node_state: NodeState) -> str:
     """The prompt of a node's next attempt."""
     done = [state.nodes[dep] for dep in node_state.node.deps]
-    last = node_state.attempts[-1] if node_state.tries else None
     return write_prompt(
         node_state.node,
         done=[(dep.node.label, dep.reason) for dep in done if dep.status is NodeStatus.COMPLETED],
         context=node_state.context,
-        evidence=f"{last.outcome}\n{last.evidence}" if last and last.failure else "",
+        evidence=evidence_for(node_state),
     )
+
+
+def evidence_for(node_state: NodeState) -> str:
+    """Why the work before could not land, and how the last attempt since then failed."""
+    last = node_state.attempts[-1] if node_state.tries else None
+    refused = node_state.rework.evidence if node_state.rework is not None else ""
+    failed = f"{last.outcome}\n{last.evidence}" if last is not None and last.failure else ""
+    return "\n\n".join(text for text in (refused, failed) if text)

@@ -13,7 +13,7 @@ from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
-from cli_multi_rapid.engine.settlement import usage_from_log
+from cli_multi_rapid.engine.settlement import reading_from_log
 from cli_multi_rapid.engine.temp_folders import remove_temp_folders
 from cli_multi_rapid.git import RefChange, Repository
 from cli_multi_rapid.ports import Adapter, Clock
@@ -44,7 +44,9 @@ class Recovery(Struct, frozen=True, kw_only=True):
         attempt = node.attempts[-1]
         node_id = node.node.id
         facts: list[Payload] = []
-        usage = self._settle(state, node, attempt, facts)
+        adapter = self.adapters.get(attempt.tool)
+        reading = reading_from_log(adapter, attempt.log, state.run_id, node.node)
+        usage = self._settle(state, node, attempt, reading.usage if reading else Usage(), facts)
         branch, commit, kept = self._save_work(state, node_id, attempt)
         if kept is not None:
             facts.append(WorktreeKept(node_id=node_id, attempt=attempt.number, path=kept, reason=_REASON))
@@ -57,15 +59,17 @@ class Recovery(Struct, frozen=True, kw_only=True):
                 branch=branch,
                 commit=commit,
                 usage=usage,
+                session_id=reading.session_id if reading else None,
                 slot=kept,
             )
         )
         return facts
 
-    def _settle(self, state: RunState, node: NodeState, attempt: Attempt, facts: list[Payload]) -> Usage:
+    def _settle(
+        self, state: RunState, node: NodeState, attempt: Attempt, usage: Usage, facts: list[Payload]
+    ) -> Usage:
         """Book what the attempt cost: by its tool's own record, else all that was set aside."""
         reserved = state.ledger.open.get((node.node.id, attempt.number), ZERO)
-        usage = usage_from_log(self.adapters.get(attempt.tool), attempt.log, state.run_id, node.node)
         if reserved and not usage.cost:
             usage = Usage(cost=reserved, source="assumed")
         if reserved or usage.cost:

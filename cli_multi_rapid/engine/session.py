@@ -6,13 +6,14 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.codec import to_data
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.ids import Branch, CorrelationId, RunId, queue_stream
+from cli_multi_rapid.core.ids import Branch, CorrelationId, EventId, RunId, queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.plan import CheckSpec, JsonObject, Plan
@@ -35,6 +36,7 @@ from cli_multi_rapid.engine.merge_queue import MergeQueue, QueueTools
 from cli_multi_rapid.engine.orders import OrderBook
 from cli_multi_rapid.engine.recovery import Recovery
 from cli_multi_rapid.engine.signals import signals_to
+from cli_multi_rapid.engine.tool_health import tool_health
 from cli_multi_rapid.engine.verification import Verifier
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.process_environment import inherited_environment
@@ -137,6 +139,8 @@ class Session:
         self._journal = run_journal(shop, run_id)
         self._journal.observers.extend(observers or [])
         self._inbox = Inbox()
+        self.earlier: dict[EventId, datetime] = {}
+        """When the queue's events happened that were there before this process: some are told only now."""
         self._day = DaySpending(lambda: shop.spent_today(run_id), shop.clock)
         if shop.log.last_seq(run_id) == 0:
             raise UserError(f"there is no run {run_id}", hint="list them: cli-orchestrator runs")
@@ -194,12 +198,18 @@ class Session:
                 f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",
                 hint=f"rename it (git branch -m {branch} NEW_NAME), or set worktrees.lane to another pattern",
             )
+        shop.sandboxes.require(plan)
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
         hands = Hands(
             queue=queue,
             dispatcher=dispatcher,
-            orders=OrderBook(shop.home, lanes, claims_rule=shop.policies.claims_rule),
+            orders=OrderBook(
+                shop.home,
+                lanes,
+                claims_rule=shop.policies.claims_rule,
+                confinement=shop.sandboxes.rules,
+            ),
             lanes=lanes,
             inbox=self._inbox,
             clock=shop.clock,
@@ -216,7 +226,7 @@ class Session:
         target = plan.merge_policy.target
         budget = state.ledger.limit
         resumed = started is not None
-        queue.journal.catch_up()
+        self.earlier.update((event.id, event.time) for event in queue.journal.catch_up())
         self._journal.record(
             RunStarted(
                 repository=str(shop.repository.root),
@@ -231,6 +241,7 @@ class Session:
                 options=self._options(started),
             )
         )
+        self._journal.record(*tool_health(plan, shop.tools, shop.pings))
         if resumed:
             Recovery(
                 repository=shop.repository,
@@ -275,6 +286,7 @@ class Session:
             adapters=shop.adapters,
             redactor=shop.redactor,
             clock=shop.clock,
+            sandboxes=shop.sandboxes,
             verifier=Verifier(
                 repository=shop.repository,
                 runner=replace(check_runner(shop, queue.target), marker=self._journal.stream),

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from cli_multi_rapid.core.claims import parse_glob, paths_outside, suggest_claim
 from cli_multi_rapid.core.facts import FailureClass
@@ -9,6 +11,7 @@ from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.core.plan import Role
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.commit_message import commit_message
+from cli_multi_rapid.engine.ignored_work import ignored_outputs, ignored_warning, ignored_work, shown_few
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Clock, ToolReading
 from cli_multi_rapid.redaction import Redactor
@@ -36,22 +39,38 @@ class TreeAudit:
         self._clock = clock
 
     def look(
-        self, slot: Slot, reading: ToolReading, *, expects_change: bool, ignore: tuple[str, ...]
+        self,
+        slot: Slot,
+        reading: ToolReading,
+        *,
+        expects_change: bool,
+        ignore: tuple[str, ...],
+        made_empty: tuple[str, ...] = (),
     ) -> Sealed | Failed:
-        """Commit what changed, after holding it against claims and outputs."""
+        """Commit what changed, after holding it against claims and outputs.
+
+        `made_empty`: files that the tool makes before it works; as long as they are empty they are no change.
+        """
         order = self._order
-        taken = self._snapshot(slot, ignore)
+        empty = empty_files(slot.path, made_empty)
+        taken = self._snapshot(slot, (*ignore, *map(_literally, empty)), without=empty)
+        if empty and isinstance(taken, Snapshot):
+            taken = self._snapshot(slot, ignore)
         if order.node.role is Role.IPT:
-            return Sealed(summary=reading.summary, snapshot=None, warnings=_not_landed(taken))
+            warnings = (*_denials(order, reading), *_not_landed(taken))
+            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
         if isinstance(taken, SnapshotRefused):
-            reason = f"the slot holds what cannot be committed: {taken.reason}"
+            where = f": {shown_few(taken.paths)}" if taken.paths else ""
+            reason = f"the slot holds what cannot be committed: {taken.reason}{where}"
             return Failed(failure=FailureClass.UNSAFE_TREE, reason=reason, evidence=_listed(taken.paths))
         if isinstance(taken, NothingChanged):
+            ignored = self._ignored(slot, (), ignore)
             if order.node.outputs and (absent := self._absent_outputs(slot, slot.base)):
-                return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
+                return _missing_outputs(absent, ignored)
             if expects_change:
-                return Failed(failure=FailureClass.NO_CHANGE, reason=f"{order.tool} changed nothing")
-            return Sealed(summary=reading.summary, snapshot=None)
+                return _unchanged(order, reading, ignored_warning(ignored))
+            warnings = (*_denials(order, reading), *ignored_warning(ignored))
+            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
         return self._audit(slot, taken, reading, ignore)
 
     def _audit(
@@ -59,14 +78,14 @@ class TreeAudit:
     ) -> Sealed | Failed:
         """Hold the difference against the claims and the declared outputs, then make it the lane."""
         order = self._order
-        warnings: tuple[str, ...] = ()
+        warnings = _denials(order, reading)
         strangers = self._outside_claims(taken)
         if strangers:
             reason = f"changed what it did not claim: {', '.join(strangers[:5])}"
             if order.claims_rule == "fail":
                 hint = f"add a claim such as {suggest_claim(strangers[0])}, or narrow the node's work"
                 return Failed(failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; {hint}")
-            warnings = (reason,)
+            warnings = (*warnings, reason)
             if order.claims_rule == "strip":
                 stripped = self._snapshot(slot, (*ignore, *map(_literally, strangers)))
                 if not isinstance(stripped, Snapshot):
@@ -76,14 +95,21 @@ class TreeAudit:
                         failure=FailureClass.OUTSIDE_CLAIMS, reason=f"{reason}; it cannot be left out"
                     )
                 taken = stripped
+        ignored = self._ignored(slot, [change.path for change in taken.changes], ignore)
         if absent := self._absent_outputs(slot, taken.commit):
-            return Failed(failure=FailureClass.MISSING_OUTPUT, reason=_absent(absent))
+            return _missing_outputs(absent, ignored)
         sealed = self._worktrees.seal(slot, taken, order.lane)
         if isinstance(sealed, SealRefused):
             return Failed(failure=FailureClass.ENVIRONMENT, reason=sealed.reason)
-        return Sealed(summary=reading.summary, snapshot=taken, warnings=warnings)
+        told = (*warnings, *ignored_warning(ignored))
+        return Sealed(summary=reading.summary, snapshot=taken, warnings=told)
 
-    def _snapshot(self, slot: Slot, litter: tuple[str, ...]) -> Snapshot | NothingChanged | SnapshotRefused:
+    def _ignored(self, slot: Slot, taken: Sequence[str], litter: tuple[str, ...]) -> tuple[str, ...]:
+        return ignored_work(self._worktrees, slot, self._order.node, frozenset(taken), litter)
+
+    def _snapshot(
+        self, slot: Slot, litter: tuple[str, ...], *, without: tuple[str, ...] = ()
+    ) -> Snapshot | NothingChanged | SnapshotRefused:
         order = self._order
         return self._worktrees.snapshot(
             slot,
@@ -91,7 +117,7 @@ class TreeAudit:
                 commit_message(order.node, order.run_id, order.tool, order.attempt, order.prompt)
             ),
             when=self._clock.now(),
-            declared=tuple(path for path in order.node.outputs if _is_plain(path)),
+            declared=tuple(path for path in order.node.outputs if _is_plain(path) and path not in without),
             litter=litter,
         )
 
@@ -121,13 +147,39 @@ class TreeAudit:
         return sealed if isinstance(sealed, SealRefused) else (taken, branch)
 
 
+def empty_files(slot: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of the paths at which an empty file lies."""
+    files = ((path, slot / path) for path in paths)
+    return tuple(path for path, file in files if _is_empty(file))
+
+
+def _is_empty(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink() and file.stat().st_size == 0
+
+
+def _unchanged(order: AttemptOrder, reading: ToolReading, ignored: tuple[str, ...]) -> Failed:
+    """A tool that was not allowed to work will not be allowed to the next time either."""
+    if not reading.denied:
+        reason = "; ".join((f"{order.tool} changed nothing", *ignored))
+        return Failed(failure=FailureClass.NO_CHANGE, reason=reason)
+    asked = "; ".join(reading.denied[:3])
+    return Failed(
+        failure=FailureClass.REFUSED,
+        reason=f"{order.tool} changed nothing; it was not allowed {asked}",
+        evidence="\n".join(reading.denied),
+    )
+
+
+def _denials(order: AttemptOrder, reading: ToolReading) -> tuple[str, ...]:
+    return tuple(f"{order.tool} was not allowed {denial}" for denial in reading.denied)
+
+
 def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:
     """What an `ipt` node wrote is said to be gone: it works on the merged target and lands nothing."""
     if not isinstance(taken, Snapshot):
         return ()
     names = [change.path for change in taken.changes]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return (f"an ipt node lands nothing; what it wrote was dropped: {', '.join(names[:5])}{more}",)
+    return (f"an ipt node lands nothing; what it wrote was dropped: {shown_few(names)}",)
 
 
 def _listed(paths: tuple[str, ...]) -> str:
@@ -144,5 +196,8 @@ def _literally(path: str) -> str:
     return re.sub(r"[*?\[\\]", r"\\\g<0>", path)
 
 
-def _absent(paths: list[str]) -> str:
-    return f"did not write what it declares as output: {', '.join(paths[:5])}"
+def _missing_outputs(absent: list[str], ignored: tuple[str, ...]) -> Failed:
+    reason = ignored_outputs(absent, ignored) or (
+        f"did not write what it declares as output: {shown_few(absent)}"
+    )
+    return Failed(failure=FailureClass.MISSING_OUTPUT, reason=reason)

@@ -1,15 +1,17 @@
 """All that the engine works with, gathered by the composition root."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
+from cli_multi_rapid.adapters.health import ToolHealth
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.engine.confinement import Sandboxes
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Bus, Clock, EventLog, Ids, Leases
@@ -47,7 +49,10 @@ class Workshop(Struct, frozen=True, kw_only=True):
     redactor: Redactor
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
+    pings: Callable[[Iterable[ToolName]], Sequence[ToolHealth]]
+    """The health of tools, asked anew where the last answer is old."""
     policies: Policies
+    sandboxes: Sandboxes
     spent_today: Callable[[RunId], MicroUsd]
     """What other runs have spent since midnight UTC."""
     version: str

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.plan import Node, Plan, Prompt, Role
+from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.planner.stream_order import serialize
 from cli_multi_rapid.planner.stream_problems import (
     check_ids,
@@ -38,7 +39,8 @@ def compile_streams(
     """The plan of a streams file, or None when it has errors: the problems tell.
 
     `serialize_overlaps`: of two streams that may write the same paths and are not ordered, the second starts
-    when the first is done. `default_tool` does the phases of streams whose owner names no tool.
+    when the first is done. Where neither phase nor owner names a tool, the phase's capabilities choose one
+    when it runs; `default_tool` does what asks for none.
     """
     before = problems.error_count
     document = serialize(loaded, problems) if serialize_overlaps else loaded.document
@@ -82,7 +84,7 @@ def _nodes(
                 report_undefined(stream, named, problems)
                 continue
             node_id = NodeId(f"{stream.id}.{phase.id}")
-            tool = phase.tool or stream.tool or default_tool
+            tool = phase.tool or stream.tool or (AUTO if phase.capabilities else default_tool)
             if tool is None:
                 report_no_tool(stream, phase, problems)
                 continue

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from cli_multi_rapid.core.capabilities import capabilities, capability
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.schema.tools import ToolConfig
 
@@ -13,17 +14,6 @@ CODE: Final = "code"
 TESTS: Final = "tests"
 DOCS: Final = "docs"
 SECURITY: Final = "security"
-
-_SYNONYMS: Final[Mapping[str, frozenset[str]]] = {
-    CODE: frozenset(("code", "coding", "implementation", "programming", "refactor", "refactoring")),
-    TESTS: frozenset(("tests", "test", "testing", "unit-tests")),
-    DOCS: frozenset(("docs", "doc", "documentation", "writing", "markdown")),
-    SECURITY: frozenset(("security", "security-review", "security-audit")),
-    "python": frozenset(("python", "py")),
-    "javascript": frozenset(("javascript", "js", "node", "typescript")),
-    "typescript": frozenset(("typescript", "ts")),
-}
-"""What a configured capability may say for each that is wanted; others stand for themselves."""
 
 
 class Toolbox(Struct, frozen=True, kw_only=True):
@@ -57,22 +47,21 @@ def choose_tool(toolbox: Toolbox, main: Sequence[str], extra: Sequence[str] = ()
     all the `extra` ones go first, then the lowest `cost_hint`, then the lowest latency, then the name.
     """
     usable = [tool for tool in toolbox.tools if tool.name not in toolbox.down]
-    for capability in main:
-        able = [tool for tool in usable if has(tool, capability)]
+    for wanted in main:
+        able = [tool for tool in usable if has(tool, wanted)]
         best = [tool for tool in able if all(has(tool, other) for other in extra)] or able
         if best:
             tool = min(best, key=lambda tool: _rank(tool, toolbox))
-            return ToolPick(tool=tool.name, reason=_reason(tool, capability, best), fits=True)
-    wanted = " or ".join(main)
+            return ToolPick(tool=tool.name, reason=_reason(tool, wanted, best), fits=True)
+    kinds = " or ".join(main)
     return ToolPick(
-        tool=toolbox.default, reason=f"the default: no usable tool is configured for {wanted}", fits=False
+        tool=toolbox.default, reason=f"the default: no usable tool is configured for {kinds}", fits=False
     )
 
 
-def has(tool: ToolConfig, capability: str) -> bool:
+def has(tool: ToolConfig, wanted: str) -> bool:
     """Whether a tool is configured for a capability, in any of its spellings."""
-    spellings = _SYNONYMS.get(capability, frozenset((capability,)))
-    return any(name.strip().lower().replace("_", "-") in spellings for name in tool.capabilities)
+    return capability(wanted) in capabilities(tool.capabilities)
 
 
 def _rank(tool: ToolConfig, toolbox: Toolbox) -> tuple[float, float, str]:
@@ -80,8 +69,8 @@ def _rank(tool: ToolConfig, toolbox: Toolbox) -> tuple[float, float, str]:
     return hint, toolbox.latency_ms.get(tool.name, inf), tool.name
 
 
-def _reason(tool: ToolConfig, capability: str, rivals: Sequence[ToolConfig]) -> str:
+def _reason(tool: ToolConfig, wanted: str, rivals: Sequence[ToolConfig]) -> str:
     if len(rivals) == 1:
-        return f"the only tool that fits {capability}"
+        return f"the only tool that fits {wanted}"
     price = "" if tool.cost_hint is None else f" (cost_hint {tool.cost_hint:g})"
-    return f"the cheapest{price} of {len(rivals)} tools that fit {capability}"
+    return f"the cheapest{price} of {len(rivals)} tools that fit {wanted}"

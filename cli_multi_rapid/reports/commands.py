@@ -33,6 +33,11 @@ def retry(run: RunId, node: NodeId) -> str:
     return _line("retry", run, node)
 
 
+def plan_remedy(node: NodeId, reason: str) -> str:
+    """Have a plan made of what stands in a node's way."""
+    return _line("plan", "--request", f"Mend what keeps {node} from landing: {reason}")
+
+
 def approve(run: RunId, node: NodeId) -> str:
     """Agree to what a node asks for."""
     return _line("approve", run, node)
@@ -56,6 +61,11 @@ def watch(run: RunId) -> str:
 def report(run: RunId) -> str:
     """Read the whole report."""
     return _line("report", run, "--format", "md")
+
+
+def queue_list_all() -> str:
+    """See every entry of every queue, also those that left it long ago."""
+    return _line("queue", "list", "--all")
 
 
 def queue_add(branch: Branch, target: Branch | None = None) -> str:

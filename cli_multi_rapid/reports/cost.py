@@ -10,11 +10,13 @@ from typing import TypedDict
 from msgspec import Struct
 
 from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.facts import UNKNOWN
 from cli_multi_rapid.core.ids import NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd, format_usd, to_usd
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.reports.document import ASSUMED, ASSUMED_WORDS, SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import cell, one_line
+from cli_multi_rapid.reports.spent import UNKNOWN_WORDS, attempts_with_unknown
 from cli_multi_rapid.reports.times import iso
 
 
@@ -52,14 +54,17 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
 
 
 class LedgerLine(TypedDict):
-    """A line of `state/cost_ledger.jsonl`. `ts`: whole seconds since 1970; `task_id`: the node."""
+    """A line of `state/cost_ledger.jsonl`. `ts`: whole seconds since 1970; `task_id`: the node.
+
+    `amount` null: the cost is not known.
+    """
 
     ts: int
     task_id: str
     tool: str
     action: str
     tokens: int
-    amount: float
+    amount: float | None
     run: str
     node: str
     attempt: int
@@ -68,7 +73,10 @@ class LedgerLine(TypedDict):
 
 
 class CostGroup(TypedDict):
-    """The sum of some attempts. `assumed_usd`: the part of attempts whose end was not seen."""
+    """The sum of some attempts. `assumed_usd`: the part of attempts whose end was not seen.
+
+    `unknown_attempts`: those whose cost nobody can tell; it is in no sum.
+    """
 
     key: str
     attempts: int
@@ -78,6 +86,7 @@ class CostGroup(TypedDict):
     tokens: int
     amount_usd: float
     assumed_usd: float
+    unknown_attempts: int
     share_pct: float
 
 
@@ -122,7 +131,7 @@ def ledger_line(row: LedgerRow) -> LedgerLine:
         tool=row.tool,
         action=row.action,
         tokens=row.tokens,
-        amount=to_usd(row.amount),
+        amount=None if row.source == UNKNOWN else to_usd(row.amount),
         run=row.run,
         node=row.node,
         attempt=row.attempt,
@@ -178,6 +187,7 @@ def _group(key: str, rows: Sequence[LedgerRow], total: int) -> CostGroup:
         tokens=sum(row.tokens for row in rows),
         amount_usd=to_usd(_sum(rows)),
         assumed_usd=to_usd(_sum(row for row in rows if row.source == ASSUMED)),
+        unknown_attempts=sum(1 for row in rows if row.source == UNKNOWN),
         share_pct=round(_sum(rows) * 100 / total, 1) if total else 0.0,
     )
 
@@ -190,13 +200,17 @@ def cost_text(rows: Sequence[LedgerRow], by: CostBy) -> str:
     width = max(len(by), *(min(40, len(group["key"])) for group in document["groups"]), 5)
     lines = [f"{by:{width}} {'tries':>6} {'tokens':>10} {'cost':>12} {'share':>7}"]
     for group in document["groups"]:
-        amount, share = _dollars(group["amount_usd"]), f"{group['share_pct']:.1f} %"
+        nothing_known = group["unknown_attempts"] and not group["amount_usd"]
+        amount = "unknown" if nothing_known else _dollars(group["amount_usd"])
+        share = f"{group['share_pct']:.1f} %"
         key = one_line(group["key"], width)
         lines.append(f"{key:{width}} {group['attempts']:>6} {group['tokens']:>10} {amount:>12} {share:>7}")
     tries, tokens = len(rows), sum(row.tokens for row in rows)
     total = _dollars(document["total_usd"])
     assumed = sum(group["assumed_usd"] for group in document["groups"])
     note = [f"of it {_dollars(assumed)} {ASSUMED_WORDS}"] if assumed else []
+    unknown = sum(group["unknown_attempts"] for group in document["groups"])
+    note += [f"{attempts_with_unknown(unknown)} {UNKNOWN_WORDS}"] if unknown else []
     return "\n".join([*lines, f"{'total':{width}} {tries:>6} {tokens:>10} {total:>12}", *note]) + "\n"
 
 
@@ -214,5 +228,6 @@ def cost_csv(rows: Sequence[LedgerRow]) -> str:
         names = (cell(one_line(name)) for name in (row.run, row.node))
         words = (cell(one_line(word)) for word in (row.tool, row.model or "", row.action))
         counts = (row.input_tokens, row.output_tokens, row.cached_tokens)
-        writer.writerow((iso(row.at), *names, row.attempt, *words, *counts, to_usd(row.amount), row.source))
+        amount = "" if row.source == UNKNOWN else to_usd(row.amount)
+        writer.writerow((iso(row.at), *names, row.attempt, *words, *counts, amount, row.source))
     return text.getvalue()

@@ -20,7 +20,10 @@ class NextStep(TypedDict):
 
 
 class AttemptReport(TypedDict):
-    """One try of a node. `outcome`: `running`, `succeeded` or `failed`."""
+    """One try of a node. `outcome`: `running`, `succeeded`, `failed`, or `refused`, when its work could not
+    land and was given back. `tool_reason`: why this tool. `sandbox`: empty for none. `cost_usd` null: nobody
+    can tell. `session_id`: the tool's own name for the conversation.
+    """
 
     number: int
     tool: str
@@ -34,8 +37,10 @@ class AttemptReport(TypedDict):
     failure: str | None
     evidence: str
     log: str
-    cost_usd: float
+    sandbox: str
+    cost_usd: float | None
     cost_source: str
+    session_id: str | None
     tokens_used: int
     base: str | None
     branch: str | None
@@ -65,7 +70,11 @@ class FileReport(TypedDict):
 
 
 class NodeReport(TypedDict):
-    """One node: what became of it, why, and what to type when its work did not land."""
+    """One node: what became of it, why, and what to type when its work did not land.
+
+    `slot`: the folder that holds the work of its last attempt, when no branch could take it. `cost_usd`: what
+    is known of its cost; null when nothing is.
+    """
 
     node_id: str
     label: str
@@ -83,6 +92,7 @@ class NodeReport(TypedDict):
     merge_evidence: str
     blocked_by: str | None
     branch: str | None
+    slot: str | None
     commit: str | None
     landed_commit: str | None
     attempts: list[AttemptReport]
@@ -90,7 +100,7 @@ class NodeReport(TypedDict):
     end_time: str | None
     duration_min: float
     tokens_used: int
-    cost_usd: float
+    cost_usd: float | None
     files_modified: int
     files: list[FileReport]
     warnings: list[str]
@@ -101,20 +111,22 @@ class NodeReport(TypedDict):
 class CostSummary(TypedDict):
     """Money. Without a limit `budget_usd`, `budget_remaining_usd` and `utilization_pct` are null.
 
-    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen.
+    `assumed_usd`: the part of `total_used_usd` of attempts whose end was not seen. `unknown_attempts`: how
+    many have a cost that nobody can tell and that is in no sum; a tool with only such is null in `breakdown`.
     """
 
     budget_usd: float | None
     total_used_usd: float
     assumed_usd: float
+    unknown_attempts: int
     reserved_usd: float
     budget_remaining_usd: float | None
     utilization_pct: float | None
-    breakdown: dict[str, float]
+    breakdown: dict[str, float | None]
 
 
 class ParallelEfficiency(TypedDict):
-    """All attempts one after the other, beside the time it took: above 100 % the run was parallel."""
+    """All attempts one after the other, beside the time it took: 250 % means 2.5 times as fast."""
 
     sequential_time_estimate_min: float
     actual_parallel_time_min: float

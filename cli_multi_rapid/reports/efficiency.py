@@ -32,6 +32,12 @@ def efficiency_of(run: RunState, chronicle: Chronicle, now: datetime) -> Paralle
     )
 
 
+def speed_up(speed: ParallelEfficiency) -> str:
+    """`2.5 times`: what is called efficiency in the document is no share, and goes beyond 100 %."""
+    percent = speed["efficiency_pct"]
+    return "" if percent is None else f"{percent / 100:.1f} times"
+
+
 def critical_path(run: RunState, seconds: Mapping[NodeId, float]) -> float:
     """Seconds of the longest chain of nodes that had to come one after the other."""
     done_after: dict[NodeId, float] = {}

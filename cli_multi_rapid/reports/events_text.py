@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from cli_multi_rapid.core import inquiry_events as inquiry
 from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
+from cli_multi_rapid.core import tool_events as tool
 from cli_multi_rapid.core.events import Event, Unknown, payload_to_data
 from cli_multi_rapid.core.facts import Payload, Usage
 from cli_multi_rapid.core.money import format_usd
@@ -86,13 +88,18 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _confined(sandbox: str) -> str:
+    return f" in {sandbox}" if sandbox else ""
+
+
 def _entries(entries: Sequence[str]) -> str:
     return ", ".join(entries)
 
 
 def _usage(usage: Usage) -> str:
     model = f" ({usage.model})" if usage.model else ""
-    return f"{format_usd(usage.cost)}, {usage.tokens} tokens{model}"
+    cost = "cost unknown" if usage.unknown else format_usd(usage.cost)
+    return f"{cost}, {usage.tokens} tokens{model}"
 
 
 def _run_started(data: run.RunStarted) -> str:
@@ -123,9 +130,15 @@ def _succeeded(data: node.NodeSucceeded) -> str:
 
 
 def _attempt_failed(data: node.NodeAttemptFailed) -> str:
-    kept = f", kept on {data.branch}" if data.branch else ""
+    where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
+    kept = f", kept {where}" if where else ""
     how = f"{data.failure} after {span(data.duration_s)}"
     return f"{data.node_id} try {data.attempt} {how}{kept}{_because(data.reason)}"
+
+
+def _pinged(data: tool.ToolPinged) -> str:
+    took = "" if data.response_time_ms is None else f" in {data.response_time_ms} ms"
+    return f"{data.tool} {data.status}{took} at {iso(data.checked_at)}{_because(data.reason)}"
 
 
 def _halted(data: run.BudgetHalted) -> str:
@@ -175,7 +188,9 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     run.ApprovalRejected: lambda d: f"{d.node_id} ({d.what}) by {d.by}{_because(d.reason)}",
     run.CommandGiven: _command,
     run.CommandRefused: lambda d: f"{d.command}{_because(d.reason)}",
-    node.NodeStarted: lambda d: f"{d.node_id} try {d.attempt} with {d.tool}{_because(d.reason)}",
+    node.NodeStarted: lambda d: (
+        f"{d.node_id} try {d.attempt} with {d.tool}{_confined(d.sandbox)}{_because(d.reason)}"
+    ),
     node.NodeBased: lambda d: (
         f"{d.node_id} try {d.attempt} on {d.base[:10]}{f' with {_entries(d.merged)}' if d.merged else ''}"
     ),
@@ -184,6 +199,12 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     node.NodeRetryScheduled: lambda d: (
         f"{d.node_id} not before {iso(d.not_before)}{f' with {d.tool}' if d.tool else ''}{_because(d.reason)}"
     ),
+    node.NodeReworkScheduled: lambda d: (
+        f"{d.node_id}{f' with {d.tool}' if d.tool else ''}{_because(d.reason)}"
+    ),
+    tool.ToolPinged: _pinged,
+    tool.BreakerOpened: lambda d: f"{d.tool} until {iso(d.until)}{_because(d.reason)}",
+    tool.BreakerClosed: lambda d: f"{d.tool}{_because(d.reason)}",
     node.NodeFailed: lambda d: f"{d.node_id} {d.failure}{_because(d.reason)}",
     node.NodeSkipped: lambda d: f"{d.node_id}{_because(d.reason)}",
     node.NodeCancelled: lambda d: f"{d.node_id}{_because(d.reason)}",
@@ -212,7 +233,22 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     merge.MergeConflicted: lambda d: (
         f"{d.entry_id} with {d.partner} in {_entries(d.files)}{_because(d.reason)}"
     ),
-    merge.MergeFailed: lambda d: f"{d.entry_id}{f' at {d.check}' if d.check else ''}{_because(d.reason)}",
+    merge.MergeFailed: lambda d: (
+        f"{d.entry_id}{f' at {d.check}' if d.check else ''}{_because(d.reason)}"
+        f"{f'; see {_entries(d.files)}' if d.files else ''}"
+    ),
+    inquiry.MergeQuestioned: lambda d: (
+        f"{d.entry_id} fails {d.check}: is it the entry, or one of {len(d.since)} that came since its base?"
+        if d.since
+        else f"{d.entry_id} fails {d.check} by itself: nothing came since its base"
+    ),
+    inquiry.MergeProbed: lambda d: (
+        f"{d.entry_id} by itself"
+        if d.place == 0
+        else f"{d.entry_id} on the first {d.place} that came since its base"
+        + ("" if d.commit else ": does not merge there")
+    ),
+    inquiry.MergeAcquitted: lambda d: f"{d.entry_id} passes after all: it waits in line again",
     merge.MergeCancelled: lambda d: f"{d.entry_id}{_because(d.reason)}",
     merge.MergeHalted: lambda d: f"{d.reason}{f' ({d.hint})' if d.hint else ''}",
     merge.MergeResumed: lambda d: d.reason,

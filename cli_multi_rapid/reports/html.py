@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, AttemptReport, NodeReport, RunReport
+from cli_multi_rapid.reports.document import AttemptReport, NodeReport, RunReport
+from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_of_report
 from cli_multi_rapid.reports.graph_svg import graph_svg
 from cli_multi_rapid.reports.html_parts import STYLE, next_steps, pill, scroll, section, table, tile
 from cli_multi_rapid.reports.safe_text import markup, one_line
+from cli_multi_rapid.reports.spent import cost_notes, dollars
 from cli_multi_rapid.reports.timeline import timeline_svg
 from cli_multi_rapid.reports.times import span
 from cli_multi_rapid.reports.tone import Tone, tone_of_node, tone_of_run, tone_of_verdict
@@ -77,10 +79,8 @@ def _tiles(report: RunReport) -> str:
         else ""
     )
     spent = f"of ${limit:.2f}" if limit is not None else "spent, no limit"
-    if cost["assumed_usd"]:
-        spent += f"; ${cost['assumed_usd']:.2f} {ASSUMED_WORDS}"
+    spent = "; ".join([spent, *cost_notes(cost)])
     checks = f"{merge['pre_merge_checks_passed']} of {merge['pre_merge_checks_run']}"
-    efficiency = "-" if speed["efficiency_pct"] is None else f"{speed['efficiency_pct']} %"
     return (
         '<div class="tiles">'
         + tile(f"{done} of {len(nodes)}", "nodes done and landed")
@@ -91,7 +91,7 @@ def _tiles(report: RunReport) -> str:
             f"+{quality['lines_added']} -{quality['lines_removed']}",
             f"lines in {quality['files_changed']} files",
         )
-        + tile(efficiency, f"parallel: {speed['note']}")
+        + tile(speed_up(speed) or "-", f"speed-up by working side by side: {speed['note']}")
         + "</div>"
     )
 
@@ -112,7 +112,7 @@ def _node_table(report: RunReport) -> str:
             markup(node["tool"]),
             str(len(node["attempts"])),
             span(node["duration_min"] * 60),
-            f"${node['cost_usd']:.4f}",
+            dollars(node["cost_usd"], 4),
             f'<div class="wide">{markup(one_line(node["reason"], 200))}</div>',
         )
         for node in report["nodes"]
@@ -133,7 +133,12 @@ def _node_details(node: NodeReport) -> str:
 def _node_parts(node: NodeReport) -> Iterator[str]:
     if node["next"]:
         yield next_steps([node["next"]], tone_of_node(node["status"], node["merge_status"]))
-    work = {"branch": node["branch"], "commit": node["commit"], "landed as": node["landed_commit"]}
+    work = {
+        "branch": node["branch"],
+        "folder": node["slot"],
+        "commit": node["commit"],
+        "landed as": node["landed_commit"],
+    }
     lines = [f"{name} <code>{markup(value)}</code>" for name, value in work.items() if value]
     if lines:
         yield f"<p>{'<br>'.join(lines)}</p>"
@@ -154,13 +159,17 @@ def _node_parts(node: NodeReport) -> Iterator[str]:
 
 
 def _attempt(attempt: AttemptReport) -> str:
-    tone = {"succeeded": Tone.GOOD, "failed": Tone.BAD}.get(attempt["outcome"], Tone.BUSY)
+    tone = {"succeeded": Tone.GOOD, "failed": Tone.BAD, "refused": Tone.BAD}.get(
+        attempt["outcome"], Tone.BUSY
+    )
     model = f" ({attempt['model']})" if attempt["model"] else ""
+    confined = f" in {attempt['sandbox']}" if attempt["sandbox"] else ""
     label = f"try {attempt['number']} {attempt['outcome']}"
     text = (
         f"<p>{pill(label, tone)} "
-        f"{markup(attempt['tool'] + model)}, {span(attempt['duration_min'] * 60)}, "
-        f"${attempt['cost_usd']:.4f}, {attempt['tokens_used']} tokens"
+        f"{markup(attempt['tool'] + model + confined)}, {span(attempt['duration_min'] * 60)}, "
+        f"{dollars(attempt['cost_usd'], 4)}, {attempt['tokens_used']} tokens"
+        f'<br><span class="soft">{markup(attempt["tool"])}: {markup(attempt["tool_reason"])}</span>'
         f'<br>{markup(attempt["reason"])}<br><span class="soft">log {markup(attempt["log"])}</span></p>'
     )
     return text + (f"<pre>{markup(attempt['evidence'])}</pre>" if attempt["evidence"] else "")

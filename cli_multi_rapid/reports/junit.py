@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from cli_multi_rapid.reports.document import CheckReport, NodeReport, RunReport
+from cli_multi_rapid.reports.node_report import kept_where
 from cli_multi_rapid.reports.safe_text import markup, one_line
 from cli_multi_rapid.reports.tone import Tone, tone_of_node
 
@@ -84,8 +85,8 @@ def _node_case(node: NodeReport) -> Case:
 
 def _node_detail(node: NodeReport) -> Iterator[str]:
     yield node["merge_reason"] or node["reason"]
-    if node["branch"]:
-        yield f"its work is on {node['branch']}"
+    if where := kept_where(node):
+        yield f"its work is {where}"
     if node["next"] and node["next"]["command"]:
         yield f"next: {node['next']['command']}"
     yield node["merge_evidence"] or (node["attempts"][-1]["evidence"] if node["attempts"] else "")

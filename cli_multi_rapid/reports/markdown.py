@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, NodeReport, RunReport
+from cli_multi_rapid.reports.document import NodeReport, RunReport
+from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_mermaid, graph_of_report
 from cli_multi_rapid.reports.safe_text import one_line, printable
+from cli_multi_rapid.reports.spent import cost_notes, dollars
 from cli_multi_rapid.reports.times import span
 from cli_multi_rapid.reports.tone import Tone, tone_of_node
 
@@ -21,6 +23,7 @@ def markdown_report(report: RunReport) -> str:
         _intro(report),
         _next(report),
         _nodes(report),
+        _choices(report),
         _troubles(report),
         _graph(report),
         _checks(report),
@@ -71,7 +74,7 @@ def _intro(report: RunReport) -> str:
         f"{escape(report['reason'])}." if report["reason"] else "",
         f"{merge['branches_merged']} branches landed in {merge['trains']} trains.",
         f"{merge['merge_conflicts']} conflicts. ${cost['total_used_usd']:.2f}{budget} spent.",
-        f"${cost['assumed_usd']:.2f} of it {ASSUMED_WORDS}." if cost["assumed_usd"] else "",
+        *(f"{note}." for note in cost_notes(cost)),
     ]
     return "\n".join(line for line in lines if line)
 
@@ -98,13 +101,31 @@ def _nodes(report: RunReport) -> str:
             escape(node["tool"]),
             str(len(node["attempts"])),
             span(node["duration_min"] * 60),
-            f"${node['cost_usd']:.4f}",
+            dollars(node["cost_usd"], 4),
             escape(one_line(node["reason"], 160)),
         )
         for node in report["nodes"]
     )
     head = ("node", "label", "status", "tool", "tries", "time", "cost", "reason")
     return f"## Nodes\n\n{table(head, rows)}" if report["nodes"] else ""
+
+
+def _choices(report: RunReport) -> str:
+    """Why each attempt had its tool, and how it ended."""
+    rows = (
+        (
+            escape(node["node_id"]),
+            str(attempt["number"]),
+            escape(attempt["tool"]),
+            escape(one_line(attempt["tool_reason"], 300)),
+            attempt["outcome"],
+            "" if attempt["outcome"] == "succeeded" else escape(one_line(attempt["reason"], 160)),
+        )
+        for node in report["nodes"]
+        for attempt in node["attempts"]
+    )
+    body = table(("node", "try", "tool", "why this tool", "outcome", "because"), rows)
+    return f"## Tools\n\n{body}" if body else ""
 
 
 def _standing(node: NodeReport) -> str:
@@ -129,8 +150,11 @@ def _trouble(node: NodeReport) -> Iterator[str]:
         yield f"Its work is on {code(node['branch'])}" + (
             f" at {code(node['commit'])}." if node["commit"] else "."
         )
+    elif node["slot"]:
+        yield f"Its work is in {code(node['slot'])}, which no branch could take."
     if node["merge_files"]:
-        yield "Conflicting files: " + ", ".join(code(path) for path in node["merge_files"])
+        lead = "Conflicting files" if node["merge_status"] == "CONFLICTED" else "Files to look at"
+        yield f"{lead}: " + ", ".join(code(path) for path in node["merge_files"])
     evidence = node["merge_evidence"] or (node["attempts"][-1]["evidence"] if node["attempts"] else "")
     if evidence:
         yield code_block(evidence)
@@ -167,7 +191,7 @@ def _figures(report: RunReport) -> str:
         ("test files added", str(quality["tests_added"])),
         ("test coverage", _known(quality["test_coverage_pct"], " %")),
         ("security issues", _known(quality["security_issues"])),
-        ("parallel efficiency", f"{_known(speed['efficiency_pct'], ' %')}, {escape(speed['note'])}"),
+        ("speed-up by working side by side", f"{speed_up(speed) or 'not known'}, {escape(speed['note'])}"),
         *(
             (f"cost of {escape(tool)}", f"${usd:.6f}")
             for tool, usd in report["cost_summary"]["breakdown"].items()

@@ -61,8 +61,9 @@ class Advice:
             return _step(f"{name} is verified and ready to land", node.held_command)
         if status in MERGE_DEAD:
             word = {MergeStatus.CONFLICTED: "does not merge", MergeStatus.FAILED: "was refused by the queue"}
-            what = f"{name} {word.get(status, 'left the queue')}{_kept(node)}"
-            return _step(f"{what}: do it again{_or_queue(node)}", commands.retry(self._run.run_id, name))
+            what = f"{name} {word.get(status, 'left the queue')}{_often(node)}{_kept(node)}"
+            ways = f"do it again{_or_queue(node)}{_or_plan(node)}"
+            return _step(f"{what}: {ways}", commands.retry(self._run.run_id, name))
         if self._run.finished:
             return _step(f"{name} waits to land", commands.resume(self._run.run_id))
         return None
@@ -177,7 +178,10 @@ class Advice:
 
 def _kept(node: NodeState) -> str:
     branch = next((attempt.branch for attempt in reversed(node.attempts) if attempt.branch), None)
-    return f", its work is kept on {branch}" if branch else ""
+    if branch:
+        return f", its work is kept on {branch}"
+    folder = node.attempts[-1].kept if node.attempts else ""
+    return f", its work is kept in {folder}" if folder else ""
 
 
 def _or_queue(node: NodeState) -> str:
@@ -185,6 +189,21 @@ def _or_queue(node: NodeState) -> str:
     if node.success is None or node.success.branch is None:
         return ""
     return f", or put the branch right and type: {commands.queue_add(node.success.branch)}"
+
+
+def _often(node: NodeState) -> str:
+    """How often its work was refused in all, and whose work it was, when that was more than once."""
+    if not node.refusals:
+        return ""
+    tools = dict.fromkeys((*node.refusals, node.attempts[-1].tool))
+    return f" {sum(node.refusals.values()) + 1} times (work of {', '.join(tools)})"
+
+
+def _or_plan(node: NodeState) -> str:
+    """The way out when agents have been told and could not put it right."""
+    if not node.refusals:
+        return ""
+    return f", or have a remedy planned: {commands.plan_remedy(node.node.id, node.merge_reason)}"
 
 
 def _waits_for(node: NodeState) -> NodeId | None:

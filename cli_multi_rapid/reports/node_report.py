@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from cli_multi_rapid.core.facts import Usage
-from cli_multi_rapid.core.money import to_usd
-from cli_multi_rapid.core.node_state import Attempt, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.node_state import MERGE_DEAD, Attempt, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.chronicle import Chronicle, Span
 from cli_multi_rapid.reports.document import AttemptReport, FileReport, NodeReport, WaitReport
 from cli_multi_rapid.reports.next_step import Advice
+from cli_multi_rapid.reports.spent import known_usd
 from cli_multi_rapid.reports.times import iso, iso_or_none, minutes
 from cli_multi_rapid.reports.waits import Wait, waits_of
 
@@ -27,9 +27,9 @@ def usage_of(node: NodeState, attempt: Attempt, chronicle: Chronicle) -> Usage:
 
 
 def node_report(
-    run: RunState, node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime
+    run: RunState, node: NodeState, chronicle: Chronicle, advice: Advice, now: datetime, *, checking: bool
 ) -> NodeReport:
-    """All that the report says of a node."""
+    """All that the report says of a node. `checking`: whether a living process works on the merge queue."""
     attempts = [_attempt_report(node, attempt, chronicle, now) for attempt in node.attempts]
     spans = [attempt_span(attempt, chronicle) for attempt in node.attempts]
     usages = [usage_of(node, attempt, chronicle) for attempt in node.attempts]
@@ -48,13 +48,14 @@ def node_report(
         status=node.shown_status,
         reason=reason_of(node),
         failure=node.failure,
-        merge_status=_merge_status(node),
+        merge_status=_merge_status(node, checking=checking),
         merge_reason=node.merge_reason,
-        merge_files=list(node.merge_files) if node.merge_status is MergeStatus.CONFLICTED else [],
+        merge_files=list(node.merge_files) if node.merge_status in MERGE_DEAD else [],
         merge_log=ejected.log if ejected else "",
         merge_evidence=ejected.evidence if ejected else "",
         blocked_by=node.blocked_by if blocked else None,
         branch=_branch_of(node),
+        slot=(node.attempts[-1].kept or None) if node.attempts else None,
         commit=node.head or _last_commit(node, chronicle),
         landed_commit=node.landed_commit,
         attempts=attempts,
@@ -62,7 +63,7 @@ def node_report(
         end_time=iso_or_none(end),
         duration_min=minutes(Span(start=start, end=end).seconds(now)) if start else 0.0,
         tokens_used=sum(usage.tokens for usage in usages),
-        cost_usd=round(sum(to_usd(usage.cost) for usage in usages), 6),
+        cost_usd=known_usd(usages),
         files_modified=len(files),
         files=[FileReport(path=f.path, status=f.status, added=f.added, removed=f.removed) for f in files],
         warnings=list(node.success.warnings) if node.success else [],
@@ -71,11 +72,14 @@ def node_report(
     )
 
 
-def _merge_status(node: NodeState) -> MergeStatus | None:
+def _merge_status(node: NodeState, *, checking: bool) -> MergeStatus | None:
     """Where its work stands on the way to the target; None: there is none.
 
-    Work that is sealed when a run is interrupted may not be in the queue yet: it waits all the same.
+    Work that is sealed when a run is interrupted may not be in the queue yet: it waits all the same. So does
+    what was under check when the process died that checked it.
     """
+    if node.merge_status is MergeStatus.CHECKING and not checking:
+        return MergeStatus.QUEUED
     if node.merge_status is None and node.success is not None and node.success.commit is not None:
         return MergeStatus.QUEUED
     return node.merge_status
@@ -94,6 +98,13 @@ def reason_of(node: NodeState) -> str:
     if node.status is NodeStatus.COMPLETED and not node.landed and node.merge_reason:
         return node.merge_reason
     return node.reason
+
+
+def kept_where(node: NodeReport) -> str:
+    """`on BRANCH` or `in FOLDER`: where work that did not land is; empty when there is none."""
+    if node["branch"]:
+        return f"on {node['branch']}"
+    return f"in {node['slot']}" if node["slot"] else ""
 
 
 def _branch_of(node: NodeState) -> str | None:
@@ -117,12 +128,14 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
         end_time=iso_or_none(span.end),
         duration_min=minutes(span.seconds(now)),
         outcome=_outcome(attempt),
-        reason=attempt.outcome,
+        reason=attempt.refused or attempt.outcome,
         failure=attempt.failure,
         evidence=attempt.evidence,
         log=attempt.log,
-        cost_usd=to_usd(usage.cost),
+        sandbox=attempt.sandbox,
+        cost_usd=known_usd([usage]),
         cost_source=usage.source,
+        session_id=attempt.session_id,
         tokens_used=usage.tokens,
         base=attempt.base,
         branch=attempt.branch,
@@ -133,6 +146,8 @@ def _attempt_report(node: NodeState, attempt: Attempt, chronicle: Chronicle, now
 def _outcome(attempt: Attempt) -> str:
     if attempt.ended_at is None:
         return "running"
+    if attempt.refused:
+        return "refused"
     return "failed" if attempt.failure else "succeeded"
 
 

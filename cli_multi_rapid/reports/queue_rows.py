@@ -78,7 +78,7 @@ def _waiting_row(state: QueueState, entry_id: EntryId, place: int, look: Look) -
         id=entry.id,
         branch=entry.branch,
         target=entry.target,
-        status=MergeStatus.BLOCKED if blocked else known.status,
+        status=MergeStatus.BLOCKED if blocked else _present_status(known, look.processor),
         priority=entry.priority,
         urgent=entry.urgent,
         solo=entry.solo,
@@ -92,6 +92,12 @@ def _waiting_row(state: QueueState, entry_id: EntryId, place: int, look: Look) -
         node=entry.node_id,
         reason=known.reason,
     )
+
+
+def _present_status(known: EntryState, processor: str | None) -> MergeStatus:
+    """What was under check when its processor died or was interrupted is checked by nobody: it waits."""
+    left = known.status is MergeStatus.CHECKING and processor is None
+    return MergeStatus.QUEUED if left else known.status
 
 
 def _conditions(state: QueueState, known: EntryState) -> list[str]:

@@ -77,7 +77,8 @@ class QueueLine(TypedDict):
 class QueueDocument(TypedDict):
     """The document of `queue list --format json`. `halted`: why the queue stands still; null: it goes on.
 
-    `no_estimate`: by target, why entries in line have none.
+    `no_estimate`: by target, why entries in line have none. `omitted`: how many entries that have left the
+    queue `processing_history` leaves out; `--all` lists them.
     """
 
     schema_version: int
@@ -85,12 +86,17 @@ class QueueDocument(TypedDict):
     no_estimate: dict[str, str]
     queue: list[QueueLine]
     processing_history: list[QueueLine]
+    omitted: int
 
 
 def queue_document(
-    rows: Sequence[QueueRow], *, halted: str | None = None, no_estimate: Mapping[str, str] | None = None
+    rows: Sequence[QueueRow],
+    *,
+    halted: str | None = None,
+    no_estimate: Mapping[str, str] | None = None,
+    omitted: int = 0,
 ) -> QueueDocument:
-    """The rows as JSON: those in line by position, then those that have left it."""
+    """The rows as JSON: those in line by position, then those that have left it, but `omitted` older ones."""
     waiting, gone = _parted(rows)
     return QueueDocument(
         schema_version=SCHEMA_VERSION,
@@ -98,6 +104,7 @@ def queue_document(
         no_estimate=dict(no_estimate or {}),
         queue=[_line(row) for row in waiting],
         processing_history=[_line(row) for row in gone],
+        omitted=omitted,
     )
 
 
@@ -151,14 +158,17 @@ def queue_text(
     now: datetime,
     halted: str | None = None,
     no_estimate: Mapping[str, str] | None = None,
+    omitted: int = 0,
 ) -> str:
-    """The listing for a terminal; commands stand on lines of their own."""
+    """The listing for a terminal; commands stand on lines of their own. `omitted`: rows left out."""
     waiting, gone = _parted(rows)
     lines = [f"HALTED: {one_line(halted)}"] if halted else []
     lines += _listing(waiting, now) if waiting else ["the queue is empty"]
     lines += [f"no estimate yet for {target}: {why}" for target, why in (no_estimate or {}).items()]
     if gone:
         lines += ["", "done:", *_listing(gone, now)]
+    if omitted:
+        lines.append(f"       and {omitted} more that left the queue before: {commands.queue_list_all()}")
     return "\n".join(lines) + "\n"
 
 
@@ -178,7 +188,7 @@ def _row_lines(row: QueueRow, names: int, now: datetime) -> list[str]:
     words = "; ".join(word for word in (wishes, waits, estimate, one_line(row.reason, 120)) if word)
     branch, target = one_line(row.branch), one_line(row.target)
     first = f"{place:>4} {sign} {branch:{names}} -> {target}  {row.status:10} p{row.priority} {age:>12}{ago}"
-    fits = len(first) + len(words) + 2 <= _WIDTH
+    fits = not words or len(first) + len(words) + 2 <= _WIDTH
     lines = [f"{first}  {words}".rstrip()] if fits else [first, f"       {words}"]
     if row.newer_commits:
         lines.append(f"       {newer_text(row.branch, row.target, row.newer_commits)}")

@@ -12,7 +12,7 @@ from cli_multi_rapid.reports.times import from_iso, iso_or_none, span
 
 
 class RunLine(TypedDict):
-    """One run."""
+    """One run. `done`: nodes that are completed and have nothing left to land."""
 
     run_id: str
     coordination_id: str
@@ -23,6 +23,7 @@ class RunLine(TypedDict):
     completed_at: str | None
     nodes: int
     completed: int
+    done: int
     landed: int
     used_usd: float
     budget_usd: float | None
@@ -48,6 +49,7 @@ def run_line(state: RunState) -> RunLine:
         completed_at=iso_or_none(state.finished_at),
         nodes=len(nodes),
         completed=sum(1 for node in nodes if node.status is NodeStatus.COMPLETED),
+        done=sum(1 for node in nodes if node.landed),
         landed=sum(1 for node in nodes if node.merge_status is MergeStatus.MERGED),
         used_usd=state.ledger.spent / 1_000_000,
         budget_usd=None if limit is None else limit / 1_000_000,
@@ -73,7 +75,7 @@ def run_list_text(runs: Sequence[RunLine], *, now: datetime) -> str:
 def _line_text(run: RunLine, names: int, now: datetime) -> str:
     began = run["created_at"]
     ago = f"{span((now - from_iso(began)).total_seconds())} ago" if began else "-"
-    done, spent = f"{run['completed']}/{run['nodes']}", f"${run['used_usd']:.2f}"
+    done, spent = f"{run['done']}/{run['nodes']}", f"${run['used_usd']:.2f}"
     return (
         f"{run['run_id']:{names}}  {run['status']:14} {ago:>15}  {done:>9} {run['landed']:>6} "
         f"{spent:>9}  {one_line(run['workflow_name'], 40)}"

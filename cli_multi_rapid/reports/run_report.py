@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.facts import Usage, Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.money import MicroUsd, to_usd
 from cli_multi_rapid.core.state import RunState
@@ -23,6 +23,7 @@ from cli_multi_rapid.reports.efficiency import efficiency_of
 from cli_multi_rapid.reports.next_step import Advice
 from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.quality import quality_of
+from cli_multi_rapid.reports.spent import known_usd
 from cli_multi_rapid.reports.times import iso, iso_or_none, minutes
 
 
@@ -37,10 +38,11 @@ def run_report(
     """The report of a run at `now`.
 
     `state` is the fold of `events`. `artifacts` are the files that were written for this run. `alive`:
-    whether a process has the run in hand; it matters only for what comes next.
+    whether a process has the run in hand; it matters for what comes next and for what is under check.
     """
     chronicle = read_chronicle(events)
     advice = Advice(state, chronicle)
+    checking = alive and state.finished is None
     created = state.created_at or (events[0].time if events else now)
     plan, started = state.plan, state.started
     return RunReport(
@@ -60,7 +62,10 @@ def run_report(
         completed_at=iso_or_none(state.finished_at),
         reported_at=iso(now),
         total_duration_min=minutes(((state.finished_at or now) - created).total_seconds()),
-        nodes=[node_report(state, node, chronicle, advice, now) for node in state.nodes.values()],
+        nodes=[
+            node_report(state, node, chronicle, advice, now, checking=checking)
+            for node in state.nodes.values()
+        ],
         cost_summary=cost_summary(state, chronicle),
         parallel_efficiency=efficiency_of(state, chronicle, now),
         merge_summary=merge_summary(state, chronicle),
@@ -83,19 +88,22 @@ def coordination_id(state: RunState, events: Sequence[Event]) -> str:
 def cost_summary(state: RunState, chronicle: Chronicle) -> CostSummary:
     """The run's money; every tool that was used has its line, also when it cost nothing."""
     ledger = state.ledger
-    by_tool: dict[str, int] = {attempt.tool: 0 for node in state.nodes.values() for attempt in node.attempts}
+    by_tool: dict[str, list[Usage]] = {
+        attempt.tool: [] for node in state.nodes.values() for attempt in node.attempts
+    }
     for settled in chronicle.settled.values():
-        by_tool[settled.tool] = by_tool.get(settled.tool, 0) + settled.usage.cost
+        by_tool.setdefault(settled.tool, []).append(settled.usage)
     limit = ledger.limit
     assumed = sum(each.usage.cost for each in chronicle.settled.values() if each.usage.source == ASSUMED)
     return CostSummary(
         budget_usd=None if limit is None else to_usd(limit),
         total_used_usd=to_usd(ledger.spent),
         assumed_usd=to_usd(MicroUsd(assumed)),
+        unknown_attempts=sum(1 for each in chronicle.settled.values() if each.usage.unknown),
         reserved_usd=to_usd(ledger.reserved),
         budget_remaining_usd=None if limit is None else to_usd(MicroUsd(limit - ledger.spent)),
         utilization_pct=round(ledger.spent * 100 / limit, 1) if limit else None,
-        breakdown={tool: to_usd(MicroUsd(cost)) for tool, cost in by_tool.items()},
+        breakdown={tool: known_usd(usages) for tool, usages in by_tool.items()},
     )
 
 

@@ -11,13 +11,14 @@ from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import read_chronicle
-from cli_multi_rapid.reports.document import ASSUMED_WORDS, SCHEMA_VERSION, CostSummary, NextStep, NodeReport
+from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep, NodeReport
 from cli_multi_rapid.reports.next_step import MOST_STEPS, Advice, budget_line
 from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.queue_estimate import Estimate
 from cli_multi_rapid.reports.queue_text import EstimateDocument, estimate_document, estimate_text
 from cli_multi_rapid.reports.run_report import coordination_id, cost_summary
 from cli_multi_rapid.reports.safe_text import one_line
+from cli_multi_rapid.reports.spent import cost_notes, dollars
 from cli_multi_rapid.reports.times import iso, iso_or_none, span
 from cli_multi_rapid.reports.tone import PAINTS, tone_of_node
 
@@ -27,7 +28,9 @@ _MOST_LINES: Final = 60
 
 
 class StatusDocument(TypedDict):
-    """The status as JSON. `counts` has every node status that occurs, and `landed`.
+    """The status as JSON. `counts` has every node status that occurs, `done` and `landed`.
+
+    A node is done when it is completed and has nothing left to land.
 
     `landing_estimates`: by node, how long until the merge queue has decided on its work, where that is known.
     """
@@ -63,14 +66,18 @@ def status_document(
     alive: bool = True,
     everything: bool = False,
     landing: Mapping[NodeId, Estimate] | None = None,
+    checking: bool | None = None,
 ) -> StatusDocument:
     """The status at `now`. `alive`: whether a process has the run in hand; only the caller can know.
 
+    `checking`: whether one works on the merge queue; by default the one that has the run in hand.
     `everything`: all next steps, however many. `landing`: what the merge queue's own state says of the waits.
     """
     chronicle = read_chronicle(events)
     advice = Advice(state, chronicle)
     finished = state.finished
+    if checking is None:
+        checking = alive and finished is None
     following = advice.of_run(alive=alive, most=None if everything else MOST_STEPS)
     if finished:
         following.append(NextStep(text="read the whole report", command=commands.report(state.run_id)))
@@ -93,17 +100,21 @@ def status_document(
         last_seq=state.seq,
         counts=counts_of(state),
         landing_estimates={name: estimate_document(found) for name, found in (landing or {}).items()},
-        nodes=[node_report(state, node, chronicle, advice, now) for node in state.nodes.values()],
+        nodes=[
+            node_report(state, node, chronicle, advice, now, checking=checking)
+            for node in state.nodes.values()
+        ],
         cost_summary=cost_summary(state, chronicle),
         next=following,
     )
 
 
 def counts_of(state: RunState) -> dict[str, int]:
-    """How many nodes have each status, and how many have landed."""
+    """How many nodes have each status, how many are done, and how many have landed."""
     counts: dict[str, int] = {}
     for node in state.nodes.values():
         counts[node.shown_status] = counts.get(node.shown_status, 0) + 1
+    counts["done"] = sum(1 for node in state.nodes.values() if node.landed)
     counts["landed"] = sum(1 for node in state.nodes.values() if node.merge_status is MergeStatus.MERGED)
     return counts
 
@@ -111,7 +122,7 @@ def counts_of(state: RunState) -> dict[str, int]:
 # --- the text -----------------------------------------------------------------------------------------------
 
 
-def status_text(
+def status_text(  # noqa: PLR0913  # all that only the one who looks can know
     state: RunState,
     events: Sequence[Event],
     *,
@@ -120,12 +131,15 @@ def status_text(
     width: int = 110,
     everything: bool = False,
     landing: Mapping[NodeId, Estimate] | None = None,
+    checking: bool | None = None,
 ) -> str:
     """The status for a terminal of some width; plain text without colours.
 
     `everything`: every node and every next step, not only as many as fit on a screen.
     """
-    document = status_document(state, events, now=now, alive=alive, everything=everything, landing=landing)
+    document = status_document(
+        state, events, now=now, alive=alive, everything=everything, landing=landing, checking=checking
+    )
     lines = [*_head(document, state, now), "", *_node_lines(document, width, everything=everything), ""]
     following = next_lines(document["next"], None if everything else state.run_id)
     return "\n".join([*lines, *following]) + "\n"
@@ -147,11 +161,12 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
         lines.append(
             f"  began {began}, {'took' if state.finished_at else 'for'} {took}, target {document['target']}"
         )
-    counts = ", ".join(f"{count} {name}" for name, count in document["counts"].items() if count)
-    lines.append(f"  {len(state.nodes)} nodes: {counts or 'none'}")
-    assumed = document["cost_summary"]["assumed_usd"]
-    note = [f"    ${assumed:.2f} of it {ASSUMED_WORDS}"] if assumed else []
-    return [*lines, f"  budget: {budget_line(state)}", *note]
+    told = ((name, count) for name, count in document["counts"].items() if count and name != "done")
+    counts = ", ".join(f"{count} {name}" for name, count in told)
+    done = document["counts"]["done"]
+    lines.append(f"  {len(state.nodes)} nodes, {done} done: {counts or 'none'}")
+    notes = (f"    {note}" for note in cost_notes(document["cost_summary"]))
+    return [*lines, f"  budget: {budget_line(state)}", *notes]
 
 
 def _node_lines(document: StatusDocument, width: int, *, everything: bool) -> list[str]:
@@ -189,7 +204,7 @@ def _node_text(node: NodeReport, names: int, tools: int, landing: EstimateDocume
     seconds = sum(attempt["duration_min"] for attempt in node["attempts"]) * 60
     took = span(seconds) if node["attempts"] else ""
     tries = f" (try {len(node['attempts'])})" if len(node["attempts"]) > 1 else ""
-    cost = f" ${node['cost_usd']:.2f}" if node["cost_usd"] else ""
+    cost = "" if node["cost_usd"] == 0 else f" {dollars(node['cost_usd'])}"
     name, text = one_line(node["node_id"], names), one_line(node["reason"]) or one_line(node["label"])
     text = f"{estimate_text(landing)}; {text}" if landing else text
     return f"  {sign} {name:{names}}  {standing:20} {node['tool']:{tools}} {took:>11}{cost}{tries}  {text}"

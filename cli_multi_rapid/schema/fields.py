@@ -200,7 +200,7 @@ class Fields:
             return None
         number = number_of(value) if isinstance(value, Scalar) else None
         if number is None:
-            self._no_number(value, key, "a number")
+            self._no_number(value, key, "a number", low, high)
         elif not low <= number <= high:
             self._out_of_range(value, key, low, high)
         else:
@@ -214,7 +214,7 @@ class Fields:
             return None
         number = number_of(value) if isinstance(value, Scalar) else None
         if number is None or number != int(number):
-            self._no_number(value, key, "a whole number")
+            self._no_number(value, key, "a whole number", low, high)
         elif not low <= number <= high:
             self._out_of_range(value, key, low, high)
         else:
@@ -259,10 +259,18 @@ class Fields:
             )
             return None
 
-    def _no_number(self, value: Value, key: str, expected: str) -> None:
+    def _no_number(self, value: Value, key: str, expected: str, low: float, high: float) -> None:
+        hint = f"write {expected} between {low:g} and {high:g}"
+        if key.endswith("_s"):
+            hint = f"write {expected} of seconds, such as 600"
+        if (
+            isinstance(value, Scalar)
+            and not value.plain
+            and number_of(value._replace(plain=True)) is not None
+        ):
+            hint = "write it without quotes"
         if isinstance(value, Scalar) and says_no_number(value):
             expected = f"{expected} that is finite"
-        hint = "write it without quotes" if isinstance(value, Scalar) and not value.plain else "write 1"
         self.reading.wrong_type(value, self.name_of(key), expected, suggestion=hint)
 
     def _out_of_range(self, value: Value, key: str, low: float, high: float) -> None:

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.plan import Approval, Node, Prompt, Role
+from cli_multi_rapid.core.plan import Approval, Node, Prompt, Role, Sandbox
 from cli_multi_rapid.schema.checks import LONGEST_S, SHORTEST_S, read_env
+from cli_multi_rapid.schema.confinement import read_network
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import PRIORITIES
 from cli_multi_rapid.schema.plan_head import MOST_RETRIES
@@ -21,7 +22,7 @@ from cli_multi_rapid.schema.work import VERIFY, read_tool, read_work
 NODE_KEYS: Final = keys(
     "id label role tool goal prompt run argv target kwargs actions script inputs outputs path_claims deps "
     "capabilities priority est_cost max_cost est_duration_s estimated_duration_min timeout_s retries model "
-    "env approval stream worktree_path branch",
+    "env approval sandbox network stream worktree_path branch",
     deps="dependencies",
     est_cost="estimated_cost",
     capabilities="capabilities_required",
@@ -119,6 +120,8 @@ def _node(fields: Fields, node_id: NodeId, tool: ToolName) -> Node:
         model=fields.optional_string("model"),
         env=read_env(fields),
         approval=fields.choice("approval", Approval) or Approval.NONE,
+        sandbox=fields.choice("sandbox", Sandbox),
+        network=read_network(fields),
         stream=fields.optional_string("stream"),
     )
 

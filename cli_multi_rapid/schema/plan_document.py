@@ -91,6 +91,8 @@ def _node(node: Node) -> _Object:
         "model": node.model,
         "env": dict(node.env) or None,
         "approval": None if node.approval == "none" else node.approval.value,
+        "sandbox": node.sandbox and node.sandbox.value,
+        "network": node.network and node.network.value,
         "stream": node.stream,
     }
     return _present(data)

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Branch, CheckId, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
-from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.plan import CheckSpec, Sandbox
 
 _NODE_USD: Final = MicroUsd(2_000_000)
 
@@ -45,13 +45,6 @@ class Violation(StrEnum):
     FAIL = "fail"
     WARN = "warn"
     STRIP = "strip"
-
-
-class Sandbox(StrEnum):
-    """What confines a tool."""
-
-    NONE = "none"
-    BWRAP = "bwrap"
 
 
 class MergeSettings(Struct, frozen=True, kw_only=True):

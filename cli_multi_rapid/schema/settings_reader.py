@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import CheckId, ToolName
-from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.plan import CheckSpec, Sandbox
 from cli_multi_rapid.schema.actions import is_inside
 from cli_multi_rapid.schema.checks import read_checklist, read_checks
 from cli_multi_rapid.schema.document import Document
@@ -20,7 +20,6 @@ from cli_multi_rapid.schema.settings import (
     LANE_PRESETS,
     BudgetSettings,
     LandingApproval,
-    Sandbox,
     Settings,
     SlotStrategy,
     Violation,

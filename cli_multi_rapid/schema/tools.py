@@ -7,8 +7,12 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct, field
 
+from cli_multi_rapid.core.confinement import ToolTerms
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.prices import ModelPrice
+from cli_multi_rapid.core.routing import AUTO
+from cli_multi_rapid.schema.confinement import read_terms
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import did_you_mean, is_tool_name, is_variable, tool_name
@@ -18,12 +22,13 @@ from cli_multi_rapid.schema.plan_head import read_version
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
+from cli_multi_rapid.schema.tool_prices import read_prices
 from cli_multi_rapid.schema.values import Scalar, Value, number_of
 
 TOOLS_KEYS: Final = keys("version tools schema_version $schema")
 TOOL_KEYS: Final = keys(
     "name capabilities version_cmd health_cmd cost_hint fallback description argv env success read "
-    "cost_class typical_cost_usd expects_change"
+    "cost_class typical_cost_usd expects_change model args prices sandbox network sandbox_read sandbox_write"
 )
 _READ_KEYS: Final = keys("format result error cost tokens session")
 _SUCCESS_KEYS: Final = keys("exit_codes")
@@ -83,6 +88,14 @@ class ToolConfig(Struct, frozen=True, kw_only=True):
     typical_cost: MicroUsd | None = None
     """What is reserved for a node that names no cost."""
     expects_change: bool = True
+    terms: ToolTerms = field(default_factory=ToolTerms)
+    """How it is confined."""
+    model: str | None = None
+    """What an agent uses for nodes that name no model."""
+    args: tuple[str, ...] = ()
+    """More arguments for an agent, after those of its adapter."""
+    prices: tuple[ModelPrice, ...] = ()
+    """In place of the list prices, and for models that are not listed."""
 
 
 def parse_tools(
@@ -134,6 +147,10 @@ def _read_tool(
         cost_class=_read_cost_class(fields, rules),
         typical_cost=fields.amount("typical_cost_usd"),
         expects_change=fields.flag("expects_change") is not False,
+        terms=read_terms(fields),
+        model=fields.optional_string("model"),
+        args=fields.strings("args"),
+        prices=read_prices(fields),
     )
     return None if name is None else config
 
@@ -148,6 +165,10 @@ def _read_name(fields: Fields, found: Collection[ToolName]) -> ToolName | None:
     if not is_tool_name(name):
         message = f"{quoted(text.text)} cannot be the name of a tool"
         fields.reading.report(Code.BAD_ID, text.at, message, suggestion="use a short name such as my-agent")
+        return None
+    if name == AUTO:
+        message = f"the name {quoted(name)} is kept for nodes that leave the choice of their tool open"
+        fields.reading.report(Code.BAD_ID, text.at, message, suggestion="give the tool another name")
         return None
     if name in found:
         message = f"the tool {quoted(name)} is described twice"

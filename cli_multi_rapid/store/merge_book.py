@@ -24,6 +24,8 @@ class MergeRecord(Struct, frozen=True, kw_only=True):
     status: MergeStatus
     """`BLOCKED` also while it waits for a dependency or a person."""
     priority: int
+    urgent: bool
+    solo: bool
     head: Commit
     base: Commit
     landed_commit: Commit | None
@@ -37,7 +39,9 @@ class MergeRecord(Struct, frozen=True, kw_only=True):
     """Seconds of all checks that were run on trees with this entry in them."""
     reason: str
     files: tuple[str, ...]
-    """The paths in conflict."""
+    """The paths in conflict, or where to look for why it failed."""
+    partner: str
+    """With whom it conflicts or fails."""
     command: str
     """What a person can type to finish a landing that is held."""
     created_at: datetime
@@ -102,6 +106,8 @@ class MergeBook:
             target=self._state.target,
             status=self._shown_status(state),
             priority=entry.priority,
+            urgent=entry.urgent,
+            solo=entry.solo,
             head=entry.head,
             base=entry.base,
             landed_commit=state.landed_commit,
@@ -113,6 +119,7 @@ class MergeBook:
             check_s=checks.seconds,
             reason=state.reason,
             files=state.files,
+            partner=state.partner,
             command=state.command,
             created_at=state.enqueued_at,
             updated_at=self._updated[entry_id],

@@ -47,8 +47,6 @@ class PlainFiles:
         self._log = log
         self._folder = state_dir
         self._books: dict[RunId, MergeBook] = {}
-        self._blanks: dict[RunId, tuple[int, int]] = {}
-        """Stretches of streams without any line, so that an unchanged file's news are not read again."""
 
     def write(self, streams: Iterable[RunId] | None = None) -> None:
         """Bring both files up to date with these streams; without any, with all that there are."""
@@ -70,28 +68,23 @@ class PlainFiles:
         restarted = size is None
         if size is None:
             size, runs = self._restart_ledger(), self._all_runs()
+        before = dict(places)
         lines = [line for run_id in runs for line in self._new_lines(run_id, places)]
-        if not lines and not restarted:
-            return
-        with (self._folder / LEDGER).open("r+b") as file:
-            file.truncate(size)  # what a crash left behind the noted place is written again
-            file.seek(size)
-            file.write("".join(lines).encode("ascii"))
-            size = file.tell()
-        _replace(self._folder / LEDGER_PLACE, encode({"size": size, "places": places}))
+        if lines:
+            with (self._folder / LEDGER).open("r+b") as file:
+                file.truncate(size)  # what a crash left behind the noted place is written again
+                file.seek(size)
+                file.write("".join(lines).encode("ascii"))
+                size = file.tell()
+        if restarted or places != before:  # also without a line: or it would be looked for again each time
+            _replace(self._folder / LEDGER_PLACE, encode({"size": size, "places": places}))
 
     def _new_lines(self, run_id: RunId, places: Places) -> list[str]:
         """The lines of the events after the noted place, which moves on."""
-        start = places.get(run_id, 0)
-        blank_from, blank_to = self._blanks.get(run_id, (start, start))
-        if not blank_from <= start <= blank_to:  # another process went on, or the file is made anew
-            blank_from = blank_to = start
-        events = self._log.read(run_id, blank_to)
-        lines = [_ledger_line(event, event.data) for event in events if isinstance(event.data, BudgetSettled)]
-        last = events[-1].seq if events else blank_to
-        places[run_id] = last
-        self._blanks[run_id] = (last if lines else blank_from, last)
-        return lines
+        events = self._log.read(run_id, places.get(run_id, 0))
+        if events:
+            places[run_id] = events[-1].seq
+        return [_ledger_line(event, event.data) for event in events if isinstance(event.data, BudgetSettled)]
 
     def _noted_place(self) -> tuple[int | None, Places]:
         """How much of the file is certain, and what that covers; None when the file must be made anew."""
@@ -145,7 +138,7 @@ def _ledger_line(event: Event, data: BudgetSettled) -> str:
         "tool": data.tool,
         "action": data.action,
         "tokens": data.usage.tokens,
-        "amount": to_usd(data.usage.cost),
+        "amount": None if data.usage.unknown else to_usd(data.usage.cost),
         "run": event.run_id,
         "node": data.node_id,
         "attempt": data.attempt,
@@ -191,6 +184,8 @@ def _pending(record: MergeRecord) -> dict[str, Any]:
         "target": record.target,
         "status": record.status,
         "priority": record.priority,
+        "urgent": record.urgent,
+        "solo": record.solo,
         "checks_required": record.checks_required,
         "checks_passed": record.checks_passed,
         "created_at": _z(record.created_at),
@@ -223,6 +218,7 @@ def _ended(record: MergeRecord) -> dict[str, Any]:
         "check_sec": round(record.check_s, 3),
         "reason": record.reason,
         "files": record.files,
+        "partner": record.partner,
     }
 
 

@@ -94,7 +94,7 @@ class MergeProjection:
     """Every entry of every queue."""
 
     name: ClassVar[str] = "merge_history"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tables: ClassVar[tuple[type[SQLModel], ...]] = (MergeRow,)
 
     def __init__(self) -> None:
@@ -251,6 +251,8 @@ def _merge_row(record: MergeRecord) -> MergeRow:
         branch=record.branch,
         status=record.status.value,
         priority=record.priority,
+        urgent=record.urgent,
+        solo=record.solo,
         head=record.head,
         base=record.base,
         landed_commit=record.landed_commit,
@@ -262,6 +264,7 @@ def _merge_row(record: MergeRecord) -> MergeRow:
         check_s=record.check_s,
         reason=record.reason,
         files=list(record.files),
+        partner=record.partner,
         command=record.command,
         created_at=utc_text(record.created_at),
         updated_at=utc_text(record.updated_at),

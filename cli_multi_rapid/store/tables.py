@@ -68,6 +68,8 @@ class MergeRow(SQLModel, table=True):
     branch: str
     status: str
     priority: int
+    urgent: bool
+    solo: bool
     head: str
     base: str
     landed_commit: str | None
@@ -79,6 +81,7 @@ class MergeRow(SQLModel, table=True):
     check_s: float
     reason: str
     files: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    partner: str
     command: str
     created_at: str
     updated_at: str

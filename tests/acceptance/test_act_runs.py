@@ -84,6 +84,27 @@ def test_after_kill_9_resume_lands_everything_and_runs_nothing_finished_again(
     assert attempts(repository)["a"] == 1
 
 
+def test_what_the_queue_did_while_nobody_drove_the_run_is_not_told_as_if_it_happened_now(
+    repository: RepositoryBuilder,
+) -> None:
+    gate, arrival = make_gate(repository.path.parent), make_gate(repository.path.parent, "arrival")
+    check = f"[ -e {repository.path.parent}/open ] || {{ {arrival.announce}; {gate.wait}; }}; test ! -e a.txt"
+    head = f'merge_policy: {{checklist: [no]}}\nchecks: {{no: {{run: "{check}"}}}}\n'.replace("'", "")
+    with living_run(repository, plan_of(writes("a"), head=head)) as run:
+        arrival.await_arrival()
+        run.kill()
+        ended(run)
+    assert set(statuses(repository).values()) == {"completed QUEUED"}
+    (repository.path.parent / "open").touch()
+    assert type_in(repository.path, "queue", "process").status == 1
+
+    resumed = type_in(repository.path, "resume")
+
+    told = [line for line in resumed.err.splitlines() if "check no failed" in line or "did not land" in line]
+    assert len(told) >= 2, resumed.err
+    assert all(line.endswith(" (before the run was taken up again)") for line in told)
+
+
 def test_resuming_a_run_that_is_done_changes_nothing(repository: RepositoryBuilder) -> None:
     execute(repository, plan_of(writes("a")))
     before = type_in(repository.path, "events", "--format", "json").document

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -105,6 +106,30 @@ def test_a_node_that_changes_what_it_did_not_claim_fails(repository: RepositoryB
     assert (node["status"], node["failure"]) == ("failed", "outside_claims")
     assert "README.md" in node["reason"] + node["attempts"][0]["evidence"]
     assert repository.files("main") == ["README.md"]
+
+
+UNSAFE = """
+plan_id: unsafe
+merge_policy: {checklist: []}
+nodes:
+  - {id: n1, tool: shell, run: "echo 1 > a.txt; ln -s /etc/passwd out", path_claims: ["**"]}
+"""
+
+
+def test_work_that_no_branch_can_take_is_named_with_its_folder_and_what_to_type(
+    repository: RepositoryBuilder,
+) -> None:
+    ended = execute(repository, UNSAFE)
+
+    assert ended.status == 1
+    (node,) = cast("list[dict[str, Any]]", the_report(repository)["nodes"])
+    folder = node["slot"]
+    assert (Path(folder) / "a.txt").read_text() == "1\n"
+    why = "the slot holds what cannot be committed: a symlink that leads out of the work tree: out"
+    assert f"n1 try 1 failed: {why}; its work is kept in {folder}\n" in ended.err
+    assert f"! n1  failed: {why}; kept in {folder}\n" in ended.out
+    assert f"n1 failed, its work is kept in {folder}: do it again\n" in ended.out
+    assert re.search(r"^ +cli-orchestrator retry \S+ n1$", ended.out, re.MULTILINE)
 
 
 def test_a_run_works_on_the_branch_that_is_checked_out(repository: RepositoryBuilder) -> None:
@@ -235,3 +260,20 @@ def test_the_configured_target_counts_where_the_plan_names_none(repository: Repo
     assert "hello.txt" in repository.files("release")
     assert "hello.txt" in repository.files("named")
     assert "hello.txt" not in repository.files("main")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_after_a_full_disk_the_command_that_goes_on_is_named(repository: RepositoryBuilder) -> None:
+    # A write there fails as on a full disk: /dev/full is what Linux has for it.
+    repository.write({"state/.gitignore": "*\n"})
+    full = repository.path / "state/.merge_queue.json.new"
+    full.symlink_to("/dev/full")
+
+    ended = execute(repository, ONE)
+
+    assert ended.status == 5
+    run_id = the_report(repository)["run_id"]
+    assert f"hint: free space, then: cli-orchestrator resume {run_id}\n" in ended.err
+    assert "No space left on device" in ended.err
+    full.unlink()
+    assert type_in(repository.path, "resume", str(run_id)).status == 0

@@ -24,6 +24,7 @@ from tests.fakes.real_runs import (
     writes,
 )
 from tests.fakes.repositories import RepositoryBuilder, make_empty_repository, make_repository
+from tests.fakes.wardens import kill_with_wardens
 
 EXAMPLES = Path(__file__).parent.parent / "data" / "examples"
 OURS = (
@@ -136,6 +137,8 @@ def leave_slot(repository: RepositoryBuilder, *, survivors: bool = False) -> Non
     plan = plan_of(node("a", f"echo half > a.txt; {arrival.announce}; {gate.wait}"))
     with living_run(repository, plan) as run:
         arrival.await_arrival()
+        if survivors:
+            kill_with_wardens(run, latest_run(repository))
         run.kill()
         ended(run)
     if not survivors:

@@ -94,7 +94,7 @@ def test_status_tells_every_node_its_reason_and_what_to_type_in_80_columns(mixed
 def test_status_as_json_keeps_its_published_schema(mixed: RepositoryBuilder) -> None:
     document = type_in(mixed.path, "status", "--format", "json").document
     assert schema_violations(document, "status") == []
-    assert document["counts"] == {"completed": 1, "failed": 1, "blocked": 1, "landed": 1}
+    assert document["counts"] == {"completed": 1, "failed": 1, "blocked": 1, "done": 1, "landed": 1}
 
 
 def test_the_beginning_of_an_id_is_enough_and_a_wrong_one_is_refused(mixed: RepositoryBuilder) -> None:

@@ -186,6 +186,23 @@ def test_a_relative_address_and_a_bare_repository_are_fine(
 # --- several clones of one remote ---------------------------------------------------------------------------
 
 
+def test_a_push_whose_answer_was_lost_is_looked_up_also_after_a_retry_that_nobody_works_on(
+    repository: RepositoryBuilder, remote: RepositoryBuilder, tmp_path: Path
+) -> None:
+    queued(repository, "one")
+    hook = set_hook(remote, "post-receive", 'kill -9 "$PPID"  # the refs have moved, nobody was told yet')
+    assert type_in(repository.path, "queue", "process", "--push", "origin").status == 5
+    landed = remote.commit_of("main")
+    hook.unlink()
+    assert type_in(repository.path, "queue", "retry", "one").status == 0
+    away = remote.path.rename(tmp_path / "away")
+    unsure = type_in(repository.path, "queue", "process")  # lands here only, and cannot ask the remote
+    assert "one -> main  BLOCKED" in unsure.out
+    away.rename(remote.path)
+    assert type_in(repository.path, "queue", "process").status == 0
+    assert remote.commit_of("main") == repository.commit_of("main") == landed
+
+
 @pytest.fixture
 def clones(
     repository: RepositoryBuilder, remote: RepositoryBuilder, tmp_path: Path

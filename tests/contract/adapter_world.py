@@ -30,9 +30,13 @@ class AdapterWorld(Struct, frozen=True):
 
     slot: Path
     temp: Path
+    programs: Path | None = None
+    """A folder that comes first on the PATH."""
 
     def brief(self, work: Work | None = None, *, prompt: str = "do it", attempt: int = 1) -> Brief:
         node = Node(id=NodeId("n1"), label="A node", tool=ToolName("any"), work=work or Prompt())
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_GLOBAL")}
+        path = f"{self.programs}{os.pathsep}{environment['PATH']}" if self.programs else environment["PATH"]
         return Brief(
             node=node,
             attempt=attempt,
@@ -41,7 +45,7 @@ class AdapterWorld(Struct, frozen=True):
             temp=self.temp,
             prompt=prompt,
             timeout_s=60,
-            environment={name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_GLOBAL")},
+            environment={**environment, "PATH": path},
         )
 
     def attempt(self, adapter: Adapter, brief: Brief) -> Attempt:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.adapters.actions import ActionsAdapter
 from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.python import PythonAdapter
+from cli_multi_rapid.adapters.registry import AGENTS, adapters
 from cli_multi_rapid.adapters.scripted import ScriptedAdapter
 from cli_multi_rapid.adapters.shell import ShellAdapter
 from cli_multi_rapid.core.errors import UserError
@@ -23,6 +24,7 @@ from cli_multi_rapid.core.plan import Actions, Argv, Prompt, PythonCall, Script,
 from cli_multi_rapid.ports import Adapter, Brief, CostClass
 from cli_multi_rapid.schema.tools import OutputFormat, ReadRules, ToolConfig
 from tests.contract.adapter_world import AdapterWorld
+from tests.fakes.agent_program import agent_programs
 
 MODULE = """\
 def save(text):
@@ -122,6 +124,20 @@ SUBJECTS = {
     ),
 }
 
+
+def agent(name: str) -> Subject:
+    """An agent, played by a program of its name."""
+    return Subject(
+        adapter=adapters()[ToolName(name)],
+        save=lambda _: Prompt(),
+        fail=Prompt(),
+        by_file=name == "aider",
+        prompts=True,
+    )
+
+
+SUBJECTS |= {name: agent(name) for name in AGENTS}
+
 HOSTILE = {
     "an option": "--help",
     "options": "-rf / --force",
@@ -148,7 +164,7 @@ def world(tmp_path: Path) -> AdapterWorld:
     slot.mkdir()
     temp.mkdir()
     (slot / "work_of_test.py").write_text(MODULE)
-    return AdapterWorld(slot, temp)
+    return AdapterWorld(slot, temp, agent_programs(tmp_path / "bin"))
 
 
 def brief_to_save(world: AdapterWorld, subject: Subject, text: str) -> Brief:

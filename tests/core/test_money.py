@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_multi_rapid.core.money import MicroUsd, format_usd, parse_usd, to_usd
+from cli_multi_rapid.core.money import MicroUsd, Price, dearest, format_usd, parse_usd, to_usd
 
 LARGEST = 1_000_000_000_000_000
 amounts = st.integers(0, LARGEST).map(MicroUsd)
@@ -85,3 +85,12 @@ def test_cents_are_always_there() -> None:
         "$1.50",
         "$1.23456",
     ]
+
+
+def test_a_price_that_may_be_any_of_several_is_the_dearest_and_as_unknown_as_one_of_them() -> None:
+    free, cheap, dear = Price(free=True), Price(typical=MicroUsd(1)), Price(typical=MicroUsd(9))
+    assert dearest([free, free]).free
+    assert dearest([free, cheap, dear]) == Price(typical=MicroUsd(9))
+    assert dearest([cheap, Price()]).typical is None
+    assert not dearest([cheap, Price(known=False)]).known
+    assert not dearest([]).free

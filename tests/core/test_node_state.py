@@ -6,18 +6,19 @@ import pytest
 
 from cli_multi_rapid.core.events import CATALOGUE
 from cli_multi_rapid.core.ids import Commit, NodeId
-from cli_multi_rapid.core.node_events import NodeReset
+from cli_multi_rapid.core.node_events import NodeReset, NodeReworkScheduled
 from cli_multi_rapid.core.node_state import MERGE_DEAD, TRANSITIONS, MergeStatus, NodeState, NodeStatus
 from tests.fakes.sample_plans import node
 
 FINAL = {NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELLED}
 
 
-def test_only_a_person_leads_out_of_a_final_status() -> None:
+def test_only_a_person_or_work_that_cannot_land_leads_out_of_a_final_status() -> None:
     leaving = {
         kind for (status, kind), after in TRANSITIONS.items() if status in FINAL and after is not status
     }
-    assert leaving == {NodeReset}
+    assert leaving == {NodeReset, NodeReworkScheduled}
+    assert {status for status, kind in TRANSITIONS if kind is NodeReworkScheduled} == {NodeStatus.COMPLETED}
 
 
 def test_every_status_but_the_derived_one_can_be_reached_from_pending() -> None:

@@ -203,3 +203,15 @@ def test_a_compiled_plan_is_a_valid_plan_file(plan: Plan) -> None:
     problems = Problems()
     assert parse_plan(document_of(plan_to_document(plan), "saved"), problems) == plan
     assert [p for p in problems if p.severity is not Severity.NOTICE] == []
+
+
+def test_where_no_owner_names_a_tool_the_capabilities_of_the_phase_choose_one(tmp_path: Path) -> None:
+    streams, phases = small(
+        "  - sequential: [s]",
+        "s docs/** skilled plain",
+        phases="phases:\n"
+        "  - {id: skilled, title: Write, capabilities: [docs]}\n"
+        "  - {id: plain, title: Tidy}\n",
+    )
+    plan = plan_of(write(tmp_path, streams.replace("owner: Claude, ", ""), phases), default_tool="aider")
+    assert (node(plan, "s.skilled").tool, node(plan, "s.plain").tool) == ("auto", "aider")

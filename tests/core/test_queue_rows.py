@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.ids import CheckId, EntryId, NodeId, RunId
+from cli_multi_rapid.core.ids import Branch, CheckId, EntryId, NodeId, RunId
 from cli_multi_rapid.core.merge_events import (
     MergeApproved,
     MergeCancelled,
@@ -58,6 +58,13 @@ HELD = MergeHeld(entries=(A,), commit=commit_id("c"), reason="a.txt is in the wa
             True,
         ),
         (row_after(CHECKING), "CHECKING", ("check tests",), "queue why a", False),
+        (
+            row_after(CHECKING, processor=None),
+            "QUEUED",
+            ("a process to work on the queue",),
+            "queue process --target main",
+            True,
+        ),
         (row_after(CHECKING, LANDING), "MERGING", ("its landing",), "queue why a", False),
         (row_after(HELD), "BLOCKED", ("you",), "queue process", True),
         (row_after(asks=True), "BLOCKED", ("your approval",), "queue approve a", True),
@@ -155,3 +162,17 @@ def test_wishes_estimates_and_newer_commits_are_listed() -> None:
     assert line["estimate"] == {"p50_s": 42.0, "p90_s": 80.0}
     assert (line["urgent"], line["solo"], line["newer_commits"], line["asks"]) == (True, True, 2, False)
     assert document["no_estimate"] == {"dev": "no check has ended"}
+
+
+def test_rows_that_are_left_out_are_counted_with_the_command_that_shows_them() -> None:
+    queue = queue_world()
+    told = "       and 7 more that left the queue before: cli-orchestrator queue list --all"
+    assert told in queue_text([], now=queue.now, omitted=7).splitlines()
+    assert "more" not in queue_text([], now=queue.now)
+    assert queue_document([], omitted=7)["omitted"] == 7
+
+
+def test_a_row_with_nothing_to_add_is_one_line_however_long_its_branch() -> None:
+    row = replace(row_after(), branch=Branch("lane/" + "x" * 60), status=MergeStatus.MERGED, position=None)
+    bare = replace(row, waits_for=(), reason="", asks=False, next_command=None)
+    assert "" not in [line.strip() for line in queue_text([bare], now=queue_world().now).splitlines()[3:]]

@@ -344,7 +344,9 @@ def test_after_every_event_the_open_entries_are_those_that_have_not_ended(seed: 
         assert set(suspects) <= set(state.open)
         assert tried <= set(state.open)
         checked = {n for n, e in state.entries.items() if e.status is S.CHECKING}
-        assert checked <= tried
+        questioned = {n for n, e in state.entries.items() if e.questioned}
+        assert checked <= tried | questioned
+        assert questioned.isdisjoint({*tried, *suspects})
         assert set(state.aside) <= set(state.open)
     assert not state.landed(EntryId("nobody"))
 

@@ -88,6 +88,7 @@ def test_a_good_run_reports_what_landed_and_what_it_cost() -> None:
         "budget_usd": 15.0,
         "total_used_usd": 0.52,
         "assumed_usd": 0.0,
+        "unknown_attempts": 0,
         "reserved_usd": 0.0,
         "budget_remaining_usd": 14.48,
         "utilization_pct": 3.5,

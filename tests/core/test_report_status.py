@@ -9,6 +9,7 @@ import pytest
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId, RunId
 from cli_multi_rapid.core.node_events import NodeCancelled
+from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.run_events import RunPaused
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.run_list import run_list, run_list_text
@@ -80,8 +81,27 @@ def test_of_a_large_run_what_needs_somebody_is_shown_first() -> None:
 def test_counts_name_only_what_occurs() -> None:
     history = STORIES["failed_check"]()
     document = status_document(history.state, history.events, now=history.now)
-    assert document["counts"] == {"completed": 3, "blocked": 1, "landed": 2}
+    assert document["counts"] == {"completed": 3, "blocked": 1, "done": 2, "landed": 2}
     assert (document["exit_code"], document["last_seq"]) == (1, len(history.events))
+
+
+def test_a_run_has_as_many_nodes_done_in_the_list_as_in_its_status() -> None:
+    history = STORIES["failed_check"]()
+    assert "  4 nodes, 2 done: 3 completed, 1 blocked, 2 landed" in shown(history).splitlines()
+    (line,) = run_list([history.state])["runs"]
+    assert (line["done"], line["completed"]) == (2, 3)
+    assert " 2/4 " in run_list_text([line], now=history.now)
+
+
+def test_what_was_under_check_when_its_process_ended_waits_again() -> None:
+    history = STORIES["running"]()
+    state = history.state
+    state.nodes[NodeId("n1")].merge_status = MergeStatus.CHECKING
+    document = [
+        status_document(state, history.events, now=history.now, alive=alive, checking=checking)
+        for alive, checking in ((True, None), (False, True), (False, None))
+    ]
+    assert [each["nodes"][0]["merge_status"] for each in document] == ["CHECKING", "CHECKING", "QUEUED"]
 
 
 def test_runs_are_listed_newest_first() -> None:

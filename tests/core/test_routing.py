@@ -1,36 +1,41 @@
-"""Which tool does a node's work, and which one stands in for it."""
+"""Which tools may do a node's work: chains of stand-ins, and pools by capability."""
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli_multi_rapid.core.capabilities import capabilities
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
-from cli_multi_rapid.core.node_state import Attempt, NodeState
 from cli_multi_rapid.core.plan import ShellLine
-from cli_multi_rapid.core.routing import Choice, ToolFacts, chain, choose, next_fallback
-from tests.fakes.sample_plans import START, node
+from cli_multi_rapid.core.routing import AUTO, ToolFacts, chain, pool
+from tests.fakes.sample_plans import node
 
 NAMES = [ToolName(name) for name in "abcdef"]
 names = st.sampled_from(NAMES)
 tables = st.dictionaries(
     names,
-    st.lists(names, max_size=4).map(lambda found: ToolFacts(price=Price(), fallback=tuple(found))),
+    st.lists(names, max_size=4).map(
+        lambda found: ToolFacts(price=Price(), fallback=tuple(found), agent=True)
+    ),
 )
 
-
-def tried(*tools: str, first: str = "a", **more: object) -> NodeState:
-    attempts = [
-        Attempt(number=number, tool=ToolName(tool), started_at=START, slot="", log="", reason="")
-        for number, tool in enumerate(tools, 1)
-    ]
-    return NodeState(node=node("n", tool=ToolName(first), **more), attempts=attempts, tries=len(attempts))
+KNOWN = {
+    ToolName(name): ToolFacts(price=Price(), agent=True, described=True, capabilities=capabilities(can))
+    for name, can in {
+        "claude": ("planning", "nlp", "testing"),
+        "aider": ("python", "refactor", "tests"),
+        "cursor": ("editor", "typescript", "docs"),
+    }.items()
+}
+"""The tools and capabilities of the old tools.yaml."""
 
 
 def table(**fallbacks: str) -> dict[ToolName, ToolFacts]:
     return {
-        ToolName(name): ToolFacts(price=Price(), fallback=tuple(map(ToolName, chosen)))
+        ToolName(name): ToolFacts(price=Price(), fallback=tuple(map(ToolName, chosen)), agent=True)
         for name, chosen in fallbacks.items()
     }
 
@@ -55,31 +60,26 @@ def test_the_nearest_fallback_comes_first() -> None:
     assert chain(ToolName("unknown"), tools) == ("unknown",)
 
 
-@given(tables, names)
-def test_every_tool_of_the_chain_has_its_turn_once(
-    tools: Mapping[ToolName, ToolFacts], first: ToolName
-) -> None:
-    turns = [first]
-    while (following := next_fallback(tried(*turns, first=first), tools)) is not None:
-        turns.append(following)
-    assert tuple(turns) == chain(first, tools)
-
-
-def test_a_node_that_was_reset_goes_through_the_chain_again() -> None:
-    state = tried("a", "b", "a")
-    assert next_fallback(state, table(a="b")) is None
-    state.tries = 1
-    assert next_fallback(state, table(a="b")) == "b"
-
-
 def test_a_command_has_no_stand_in() -> None:
-    assert next_fallback(tried("a", work=ShellLine(run="true")), table(a="b")) is None
+    assert pool(node("n", tool=ToolName("a"), work=ShellLine(run="true")), table(a="b")) == ("a",)
 
 
-def test_the_plans_tool_is_taken_until_the_chain_moves_on() -> None:
-    state = tried("a")
-    assert choose(state) == Choice(tool=ToolName("a"), reason="named by the plan")
-    state.next_tool = ToolName("b")
-    assert choose(state) == Choice(tool=ToolName("b"), reason="fallback of a")
-    state.next_tool = ToolName("a")
-    assert choose(state) == Choice(tool=ToolName("a"), reason="named by the plan")
+@pytest.mark.parametrize(
+    ("wanted", "tools"),
+    [
+        (("python", "security"), {"aider"}),  # nobody has security: it keeps nobody from the work
+        (("python", "testing"), {"aider"}),
+        (("testing",), {"claude", "aider"}),
+        (("documentation",), {"cursor"}),
+        (("javascript",), {"cursor"}),
+        (("planning",), {"claude"}),
+        ((), {"claude", "aider", "cursor"}),
+        (("security_review",), set()),
+        (("python", "documentation"), set()),
+    ],
+)
+def test_capabilities_in_the_words_of_old_plans_find_the_tools_of_old_files(
+    wanted: tuple[str, ...], tools: set[str]
+) -> None:
+    unnamed = {ToolName("codex"): ToolFacts(price=Price(), agent=True, capabilities=capabilities(wanted))}
+    assert set(pool(node("n", tool=AUTO, capabilities=wanted), KNOWN | unnamed)) == tools

@@ -378,8 +378,8 @@ def test_the_order_of_a_plan_does_not_depend_on_anything_but_the_plan() -> None:
 
 def test_a_fallback_is_chosen_when_the_plans_tool_is_missing() -> None:
     tools = {
-        ToolName("t"): ToolFacts(price=Price(), fallback=(ToolName("u"),)),
-        ToolName("u"): ToolFacts(price=Price()),
+        ToolName("t"): ToolFacts(price=Price(), fallback=(ToolName("u"),), agent=True),
+        ToolName("u"): ToolFacts(price=Price(), agent=True),
     }
     limits = replace(LIMITS, tools=tools)
     story = Story(bare("a")).start("a").tell(attempt_fails("a", FailureClass.TOOL_MISSING))

@@ -50,7 +50,9 @@ BAD: dict[str, Bad] = {
     "no goal": Bad("nodes: [{id: n1, tool: codex}]\n", Code.MISSING_KEY, 1, "no `goal`", "codex shall do"),
     "a list as label": Bad(node("label: [a]"), Code.WRONG_TYPE, 5, "`label` of node `n1` must be a text", ""),
     "a text as deps": Bad(node("deps: n0"), Code.WRONG_TYPE, 5, "list of texts, found the text `n0`", "[n0]"),
-    "a text as timeout": Bad(node("timeout_s: soon"), Code.WRONG_TYPE, 5, "a number, found the text", ""),
+    "a text as timeout": Bad(
+        node("timeout_s: soon"), Code.WRONG_TYPE, 5, "a number, found the text", "such as 600"
+    ),
     "a quoted number": Bad(node("timeout_s: '9'"), Code.WRONG_TYPE, 5, "a number", "without quotes"),
     "infinite time": Bad(node("timeout_s: .inf"), Code.WRONG_TYPE, 5, "finite", ""),
     "no time": Bad(node("timeout_s: 0"), Code.BAD_VALUE, 5, "between 0.01 and", "write a number"),
@@ -92,6 +94,9 @@ BAD: dict[str, Bad] = {
     "long id": Bad(node("").replace("n1", "a" * 65), Code.BAD_ID, 2, "longer than 64", "short name"),
     "tool with a space": Bad(node("", tool="my tool"), Code.BAD_ID, 3, "name of a tool", "claude"),
     "plan_id as a path": Bad("plan_id: ../x\n" + node(""), Code.BAD_ID, 1, "a plan_id", "short name"),
+    "network of no sandbox": Bad(
+        node("sandbox: none\nnetwork: loopback"), Code.BAD_VALUE, 6, "`sandbox` is none", "sandbox: bwrap"
+    ),
     "variable with a dash": Bad(node("env: {A-B: 1}"), Code.BAD_ID, 5, "environment variable", "letters"),
     "branch like an option": Bad("branch_base: -f\n" + node(""), Code.BAD_BRANCH, 1, "`-f`", "no spaces"),
     "target with a space": Bad(

@@ -23,6 +23,7 @@ from cli_multi_rapid.schema.problems import Code, Problems
 from cli_multi_rapid.schema.published import load_schema, schema_names, schema_text, schema_violations
 from cli_multi_rapid.schema.settings_reader import SETTINGS, parse_settings, section_keys
 from cli_multi_rapid.schema.streams import STREAM_KEYS, STREAMS_KEYS, parse_streams
+from cli_multi_rapid.schema.tool_prices import PRICE_KEYS
 from cli_multi_rapid.schema.tools import TOOL_KEYS, TOOLS_KEYS, parse_tools
 from tests.core.schema_reading import EXAMPLES, document, example
 from tests.core.test_schema_settings import FULL
@@ -90,6 +91,7 @@ def test_the_schemas_know_exactly_the_keys_that_the_parsers_read() -> None:
     assert keys_in("phases", "$defs", "phase") == known(PHASE_KEYS.spelling)
     assert keys_in("tools") == known(TOOLS_KEYS.spelling)
     assert keys_in("tools", "$defs", "tool") == known(TOOL_KEYS.spelling)
+    assert keys_in("tools", "$defs", "price") == known(PRICE_KEYS.spelling)
     for section in filter(None, SETTINGS):
         assert keys_in("config", "properties", section) == known(section_keys(section).spelling)
 

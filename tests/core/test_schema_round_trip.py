@@ -20,6 +20,7 @@ from cli_multi_rapid.core.plan import (
     MakeDirs,
     MergePolicy,
     MergeWhen,
+    Network,
     Node,
     Plan,
     Prompt,
@@ -27,6 +28,7 @@ from cli_multi_rapid.core.plan import (
     Role,
     RollbackPolicy,
     RunTests,
+    Sandbox,
     Script,
     ShellLine,
     Work,
@@ -124,6 +126,8 @@ def nodes(draw: st.DrawFn, node_id: NodeId, earlier: list[NodeId]) -> Node:
         model=draw(st.none() | TEXTS),
         env=draw(ENV),
         approval=draw(st.sampled_from(Approval)),
+        sandbox=draw(st.sampled_from([None, Sandbox.BWRAP])),
+        network=draw(st.none() | st.sampled_from(Network)),
         stream=draw(st.none() | IDS),
     )
 

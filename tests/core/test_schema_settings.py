@@ -4,7 +4,7 @@ import pytest
 
 from cli_multi_rapid.core.ids import NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import parse_usd
-from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.plan import CheckSpec, Sandbox
 from cli_multi_rapid.schema.document import Document, document_of
 from cli_multi_rapid.schema.environment_layer import environment_layer
 from cli_multi_rapid.schema.problems import Code, Problem, Problems, Severity
@@ -12,7 +12,6 @@ from cli_multi_rapid.schema.settings import (
     BudgetSettings,
     LandingApproval,
     MergeSettings,
-    Sandbox,
     Settings,
     SlotStrategy,
     Violation,

@@ -2,29 +2,35 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from cli_multi_rapid.adapters.command import CommandAdapter
-from cli_multi_rapid.adapters.health import HealthStatus, probe
-from cli_multi_rapid.adapters.registry import KNOWN_TOOLS, adapters
+from cli_multi_rapid.adapters.health import probe
+from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, agent_variables
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import parse_usd
+from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.selection import Choice, Scene, choose
+from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.ports import CostClass
 from cli_multi_rapid.schema.document import read_document
 from cli_multi_rapid.schema.plan import parse_plan
 from cli_multi_rapid.schema.problems import Problems
+from cli_multi_rapid.schema.settings import Settings
 from cli_multi_rapid.schema.tools import ToolConfig, parse_tools
 from cli_multi_rapid.system import SystemClock
+from cli_multi_rapid.tool_facts import tool_facts
 from tests.conftest import REPOSITORY
-from tests.contract.adapter_world import AdapterWorld
+from tests.contract.adapter_world import AdapterWorld, with_model
+from tests.fakes.command_line import type_in
+from tests.fakes.repositories import make_repository
 
 PAGE = (REPOSITORY / "docs" / "tools.md").read_text(encoding="utf-8")
-OUTPUTS = REPOSITORY / "tests" / "data" / "tool_output"
 
 
 def blocks(heading: str, language: str) -> list[str]:
@@ -86,6 +92,38 @@ def test_the_worked_example_adds_a_tool_by_its_description_alone(world: AdapterW
     assert (health.status, health.version) == (HealthStatus.HEALTHY, "1.4.0")
 
 
+def test_the_lines_of_the_worked_example_are_all_that_a_whole_run_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "note-agent"
+    program.parent.mkdir()
+    program.write_text(blocks("A command of your own", "sh")[0])
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    description, use = blocks("A command of your own", "yaml")[:2]
+    repository = make_repository(tmp_path / "repo", {"config/tools.yaml": description})
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(f"version: 1\nplan_id: p\nname: p\nmerge_policy: {{checklist: []}}\nnodes:\n{use}")
+
+    told = type_in(repository.path, "execute", plan, "--format", "json")
+
+    assert told.status == 0, told.err
+    assert "Remember to bring the milk" in repository.show("main", "NOTES.md")
+    (done,) = told.document["nodes"]
+    assert (done["tool"], done["merge_status"], done["cost_usd"]) == ("note-agent", "MERGED", 0.02)
+
+
+def test_the_example_of_an_open_choice_goes_to_the_cheapest_that_can_do_it() -> None:
+    description, use = blocks("Which tool does a node", "yaml")
+    configs = tuple(tools(description).values())
+    found = choose(
+        NodeState(node=node(use, "auto")), Scene(tools=tool_facts(Settings(), configs), now=datetime.now(UTC))
+    )
+    assert found == Choice(
+        tool=ToolName("aider"), reason="cheapest healthy of aider, claude with `python`, `testing`"
+    )
+
+
 def test_the_scripted_example_fails_once_and_then_succeeds(world: AdapterWorld) -> None:
     work = node(blocks("The scripted tool", "yaml")[0])
     adapter = adapters()[work.tool]
@@ -95,43 +133,21 @@ def test_the_scripted_example_fails_once_and_then_succeeds(world: AdapterWorld) 
     assert world.files() == {"notes/first.md": "# First note\nsecond try"}
 
 
-@pytest.mark.parametrize(
-    ("recording", "exit_code", "failure", "micros", "tokens"),
-    [
-        ("claude_ok_stream", 0, None, 9000, 2200),
-        ("claude_e401_retry1", 1, FailureClass.REFUSED, 0, 0),
-        ("claude_e429_retry1", 1, FailureClass.TRANSIENT, 0, 0),
-        ("claude_max_budget", 1, FailureClass.TOOL_FAILED, 22_500, 4400),
-        ("codex_ok_json", 0, None, 0, 2200),
-        ("codex_e401", 1, FailureClass.REFUSED, 0, 0),
-        ("codex_e429", 1, FailureClass.TRANSIENT, 0, 0),
-        ("codex_cutoff", 1, FailureClass.TRANSIENT, 0, 0),
-        # aider leaves with 0 whatever happened.
-        ("aider_ok_whole", 0, None, 3500, 1100),
-        ("aider_noop", 0, None, 3500, 1100),
-        ("aider_e401", 0, FailureClass.REFUSED, 0, 0),
-        ("aider_e429", 0, FailureClass.TRANSIENT, 0, 0),
-    ],
-)
-def test_recorded_output_of_agents_is_read_by_their_descriptions(
-    recording: str,
-    exit_code: int,
-    failure: FailureClass | None,
-    micros: int,
-    tokens: int,
-    world: AdapterWorld,
-) -> None:
-    agents = tools(blocks("Agents as commands", "yaml")[0])
-    adapter = CommandAdapter(agents[ToolName(recording.partition("_")[0])])
-    reading = adapter.read((OUTPUTS / f"{recording}.txt").read_bytes(), exit_code, world.brief())
-    assert reading.failure is failure, reading
-    assert reading.ok is (failure is None)
-    assert (reading.usage.cost, reading.usage.tokens) == (micros, tokens)
-    assert adapter.cost is (CostClass.UNPRICED if adapter.name == "codex" else CostClass.PRICED)
+def test_the_configuration_of_an_agent_is_read_as_it_stands_there() -> None:
+    (config,) = tools(blocks("Agents", "yaml")[0]).values()
+    assert (config.name, config.model, config.args) == ("codex", "gpt-5.4", ("--profile", "ci"))
+    assert [price.model for price in config.prices] == ["house-model"]
 
 
-def test_a_recorded_session_and_summary_are_kept(world: AdapterWorld) -> None:
-    adapter = CommandAdapter(tools(blocks("Agents as commands", "yaml")[0])[ToolName("claude")])
-    reading = adapter.read((OUTPUTS / "claude_ok_stream.txt").read_bytes(), 0, world.brief())
-    assert reading.summary == "Done: created hello.txt"
-    assert reading.session_id == "5d6d1f0e-2ef5-4cc9-989a-c8b7e13b7e28"
+@pytest.mark.parametrize("agent", AGENTS)
+def test_what_is_said_of_an_agent_is_what_is_done(agent: ToolName, world: AdapterWorld) -> None:
+    section = PAGE.partition(f"\n### {agent}")[2].partition("\n##")[0]
+    assert section, agent
+    words = " ".join(section.split())
+    for variable in agent_variables(agent):
+        assert f"`{variable}`" in words, variable
+    argv = adapters()[agent].prepare(with_model(world.brief(prompt="PROMPT"), "M")).argv
+    assert f"`{argv[0]} " in words
+    for option in (argument for argument in argv if argument.startswith("--")):
+        name = option.partition("=")[0]
+        assert name in words or (agent == "aider" and "…" in words), option

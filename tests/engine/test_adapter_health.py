@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli_multi_rapid.adapters import health
-from cli_multi_rapid.adapters.health import HealthStatus, ToolHealth, probe, read_health, write_health
+from cli_multi_rapid.adapters.health import ToolHealth, probe, read_health, write_health
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.schema.tools import ToolConfig
 from cli_multi_rapid.system import SystemClock
 

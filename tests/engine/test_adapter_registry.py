@@ -2,6 +2,8 @@
 
 import os
 
+from cli_multi_rapid.adapters.claude import ClaudeAdapter
+from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.registry import AGENTS, BUILT_IN, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.adapters.shell import ShellAdapter
 from cli_multi_rapid.core.ids import ToolName
@@ -25,22 +27,22 @@ def test_built_in_tools_can_be_used_without_any_configuration() -> None:
     assert [missing(adapter.name, available, ENVIRONMENT) for adapter in BUILT_IN] == [None] * len(BUILT_IN)
 
 
-def test_an_agent_without_a_description_says_how_to_get_it() -> None:
+def test_an_agent_whose_program_is_not_there_says_how_to_get_it() -> None:
     for agent in AGENTS:
-        reason = missing(agent, adapters(), ENVIRONMENT)
+        reason = missing(agent, adapters(), {"PATH": "/nowhere"})
         assert reason is not None
-        assert reason.startswith(f"the adapter for {agent} is not part of this version")
-        assert "config/tools.yaml" in reason
+        assert f"of the tool {agent} was not found: install it (" in reason
 
 
-def test_a_described_agent_is_driven_as_a_command() -> None:
+def test_an_agent_that_is_described_with_an_argv_is_driven_as_that_command() -> None:
     available = adapters([ToolConfig(name=CLAUDE, argv=("true", "{prompt}"))])
+    assert isinstance(available[CLAUDE], CommandAdapter)
     assert missing(CLAUDE, available, ENVIRONMENT) is None
 
 
-def test_a_description_for_routing_alone_is_no_adapter() -> None:
+def test_an_agent_that_is_described_without_an_argv_keeps_its_adapter() -> None:
     available = adapters([ToolConfig(name=CLAUDE, version_cmd=("claude", "--version"))])
-    assert "not part of this version" in (missing(CLAUDE, available, ENVIRONMENT) or "")
+    assert isinstance(available[CLAUDE], ClaudeAdapter)
 
 
 def test_a_built_in_tool_cannot_be_replaced_by_configuration() -> None:

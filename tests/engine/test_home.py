@@ -30,3 +30,19 @@ def test_a_home_follows_its_repository_when_that_is_moved(tmp_path: Path) -> Non
     moved = repository.path.rename(tmp_path / "after")
     with wiring.open_workshop(moved, home) as shop:
         assert shop.home.root == home
+
+
+@pytest.mark.parametrize("written", ["", "# Written by cli-orch"])
+def test_an_ignore_file_that_a_full_disk_cut_short_is_mended(tmp_path: Path, written: str) -> None:
+    repository = make_repository(tmp_path / "r")
+    repository.write({"state/.gitignore": written})
+    wiring.find_home(repository.path).prepare()
+    assert repository.status() == ""
+    assert [path.name for path in (repository.path / "state").iterdir()] == [".gitignore"]
+
+
+def test_an_ignore_file_that_somebody_changed_stays(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "r")
+    repository.write({"state/.gitignore": "*.db\n"})
+    wiring.find_home(repository.path).prepare()
+    assert (repository.path / "state/.gitignore").read_text() == "*.db\n"

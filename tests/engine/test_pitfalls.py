@@ -273,6 +273,28 @@ def test_a_declared_output_lands_though_it_is_ignored_and_other_ignored_files_do
     assert story.finished.exit_code == 0, story.node("n1").reason
     assert [name for name in world.repository.files("main") if name.startswith("build")] == ["build/out.txt"]
     assert "x.log" not in world.repository.files("main")
+    success = story.node("n1").success
+    assert success is not None
+    (warning,) = success.warnings
+    assert warning.startswith(
+        "git ignores build/other.txt: not part of the work; name each file under outputs"
+    )
+
+
+def test_ignored_files_outside_the_claims_and_caches_are_no_news(world: World) -> None:
+    world.repository.commit({".gitignore": "*.log\n*.pyc\n"})
+    run = "echo 1 > src/b.txt; echo 2 > x.log; mkdir src/__pycache__; echo 3 > src/__pycache__/b.pyc"
+    story = world.execute(one_node(run, "src/**"))
+    success = story.node("n1").success
+    assert success is not None
+    assert success.warnings == ()
+
+
+def test_a_declared_output_with_wildcards_that_git_ignores_fails_the_node_and_says_so(world: World) -> None:
+    world.repository.commit({".gitignore": "build/\n"})
+    story = world.execute(one_node("mkdir build; echo 1 > build/a.js", "build/**", outputs="['build/*.js']"))
+    assert story.node("n1").failure is FailureClass.MISSING_OUTPUT
+    assert "its output build/*.js is there, but git ignores build/a.js; name each" in story.node("n1").reason
 
 
 def test_a_declared_output_that_is_not_there_fails_the_node_and_names_it(world: World) -> None:

@@ -19,8 +19,9 @@ from cli_multi_rapid.store.memory import MemoryEventLog
 from cli_multi_rapid.store.plain_files import PlainFiles, write_plain_files
 from cli_multi_rapid.store.sqlite import SqliteEventLog
 from tests.fakes.filled_logs import QUEUE, append_facts, append_run, as_new
+from tests.fakes.histories import History
 from tests.fakes.run_stories import STORIES, begun, failed_check, held, success, timeout
-from tests.fakes.sample_plans import commit_id
+from tests.fakes.sample_plans import commit_id, oauth_plan
 
 ONE, TWO = RunId("r-one"), RunId("r-two")
 OLD_LINE = (
@@ -37,6 +38,15 @@ def log() -> EventLog:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+class CountingLog(MemoryEventLog):
+    events_read = 0
+
+    def read(self, run_id: RunId, after_seq: int = 0, *, limit: int | None = None) -> list[Any]:
+        events = super().read(run_id, after_seq, limit=limit)
+        self.events_read += len(events)
+        return events
 
 
 def ledger_of(state: Path) -> list[dict[str, Any]]:
@@ -73,6 +83,16 @@ def test_the_ledger_has_a_line_for_every_settled_attempt(log: EventLog, state: P
     assert set(json.loads(OLD_LINE)) < set(lines[0])
 
 
+def test_what_earlier_runs_told_is_not_read_again_though_they_cost_nothing(state: Path) -> None:
+    log = CountingLog()
+    for run_id in (ONE, TWO):  # the first one makes the file
+        append_run(log, History(oauth_plan()).begin(), run_id)
+        write_plain_files(log, state)
+    read = log.events_read
+    write_plain_files(log, state)
+    assert log.events_read == read
+
+
 def test_writing_again_adds_only_what_is_new(log: EventLog, state: Path) -> None:
     files = PlainFiles(log, state)
     append_run(log, timeout(), ONE)
@@ -90,27 +110,19 @@ def test_writing_again_adds_only_what_is_new(log: EventLog, state: Path) -> None
 
 
 def test_an_unchanged_file_is_not_written_and_its_news_are_read_once(state: Path) -> None:
-    class CountingLog(MemoryEventLog):
-        events_read = 0
-
-        def read(self, run_id: RunId, after_seq: int = 0, *, limit: int | None = None) -> list[Any]:
-            events = super().read(run_id, after_seq, limit=limit)
-            self.events_read += len(events)
-            return events
-
     log = CountingLog()
     history = success()
     append_run(log, history, ONE)
     files = PlainFiles(log, state)
     files.write()
     read = log.events_read
-    inodes = {path.name: path.stat().st_ino for path in state.iterdir()}
+    inodes = {name: (state / name).stat().st_ino for name in ("cost_ledger.jsonl", "merge_queue.json")}
     more = [event.data for event in history.events if event.type == "run.started"] * 5
     append_facts(log, ONE, more)
     for _ in range(4):
         files.write()
     assert log.events_read - read == 5 + 1  # the helper that appends reads the last event of the run, too
-    assert {path.name: path.stat().st_ino for path in state.iterdir()} == inodes
+    assert {name: (state / name).stat().st_ino for name in inodes} == inodes
 
 
 class Crash(BaseException):
@@ -207,6 +219,8 @@ def test_the_queue_file_shows_what_waits_and_what_became_of_the_rest(log: EventL
         "target": "main",
         "status": "BLOCKED",
         "priority": 1,
+        "urgent": False,
+        "solo": False,
         "checks_required": [],
         "checks_passed": ["tests"],
         "created_at": "2025-10-03T14:28:03Z",

@@ -42,7 +42,6 @@ def test_of_a_pair_the_first_in_line_lands_and_the_other_leaves_alone_wherever_t
     bench.assert_sound(outcome)
 
 
-@pytest.mark.xfail(strict=True, reason="the policy does not yet say with whom an ejected entry fails")
 @pytest.mark.parametrize("names", ["left right", "left p right", "p left q r right s"])
 def test_the_one_that_leaves_names_the_one_that_it_does_not_go_together_with(
     bench: QueueBench, names: str
@@ -50,7 +49,11 @@ def test_the_one_that_leaves_names_the_one_that_it_does_not_go_together_with(
     for name in names.split():
         bench.add(name, checks=[quarrel("left right")])
     outcome = bench.process()
-    assert "left" in partners(outcome, "right")
+    assert partners(outcome, "right") == {"left"}
+    right = outcome.entries["right"]
+    assert right.files == ("src/left.txt", "src/right.txt")
+    assert right.reason.endswith("; it passed without left")
+    bench.assert_sound(outcome)
 
 
 def test_one_that_fails_by_itself_names_no_other(bench: QueueBench) -> None:
@@ -59,6 +62,7 @@ def test_one_that_fails_by_itself_names_no_other(bench: QueueBench) -> None:
     outcome = bench.process()
     assert ejected(outcome) == ["bad"]
     assert partners(outcome, "bad") == set()
+    assert outcome.entries["bad"].files == ("src/bad.txt",)
 
 
 @pytest.mark.parametrize("order", ["p q r", "p r q", "r p q"])
@@ -142,8 +146,23 @@ def test_one_that_quarrels_with_what_landed_long_ago_fails_alone_and_stops_nobod
         bench.add(name, checks=[quarrel("left right")], start="main" if name != "right" else "main~1")
     outcome = bench.process()
     assert ejected(outcome) == ["right"]
+    assert partners(outcome, "right") == {"left"}
     assert sorted(outcome.merged) == ["left", "p", "q"]
     bench.assert_sound(outcome)
+
+
+def test_one_that_does_not_go_together_with_a_commit_that_nobody_queued_names_the_target(
+    bench: QueueBench,
+) -> None:
+    bench.branch("right", {"src/right.txt": "right\n"})
+    bench.repository.commit_on("main", {"src/left.txt": "left\n"}, "by hand")
+    bench.add("p", checks=[quarrel("left right")])
+    assert bench.process().merged == ["p"]
+    bench.add("right", checks=[quarrel("left right")], start="main~2")
+    outcome = bench.process()
+    assert ejected(outcome) == ["right"]
+    assert partners(outcome, "right") == {"main"}
+    assert outcome.entries["right"].reason.endswith("; it passed before others committed to main")
 
 
 def test_when_the_first_of_a_pair_is_withdrawn_the_other_lands(bench: QueueBench) -> None:

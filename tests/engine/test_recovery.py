@@ -9,6 +9,7 @@ from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.merge_events import MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted, NodeSucceeded
 from cli_multi_rapid.core.run_events import BudgetSettled
+from tests.engine.process.bench import is_alive, linux_only, until
 from tests.fakes.moments import Moment, start_work
 from tests.fakes.worlds import Story, World
 
@@ -27,6 +28,9 @@ nodes:
     script: [{write: src/p.txt, text: p}, {cost: 0.01}]
   - {id: bad, tool: shell, run: "echo BAD > src/b.txt", path_claims: [src/b.txt]}
 """
+
+KILL = "kill -9 $DRIVER"
+"""Shell words of a node that kill the orchestrator: `tests.fakes.moments` says who that is."""
 
 
 def crash(world: World, at: int, moment: str) -> int:
@@ -129,7 +133,7 @@ merge_policy: {{checklist: []}}
 nodes:
   - id: n1
     tool: shell
-    run: "[ -e {killed} ] || {{ echo $TMPDIR > {where}; touch {killed}; kill -9 $PPID; sleep 60; }}"
+    run: "[ -e {killed} ] || {{ echo $TMPDIR > {where}; touch {killed}; {KILL}; sleep 60; }}"
 """
     )
     assert crash(world, 99, "after") == -signal.SIGKILL
@@ -137,3 +141,25 @@ nodes:
     assert folder.is_dir()
     assert world.drive(run_id).finished.exit_code == 0
     assert not folder.exists()
+
+
+@linux_only
+def test_a_child_that_left_no_trace_does_not_survive_a_killed_run(world: World, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    run_id = world.accept(
+        f"""
+merge_policy: {{checklist: []}}
+nodes:
+  - id: n1
+    tool: shell
+    run: |
+      [ -e {pid} ] && exit 0
+      (env -i setsid sh -c 'cd /; echo $$ >{pid}; exec sleep 1000' >/dev/null 2>&1 </dev/null &)
+      until [ -s {pid} ]; do sleep 0.01; done
+      {KILL}
+      sleep 60
+"""
+    )
+    assert crash(world, 99, "after") == -signal.SIGKILL
+    assert world.drive(run_id).finished.exit_code == 0
+    until(lambda: not is_alive(int(pid.read_text())), "the end of the child")

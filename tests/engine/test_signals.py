@@ -10,6 +10,7 @@ from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.process_tree import find_marked
 from tests.fakes.drivers import driving
 from tests.fakes.meanwhile import shell_wait, wait_for
+from tests.fakes.wardens import kill_with_wardens
 from tests.fakes.worlds import World
 
 NO_CHECKS = "merge_policy: {checklist: []}\nrollback_policy: {max_retry_attempts: 0}\n"
@@ -86,8 +87,7 @@ nodes:
     with driving(world, run_id) as driver:
         wait_for(working)
         wait_for(checking)
-        driver.process.kill()
-        driver.process.wait()
+        kill_with_wardens(driver.process, run_id)
     orphans = {leftover.pid for leftover in find_marked(run_id)}
     assert orphans
     go.touch()

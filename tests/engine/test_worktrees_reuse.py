@@ -260,6 +260,25 @@ def test_a_slot_whose_process_died_while_making_it_holds_no_work(
     assert (states(heir), pooled(heir)) == ({}, 0)
 
 
+def test_what_a_killed_process_was_writing_of_a_slot_goes_with_the_slot(
+    room: Room, builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worktrees = room.enter()
+    slot = worktrees.open("n1", builder.head)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            worktrees.keep(slot)
+    records = room.repository.scratch / "slots"
+    assert len(list(records.glob("*.fresh"))) == 1
+    worktrees.release(slot)
+    assert list(records.iterdir()) == []
+
+
 def test_a_broken_record_does_not_hide_the_other_slots(room: Room, builder: RepositoryBuilder) -> None:
     worktrees = room.enter()
     worktrees.open("n1", builder.head)
@@ -319,12 +338,16 @@ def test_the_trash_of_an_earlier_process_is_emptied(tmp_path: Path) -> None:
 
 
 def test_a_thrown_folder_goes_away_in_the_background(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     trash = Trash(tmp_path / "trash")
-    (tmp_path / "f").write_text("x\n")
-    trash.throw(tmp_path / "f")
-    reaper = next(thread for thread in threading.enumerate() if thread.name == "trash")
+    for name in ("f", "g"):
+        (tmp_path / name).write_text("x\n")
+        trash.throw(tmp_path / name)
+    (reaper,) = set(threading.enumerate()) - before
     assert reaper.daemon
-    trash.empty()
+    trash.close()
+    reaper.join(timeout=30)
+    assert not reaper.is_alive(), "a closed trash keeps its thread"
     assert list((tmp_path / "trash").iterdir()) == []
 
 

@@ -161,7 +161,10 @@ def _steal(shop: Workshop, folder: Path) -> None:
 
 
 def main(folder: Path, work: str, moment: Moment, deed: str) -> int:
-    """Drive the latest run of a repository, or process its queue, into the moment."""
+    """Drive the latest run of a repository, or process its queue, into the moment.
+
+    Nodes may kill it as well: their environment has `DRIVER`, its process id.
+    """
     with wiring.open_workshop(folder) as shop:
         action = _die if deed == "kill" else lambda: _steal(shop, folder)
         struck = shop
@@ -171,6 +174,7 @@ def main(folder: Path, work: str, moment: Moment, deed: str) -> int:
             struck = interrupted_shop(shop, moment, action)
         try:
             if work == "run":
+                os.environ["DRIVER"] = str(os.getpid())
                 Session(struck, next(s for s in shop.log.streams() if not is_queue_stream(s))).run()
             else:
                 process_queue(struck, MAIN, lambda _event: None)

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
-from cli_multi_rapid.core.ids import EntryId
+from cli_multi_rapid.core.ids import Commit, EntryId
+from cli_multi_rapid.core.inquiry_events import MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
     MergeChecking,
@@ -33,6 +34,13 @@ class Ejection(Struct, frozen=True, kw_only=True):
     tip: Tip
 
 
+class Probed(Struct, frozen=True, kw_only=True):
+    """A tree in which an entry's partner was looked for, because it failed, or might fail, on `tip`."""
+
+    fact: MergeProbed
+    tip: Commit
+
+
 class Evidence(Struct):
     """Facts with the number of the event that told them."""
 
@@ -46,6 +54,8 @@ class Evidence(Struct):
     _seals: dict[EntryId, list[tuple[int, MergeEntry]]] = field(default_factory=dict)
     _landings: list[tuple[int, MergeLanding]] = field(default_factory=list)
     _candidates: list[tuple[int, MergeChecking]] = field(default_factory=list)
+    _questions: dict[EntryId, MergeQuestioned] = field(default_factory=dict)
+    _probes: list[tuple[int, Probed]] = field(default_factory=list)
     _read: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def learn(self, event: Event, tip: Tip) -> None:
@@ -61,6 +71,10 @@ class Evidence(Struct):
                 self._found_at.setdefault(key, []).append(event.seq)
             case MergeChecking() as candidate:
                 self._candidates.append((event.seq, candidate))
+            case MergeQuestioned(entry_id=name) as question:
+                self._questions[name] = question
+            case MergeProbed(entry_id=name) as probe:
+                self._probes.append((event.seq, Probed(fact=probe, tip=self._questions[name].tip)))
             case MergeLanding() as landing:
                 self._landings.append((event.seq, landing))
             case MergeLanded() as landed:
@@ -90,6 +104,11 @@ class Evidence(Struct):
     def candidates_of(self, name: EntryId, at: int) -> list[MergeChecking]:
         """The candidates that held an entry."""
         return [fact for since, fact in self._candidates if since <= at and name in fact.entries]
+
+    def probes_of(self, name: EntryId, at: int) -> list[Probed]:
+        """The trees in which its partner was looked for."""
+        known = (probe for since, probe in self._probes if since <= at and probe.fact.entry_id == name)
+        return [probe for probe in known if probe.fact.commit is not None]
 
     def fresh(self, promise: str, what: str, facts: Sequence[T]) -> Iterator[T]:
         """The facts that this promise has not been held against, counted."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.core.merge_events import MergeChecking
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
@@ -98,7 +99,11 @@ def sealed_heads(world: "QueueWorld") -> None:
 
 
 def just_ejections(world: "QueueWorld") -> None:
-    """I5: an ejected entry failed a tree where nobody else was unverified, and the target passes."""
+    """I5: an ejected entry failed a tree where nobody else was unverified, and the target passes.
+
+    It is the tree of a candidate, its own, or one in which its partner was looked for. A partner is named
+    exactly when its own tree passes, and does not go together with it.
+    """
     for ejection in world.evidence.fresh("I5", "ejections", world.evidence.ejections):
         _judge_ejection(world, ejection)
 
@@ -109,36 +114,58 @@ def _judge_ejection(world: "QueueWorld", ejection: Ejection) -> None:
     if check is None:
         raise Broken("I5", f"{name} was ejected for a check that it does not need")
 
-    def found(place: Checkable) -> list[Verdict]:
-        return log.found(world.key(check, place), at)
+    def fails(place: Checkable) -> bool:
+        found = log.found(world.key(check, place), at)
+        return bool(found) and found[-1] is not Verdict.PASSED
 
-    landed = log.landed_by(at)
-    candidates = log.candidates_of(name, at)
-    alone = [place for place in candidates if {*place.entries} - landed <= {name}]
-    failing = [place for place in alone if found(place) and found(place)[-1] is not Verdict.PASSED]
-    _demand(bool(failing), "I5", f"{name} was ejected and failed nowhere alone")
-    every = Counter(verdict for key in _keys(world, candidates, at) for verdict in log.found(key, at))
+    landed, candidates = log.landed_by(at), log.candidates_of(name, at)
+    alone = [place for place in candidates if {*place.entries} - landed <= {name} and fails(place)]
+    probes = [probe for probe in log.probes_of(name, at) if fails(probe.fact)]
+    _demand(bool(alone or probes), "I5", f"{name} was ejected and failed nowhere alone")
+    probed = {world.key(check, probe.fact) for probe in log.probes_of(name, at)}
+    keys = _keys(world, candidates, at) | probed
+    every = Counter(verdict for key in keys for verdict in log.found(key, at))
     often = every[Verdict.FAILED] > world.limits.retry_flaky
     broken = every[Verdict.ERROR] + every[Verdict.TIMED_OUT] > world.limits.retry_broken
     _demand(often or broken, "I5", f"{name} was ejected without another try")
-    guilty = [place for place in failing if _stands_on_green(world, ejection, check, place)]
-    _demand(bool(guilty), "I5", f"{name} was ejected and what it stood on had not passed")
+    below = [(place.tree, _below(world, ejection, place)) for place in alone]
+    below += [(probe.fact.tree, [probe.tip]) for probe in probes]
+    trees = [tree for tree, tips in below if _is_green(world, ejection, check, tips)]
+    _demand(bool(trees), "I5", f"{name} was ejected and what it stood on had not passed")
     if world.honest:
-        red = any(world.weather.is_red(world.contents[place.tree]) for place in guilty)
+        red = any(world.weather.is_red(world.contents[tree]) for tree in trees)
         _demand(red, "I5", f"{name} is innocent")
+        _judge_partners(world, ejection)
 
 
-def _stands_on_green(world: "QueueWorld", ejection: Ejection, check: CheckSpec, place: MergeChecking) -> bool:
-    """Whether a candidate's tree without the ejected entry was a tip that passes, or the present one does."""
+def _judge_partners(world: "QueueWorld", ejection: Ejection) -> None:
+    name, partners = ejection.fact.entry_id, ejection.fact.partners
+    own = world.weather.is_red(world.contents[world.evidence.seal(name, ejection.at).head])
+    _demand(bool(partners) is not own, "I5", f"{name} is told {partners} though its own tree says otherwise")
+    entries, landed = world.state.entries, world.evidence.landed_by(ejection.at)
+    for partner in partners:
+        theirs = {partner} & landed or world.contents[ejection.tip.tree].difference(entries)
+        true = any(name in quarrel and quarrel & theirs for quarrel in world.weather.quarrels)
+        _demand(true, "I5", f"{name} goes together with {partner}")
+
+
+def _below(world: "QueueWorld", ejection: Ejection, place: MergeChecking) -> list[Commit]:
+    """The tips that a candidate's tree is, without the ejected entry; the present one says as much."""
     entry = world.evidence.seal(ejection.fact.entry_id, ejection.at)
     rest = world.contents[place.tree] - (world.contents[entry.head] - world.contents[entry.base])
-    tips = [Tip(commit=tip, tree=tree_of(world.contents[tip])) for tip in world.history]
-    former = [tip for tip in tips if world.contents[place.tip] <= world.contents[tip.tree] <= rest]
-    seen = [replace(tip, contents=world.weather.seen(world.contents[tip.tree])) for tip in former]
-    for ground in (ejection.tip, *former, *seen):
-        verdicts = world.evidence.found(world.key(check, ground), ejection.at)
-        if verdicts and verdicts[-1] is Verdict.PASSED:
-            return not world.honest or not world.weather.is_red(world.contents[ground.tree])
+    former = (tip for tip in world.history if world.contents[place.tip] <= world.contents[tip] <= rest)
+    return [ejection.tip.commit, *former]
+
+
+def _is_green(world: "QueueWorld", ejection: Ejection, check: CheckSpec, tips: Iterable[Commit]) -> bool:
+    """Whether the first of these tips that has a passing verdict deserves it; none has: False."""
+    for commit in tips:
+        held = world.contents[commit]
+        tip = Tip(commit=commit, tree=tree_of(held))
+        for ground in (tip, replace(tip, contents=world.weather.seen(held))):
+            verdicts = world.evidence.found(world.key(check, ground), ejection.at)
+            if verdicts and verdicts[-1] is Verdict.PASSED:
+                return not world.honest or not world.weather.is_red(held)
     return False
 
 
@@ -175,7 +202,7 @@ def whole_diffs(world: "QueueWorld") -> None:
 
 
 def no_starvation(world: "QueueWorld") -> None:
-    """I8: whoever is open stands in line, or waits for a person or for somebody else who is open.
+    """I8: whoever is open stands in line, is asked about, or waits for a person or somebody else who is open.
 
     That its turn really comes is shown by `live_to_the_end`.
     """
@@ -183,7 +210,8 @@ def no_starvation(world: "QueueWorld") -> None:
     if world.state.halted is not None:
         return
     in_line = set(line_up(world.state, world.limits.aging_s, world.now))
-    for name in set(world.state.open) - in_line - held_up(world):
+    asked = {name for name in world.state.open if world.state.entries[name].questioned}
+    for name in set(world.state.open) - in_line - asked - held_up(world):
         waits_for = [need for need in world.state.entries[name].needs if need in world.state.open]
         _demand(bool(waits_for), "I8", f"{name} is in no line and waits for nobody")
 

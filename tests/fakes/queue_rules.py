@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.queue_facts import Told
-from cli_multi_rapid.core.queue_intents import CancelEntry, Eject, Halt, Land, Preempt, Split, Vouch
+from cli_multi_rapid.core.queue_intents import Acquit, CancelEntry, Eject, Halt, Land, Preempt, Split, Vouch
 from cli_multi_rapid.core.queue_judgement import required_checks
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def check_told(world: "QueueWorld", intent: Told) -> None:
             assert world.state.entries[intent.by].entry.urgent
         case Halt():
             _check_halt(world, intent)
-        case Eject() | CancelEntry():
+        case Eject() | CancelEntry() | Acquit():
             pass
 
 

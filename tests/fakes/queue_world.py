@@ -30,16 +30,20 @@ from cli_multi_rapid.core.merge_events import (
     MergeResumed,
 )
 from cli_multi_rapid.core.merge_policy import decide
+from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
 from cli_multi_rapid.core.queue_ground import ground_of
 from cli_multi_rapid.core.queue_intents import (
+    Acquit,
     BuildCandidate,
     CancelEntry,
     Eject,
     Halt,
     Land,
     Preempt,
+    Probe,
+    Question,
     QueueIntent,
     QueueLimits,
     Reseal,
@@ -56,6 +60,7 @@ from cli_multi_rapid.core.verdicts import Checkable, key_of
 from tests.fakes.fragile_log import MAIN, FragileLog
 from tests.fakes.queue_faults import Ousted
 from tests.fakes.queue_promises import PROMISES, Broken
+from tests.fakes.queue_questions import probe, question
 from tests.fakes.queue_rest import check_rest
 from tests.fakes.queue_rules import check_landing, check_told
 from tests.fakes.set_repository import Moved, tree_of
@@ -241,7 +246,11 @@ class QueueWorld(FragileLog):
                 self._land(intent)
             case Reseal():
                 self._reseal(intent)
-            case Split() | Vouch() | Preempt() | Eject() | CancelEntry() | Halt():
+            case Question():
+                question(self, intent)
+            case Probe():
+                probe(self, intent)
+            case Split() | Vouch() | Preempt() | Acquit() | Eject() | CancelEntry() | Halt():
                 check_told(self, intent)
                 self.record(fact_of(intent))
         return True
@@ -299,6 +308,7 @@ class QueueWorld(FragileLog):
             for place in (trial, self.cached, self.cached and ground_of(self.state, trial, self.cached))
             if place is not None
         }
+        wanted |= {self.key(check, station) for check, station in asked_of(self.state)}
         for key in [key for key in self.flying if key not in wanted]:
             del self.flying[key]
 

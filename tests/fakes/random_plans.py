@@ -78,11 +78,13 @@ def random_limits(random: Random, *, priced: bool = True) -> Limits:
             price=Price(typical=MicroUsd(random.randint(0, 2_000_000))),
             fallback=(ToolName("aider"),),
             limit=random.choice([None, 1, 2]),
+            agent=True,
         ),
         "aider": ToolFacts(
             price=Price(known=not priced or random.random() < 0.8),
             fallback=(ToolName("claude"),) if random.random() < 0.5 else (),
             limit=random.choice([None, 1]),
+            agent=True,
         ),
         "shell": ToolFacts(price=Price(free=True)),
         "verify": ToolFacts(price=Price(free=True)),

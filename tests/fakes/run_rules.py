@@ -56,6 +56,8 @@ class RunRules(Struct, kw_only=True):
         used = sum(1 for other in running if other.attempts[-1].tool == intent.tool)
         assert facts.limit is None or used < facts.limit, "more than the tool allows"
         assert facts.price.free == (intent.cap is None)
+        if facts.agent:
+            self._check_breaker(intent, now)
         for other in running:
             pair = frozenset((node.node.id, other.node.id))
             assert pair not in self.rivals, f"{sorted(pair)} run side by side"
@@ -65,6 +67,14 @@ class RunRules(Struct, kw_only=True):
             assert before.merge_status not in MERGE_DEAD
             assert before.landed or node.node.role is Role.WT
         self._check_money(intent)
+
+    def _check_breaker(self, intent: StartAttempt, now: datetime) -> None:
+        """While a breaker is open one attempt at a time is let through, and not before its time."""
+        found = self.state.tools.breaker(intent.tool)
+        if found.opened is not None:
+            assert found.ready_at is not None
+            assert found.ready_at <= now
+            assert found.trial is None, "two trials at once"
 
     def _check_money(self, intent: StartAttempt) -> None:
         ledger, rules = self.state.ledger, self.limits.budget
@@ -128,7 +138,8 @@ class RunRules(Struct, kw_only=True):
         if node.landed or node.requested or node.held_command:
             return
         waits = any(self.state.entries.get(entry) for entry in node.behind) or node.open_edges
-        assert node.settled or waits or self._is_held_back(node), f"{node.node.id} was forgotten"
+        held_back = self._is_held_back(node) or self._awaits_rival(node)
+        assert node.settled or waits or held_back, f"{node.node.id} was forgotten"
         if node.settled:
             assert node.reason or node.merge_reason or node.blocked_by
         if node.shown_status is NodeStatus.BLOCKED:
@@ -145,6 +156,13 @@ class RunRules(Struct, kw_only=True):
         waiting = any(other.status is NodeStatus.WAITING for other in self.state.nodes.values())
         sealed = node.status is NodeStatus.COMPLETED and node.merge_status is None
         return plan.merge_policy.when is MergeWhen.AFTER_ALL and waiting and sealed
+
+    def _awaits_rival(self, node: NodeState) -> bool:
+        """Whether it is to be done again when work that it would be in conflict with has landed."""
+        return node.rework is not None and any(
+            other.sealed and not other.landed and frozenset((node.node.id, other.node.id)) in self.rivals
+            for other in self.state.nodes.values()
+        )
 
     def _contract(self, end: FinishRun) -> int:
         """The exit code by the words of the contract, from the nodes alone."""

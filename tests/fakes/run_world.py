@@ -16,12 +16,10 @@ from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, EventId, NodeId
 from cli_multi_rapid.core.intents import (
-    AskApproval,
-    CancelNode,
     Enqueue,
-    FailNode,
     FinishRun,
     Intent,
+    OpenBreaker,
     RefuseForBudget,
     RetryNode,
     StartAttempt,
@@ -35,28 +33,21 @@ from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.node_events import (
     NodeAttemptFailed,
     NodeBased,
-    NodeCancelled,
-    NodeFailed,
     NodeReset,
-    NodeRetryScheduled,
-    NodeSkipped,
     NodeStarted,
     NodeSucceeded,
 )
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState
 from cli_multi_rapid.core.plan import Plan, Role
 from cli_multi_rapid.core.run_events import (
-    ApprovalRequested,
-    BudgetHalted,
-    BudgetRefused,
     BudgetReserved,
     BudgetSettled,
-    BudgetWarned,
     CommandGiven,
     PlanAccepted,
     RunFinished,
     RunStarted,
 )
+from cli_multi_rapid.core.run_facts import Told, facts_of
 from cli_multi_rapid.core.scheduler import Limits, decide, prepare
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.commands import answer_commands
@@ -363,32 +354,27 @@ class RunWorld:
             case Withdraw():
                 entry_id = self.state.nodes[intent.node_id].entry_id
                 return entry_id is not None and self.queue.withdraw(entry_id, intent.reason)
+            case WakeAt() | FinishRun():
+                raise AssertionError(f"nobody acts on {intent}")
             case _:
-                self.record(*self._facts_of(intent))
+                self._tell(intent)
         return True
 
-    def _facts_of(self, intent: Intent) -> list[Payload]:
+    def _tell(self, intent: Told) -> None:
+        """Record what is done with that, and look whether it was right."""
         match intent:
-            case RetryNode(node_id=node_id, not_before=then, reason=reason, tool=tool):
+            case RetryNode(not_before=then):
                 assert then >= self.now
-                return [NodeRetryScheduled(node_id=node_id, not_before=then, reason=reason, tool=tool)]
-            case FailNode(node_id=node_id, failure=failure, reason=reason):
-                return [NodeFailed(node_id=node_id, failure=failure, reason=reason)]
-            case CancelNode(node_id=node_id, reason=reason):
-                return [NodeCancelled(node_id=node_id, reason=reason)]
-            case AskApproval(node_id=node_id, what=what):
-                return [ApprovalRequested(node_id=node_id, what=what)]
-            case RefuseForBudget(node_id=node_id, needed=needed, available=left, limit_name=name):
+            case OpenBreaker(until=until):
+                assert until > self.now
+            case RefuseForBudget():
                 self.rules.check_refusal(intent)
-                refused = BudgetRefused(node_id=node_id, needed=needed, available=left, limit_name=name)
-                return [refused, NodeSkipped(node_id=node_id, reason=intent.reason, by_budget=True)]
-            case WarnBudget(halt=halt, percent=percent):
+            case WarnBudget(halt=halt):
                 ledger = self.state.ledger
                 assert not (ledger.halted if halt else ledger.warned), "said twice"
-                notice = BudgetHalted if halt else BudgetWarned
-                return [notice(spent=ledger.spent, limit=ledger.limit or MicroUsd(0), percent=percent)]
             case _:
-                raise AssertionError(f"nobody acts on {intent}")
+                pass
+        self.record(*facts_of(intent, self.state.ledger))
 
     def conflicts(self) -> list[MergeConflicted]:
         """The entries that did not merge."""

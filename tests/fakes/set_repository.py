@@ -73,6 +73,10 @@ class SetRepository:
         self.parents[made] = parents
         return made
 
+    def tree_at(self, commit: Commit) -> Tree:
+        """The tree of a commit."""
+        return tree_of(self.contents[commit])
+
     def merge(self, onto: Changes, base: Changes, head: Changes) -> Changes | None:
         """The content of both, or None when they do not merge."""
         ours, theirs = onto - base, head - base - onto

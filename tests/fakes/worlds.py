@@ -98,6 +98,11 @@ class World(Struct, frozen=True, kw_only=True):
 
     # --- what must always hold ------------------------------------------------------------------------------
 
+    def events_of(self, run_id: RunId) -> list[Event]:
+        """The stream of a run."""
+        with self.workshop() as shop:
+            return shop.log.read(run_id)
+
     def queue_events(self, target: str = "main") -> list[Event]:
         """The stream of the merge queue."""
         with self.workshop() as shop:

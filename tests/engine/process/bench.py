@@ -5,9 +5,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from signal import Signals
 
 import pytest
+from msgspec.structs import replace
 
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import CancelToken, Exit, Supervision, inherited_environment, supervise
 from cli_multi_rapid.process_table import read_process
 from cli_multi_rapid.redaction import Redactor
@@ -16,6 +19,8 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 PATIENCE_S = 20.0
 """Seconds after which something that must happen is taken for never happening."""
+
+HASTY = (StopStep(signal=Signals.SIGINT, wait_s=0.05), StopStep(signal=Signals.SIGTERM, wait_s=0.05))
 
 SECRET = "hunter2-and-more"
 
@@ -42,6 +47,9 @@ def children() -> set[int]:
 class Bench:
     """Runs shell scripts under supervision; `$HERE` is a folder in which they leave their process ids."""
 
+    guarded = False
+    """Whether a warden stands between us and the scripts."""
+
     def __init__(self, here: Path) -> None:
         self.here = here
         self.marker = f"{here.name}/{os.getpid()}"
@@ -67,17 +75,17 @@ class Bench:
             marker=f"{self.marker}/{name}",
             log=self.here / "logs" / f"{name}.log",
             redactor=Redactor([SECRET]),
-            supervision=limits or Supervision(timeout_s=PATIENCE_S),
+            supervision=replace(limits or Supervision(timeout_s=PATIENCE_S), guarded=self.guarded),
             cancel=cancel or self.cancel,
             on_line=on_line,
         )
 
-    def cancelled_when_ready(self, script: str) -> Exit:
+    def cancelled_when_ready(self, script: str, stops: tuple[StopStep, ...] = HASTY) -> Exit:
         """Supervise with a short patience and cancel as soon as the script says `ready`."""
         with CancelToken() as cancel:
             return self.supervise(
                 script,
-                limits=Supervision(timeout_s=PATIENCE_S, grace_s=0.05, kill_after_s=0.05),
+                limits=Supervision(timeout_s=PATIENCE_S, stops=stops),
                 cancel=cancel,
                 on_line=lambda line: cancel.cancel("enough") if line == "ready" else None,
             )

@@ -31,10 +31,13 @@ def subreaper() -> Iterator[None]:
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
 
 
-@pytest.fixture(params=["adopting", "by marker", "after a long time"])
+@pytest.fixture(params=["adopting", "by marker", "after a long time", "below a warden"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ways in which survivors are found."""
     if request.param == "adopting":
         request.getfixturevalue("subreaper")
     if request.param == "after a long time":
         monkeypatch.setattr(process_table, "_TRUSTED_AGE_S", 0.0)
+    if request.param == "below a warden":
+        request.getfixturevalue("subreaper")
+        monkeypatch.setattr(Bench, "guarded", True)

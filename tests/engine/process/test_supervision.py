@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import MARKER_VARIABLE, CancelToken, ExitOutcome, Supervision
-from tests.engine.process.bench import PATIENCE_S, SECRET, Bench, is_alive, linux_only, until
+from tests.engine.process.bench import HASTY, PATIENCE_S, SECRET, Bench, is_alive, linux_only, until
 
 
 def test_a_program_that_ends_by_itself_is_reported_with_its_output(bench: Bench) -> None:
@@ -89,6 +90,16 @@ def test_a_program_that_heeds_only_sigterm_gets_it(bench: Bench) -> None:
     assert (end.outcome, end.code) == (ExitOutcome.CANCELLED, 7)
 
 
+def test_a_program_with_stop_steps_of_its_own_gets_those_signals_only(bench: Bench) -> None:
+    end = bench.cancelled_when_ready(
+        "trap 'echo int' INT; trap 'echo term; exit 7' TERM; echo ready; while :; do sleep 0.01; done",
+        stops=(StopStep(signal=signal.Signals.SIGTERM, wait_s=PATIENCE_S),),
+    )
+    assert (end.outcome, end.code) == (ExitOutcome.CANCELLED, 7)
+    assert b"term" in end.output
+    assert b"int" not in end.output
+
+
 @linux_only
 def test_a_program_that_ignores_all_requests_is_killed_with_its_tree(bench: Bench) -> None:
     end = bench.cancelled_when_ready(
@@ -101,7 +112,7 @@ def test_a_program_that_ignores_all_requests_is_killed_with_its_tree(bench: Benc
 
 @linux_only
 def test_a_stopped_program_is_killed_too(bench: Bench) -> None:
-    impatient = Supervision(timeout_s=None, grace_s=0.05, kill_after_s=0.05)
+    impatient = Supervision(timeout_s=None, stops=HASTY)
     with ThreadPoolExecutor(1) as pool, CancelToken() as cancel:
         end = pool.submit(bench.supervise, "echo $$ >pid; kill -STOP $$", limits=impatient, cancel=cancel)
         status = Path(f"/proc/{bench.pid('pid')}/status")

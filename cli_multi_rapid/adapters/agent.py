@@ -1,0 +1,132 @@
+"""What the adapters of agents have in common: settings, environment, command line, the price of tokens."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from cli_multi_rapid.adapters.launch import CACHES, invocation
+from cli_multi_rapid.core.errors import UserError
+from cli_multi_rapid.core.facts import UNKNOWN, Usage
+from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.plan import Prompt
+from cli_multi_rapid.core.price_list import LIST_PRICES
+from cli_multi_rapid.core.prices import PriceTable
+from cli_multi_rapid.ports import STOP_STEPS, Brief, Invocation, StopStep
+from cli_multi_rapid.process import which
+from cli_multi_rapid.schema.tools import ToolConfig
+
+_NAMESPACE: Final = uuid.UUID("6f2f0d5e-8a52-4b53-9d55-0c8a8d6f2a11")
+
+
+class AgentSettings(Struct, frozen=True, kw_only=True):
+    """What `config/tools.yaml` and the user's environment say about an agent."""
+
+    model: str | None = None
+    """For nodes that name none; None: the agent's own choice."""
+    args: tuple[str, ...] = ()
+    """More arguments, after ours."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The variables that the agent needs, such as its key, with their values."""
+    prices: PriceTable = field(default_factory=lambda: PriceTable(LIST_PRICES))
+
+
+def agent_settings(
+    config: ToolConfig | None, declared: Sequence[str], environ: Mapping[str, str] | None
+) -> AgentSettings:
+    """The settings of an agent. `declared`: variables that it needs; the configuration may name more."""
+    names = {*declared, *(config.env if config else ())}
+    return AgentSettings(
+        model=config.model if config else None,
+        args=config.args if config else (),
+        variables={name: value for name, value in (environ or {}).items() if name in names},
+        prices=PriceTable(LIST_PRICES, config.prices if config else ()),
+    )
+
+
+class Launch(Struct, frozen=True, kw_only=True):
+    """How an agent is started, beside its arguments."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables of ours; the user's and the node's win."""
+    ignore: tuple[str, ...] = ()
+    made_empty: tuple[str, ...] = ()
+    stops: tuple[StopStep, ...] = STOP_STEPS
+    session_id: str | None = None
+
+
+def launched(
+    brief: Brief, settings: AgentSettings, argv: Sequence[str], launch: Launch | None = None
+) -> Invocation:
+    """The agent in the slot: a scrubbed environment, its own temporary folder, our litter rules."""
+    launch = launch or Launch()
+    program = invocation(brief, argv, ignore=(*CACHES, *launch.ignore))
+    return replace(
+        program,
+        env={**launch.env, **settings.variables, **program.env},
+        made_empty=launch.made_empty,
+        stops=launch.stops,
+        session_id=launch.session_id,
+    )
+
+
+def prompt_argument(brief: Brief, tool: ToolName) -> str:
+    """The prompt as one argument that cannot be taken for an option. Raises `UserError` for other work."""
+    if not isinstance(brief.node.work, Prompt):
+        raise UserError(f"node {brief.node.id}: the tool {tool} takes a goal, no command")
+    prompt = brief.prompt.replace("\0", "\ufffd")  # no argument can hold a NUL
+    return f" {prompt}" if prompt.startswith("-") else prompt
+
+
+def model_of(brief: Brief, settings: AgentSettings) -> str | None:
+    """The model that the node or the configuration names. Raises `UserError` for what would be an option."""
+    model = brief.node.model or settings.model
+    if model is not None and (not model.strip() or model.startswith("-")):
+        raise UserError(f"node {brief.node.id}: {model!r} is no name of a model")
+    return model
+
+
+def model_option(option: str, brief: Brief, settings: AgentSettings) -> tuple[str, ...]:
+    """`--model NAME`, or nothing when the agent is to choose."""
+    model = model_of(brief, settings)
+    return () if model is None else (option, model)
+
+
+def new_session_id(brief: Brief) -> str:
+    """A UUID for the session of this attempt: no other attempt has it."""
+    return str(uuid.uuid5(_NAMESPACE, f"{brief.run_id}/{brief.node.id}/{brief.attempt}"))
+
+
+def missing_program(program: str, tool: ToolName, install: str, environment: Mapping[str, str]) -> str | None:
+    """Why an agent cannot be used here; None when its program is on the PATH."""
+    if which(program, environment) is not None:
+        return None
+    return f"the program {program} of the tool {tool} was not found: install it ({install})"
+
+
+def priced(usage: Usage, prices: PriceTable, *models: str | None) -> Usage:
+    """The usage with the cost of its tokens, by the first of the models that has a known price.
+
+    A tool's own figure stays. Tokens without a price make the cost unknown.
+    """
+    if usage.source == "tool" or not usage.tokens:
+        return usage
+    found = next((price for price in map(prices.find, models) if price is not None), None)
+    if found is None:
+        return replace(usage, source=UNKNOWN)
+    cost = found.cost(
+        input_tokens=usage.input_tokens, cached_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
+    )
+    return replace(usage, cost=cost, source="prices")
+
+
+def without_earlier(usage: Usage, earlier: Usage) -> Usage:
+    """What this attempt used, of a tool that counts all turns of its session."""
+    return replace(
+        usage,
+        input_tokens=max(0, usage.input_tokens - earlier.input_tokens),
+        output_tokens=max(0, usage.output_tokens - earlier.output_tokens),
+        cached_tokens=max(0, usage.cached_tokens - earlier.cached_tokens),
+    )

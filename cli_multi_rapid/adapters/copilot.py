@@ -1,0 +1,162 @@
+"""GitHub Copilot CLI, headless. Measured with 1.0.102.
+
+It prints JSON lines; tokens stand only in the file that it is asked to write, by model, and are those of the
+whole session. Hooks and servers of a folder run only when the folder is trusted, which we never ask for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from signal import Signals
+from typing import Final
+
+from msgspec.structs import replace
+
+from cli_multi_rapid.adapters.agent import (
+    AgentSettings,
+    Launch,
+    launched,
+    missing_program,
+    model_of,
+    model_option,
+    new_session_id,
+    priced,
+    prompt_argument,
+    without_earlier,
+)
+from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge
+from cli_multi_rapid.adapters.tool_output import (
+    count_at,
+    entries_at,
+    items_at,
+    read_json,
+    read_jsonl,
+    text_at,
+)
+from cli_multi_rapid.core.facts import UNKNOWN, Usage
+from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
+
+VARIABLES: Final = (
+    "COPILOT_GITHUB_TOKEN",
+    "COPILOT_HOME",
+    "COPILOT_MODEL",
+    "COPILOT_PROVIDER_API_KEY",
+    "COPILOT_PROVIDER_BASE_URL",
+    "COPILOT_PROVIDER_TYPE",
+)
+# It writes no record on a signal.
+STOPS: Final = (StopStep(signal=Signals.SIGTERM, wait_s=2.0),)
+_ARGS: Final = (
+    *("--allow-all-tools", "--no-ask-user", "--no-auto-update", "--disable-builtin-mcps"),
+    # With `=`: the option takes a list.
+    *("--deny-tool=shell(git push)", "--disallow-temp-dir", "--output-format", "json"),
+)
+_USAGE_FILE: Final = "copilot-usage.json"
+_LARGEST_USAGE: Final = 1024 * 1024
+
+Record = dict[str, object]
+
+
+class CopilotAdapter:
+    """Runs `copilot -p` and reads its JSON lines and its usage file."""
+
+    name: ToolName = ToolName("copilot")
+    cost: CostClass = CostClass.METERED
+    expects_change: bool = True
+    resumes: bool = True
+
+    def __init__(self, settings: AgentSettings | None = None) -> None:
+        self._settings = settings or AgentSettings()
+
+    def missing(self, environment: Mapping[str, str]) -> str | None:
+        """Its program must be on the PATH."""
+        return missing_program("copilot", self.name, "npm install -g @github/copilot", environment)
+
+    def prepare(self, brief: Brief) -> Invocation:
+        """The same option begins a session and goes on with one."""
+        session_id = brief.session_id or new_session_id(brief)
+        argv = (
+            *("copilot", "-p", prompt_argument(brief, self.name)),
+            *_ARGS,
+            f"--usage-output-file={brief.temp / _USAGE_FILE}",
+            f"--session-id={session_id}",
+            *model_option("--model", brief, self._settings),
+            *self._settings.args,
+        )
+        return launched(brief, self._settings, argv, Launch(stops=STOPS, session_id=session_id))
+
+    def read(self, output: bytes, exit_code: int | None, brief: Brief) -> ToolReading:
+        """Its final record is a `result` with exit code 0; the error stands before it."""
+        records = read_jsonl(output.decode("utf-8", "replace")).records
+        final = next((record for record in reversed(records) if record.get("type") == "result"), None)
+        fault = next((record for record in reversed(records) if record.get("type") == "session.error"), None)
+        usage = self._usage(records, brief)
+        if final is not None and not usage.tokens and _has_answer(records):
+            usage = replace(usage, source=UNKNOWN)
+        end = AgentEnd(
+            finished=final is not None and final.get("exitCode") == 0,
+            result=_last_answer(records),
+            error=text_at(fault, "data", "message"),
+            failure=failure_of_status(count_at(fault, "data", "statusCode")),
+            usage=usage,
+            session_id=text_at(final, "sessionId"),
+            denied=tuple(_denials(records)),
+        )
+        return judge(end, exit_code, output)
+
+    def _usage(self, records: Sequence[Record], brief: Brief) -> Usage:
+        """The sum over the models of its file, priced by the one that was used most."""
+        models = {
+            name: entries_at(metrics, "usage")
+            for name, metrics in entries_at(_usage_document(brief.temp), "modelMetrics").items()
+        }
+        spoken = next(
+            (text_at(r, "data", "model") for r in reversed(records) if text_at(r, "data", "model")), None
+        )
+        main = max(models, key=lambda name: count_at(models[name], "inputTokens"), default=spoken)
+        told = Usage(
+            input_tokens=sum(count_at(used, "inputTokens") for used in models.values()),
+            cached_tokens=sum(count_at(used, "cacheReadTokens") for used in models.values()),
+            output_tokens=sum(count_at(used, "outputTokens") for used in models.values()),
+            model=main,
+        )
+        if brief.session_id:
+            told = without_earlier(told, brief.session_usage)
+        return priced(told, self._settings.prices, main, model_of(brief, self._settings))
+
+
+def _usage_document(folder: Path) -> Record | None:
+    """The file that it wrote at its end; None when it came to no end."""
+    try:
+        with (folder / _USAGE_FILE).open("rb") as file:
+            data = file.read(_LARGEST_USAGE)
+    except OSError:
+        return None
+    return next(iter(read_json(data.decode("utf-8", "replace")).records), None)
+
+
+def _answers(records: Sequence[Record]) -> Iterator[Record]:
+    return (record for record in records if record.get("type") == "assistant.message")
+
+
+def _has_answer(records: Sequence[Record]) -> bool:
+    return any(True for _ in _answers(records))
+
+
+def _last_answer(records: Sequence[Record]) -> str:
+    texts = [text_at(record, "data", "content") for record in _answers(records)]
+    return next((text for text in reversed(texts) if text), "")
+
+
+def _denials(records: Sequence[Record]) -> Iterator[str]:
+    """The tools that it asked for and did not get, with what they were to work on."""
+    asked = {
+        text_at(request, "toolCallId"): request
+        for record in _answers(records)
+        for request in items_at(record, "data", "toolRequests")
+    }
+    for record in records:
+        if text_at(record, "data", "error", "code") == "denied":
+            request = asked.get(text_at(record, "data", "toolCallId"))
+            what = text_at(request, "arguments", "path") or text_at(request, "arguments", "command")
+            yield f"{text_at(request, 'name') or 'a tool'}: {what}"

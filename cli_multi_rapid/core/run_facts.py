@@ -1,0 +1,92 @@
+"""What a run's log says of decisions that are done when they are recorded. Pure."""
+
+from typing import assert_never
+
+from cli_multi_rapid.core.facts import Payload
+from cli_multi_rapid.core.intents import (
+    AskApproval,
+    CancelNode,
+    CloseBreaker,
+    FailNode,
+    OpenBreaker,
+    RefuseForBudget,
+    RetryNode,
+    ReworkNode,
+    WarnBudget,
+)
+from cli_multi_rapid.core.ledger import Ledger
+from cli_multi_rapid.core.node_events import (
+    NodeCancelled,
+    NodeFailed,
+    NodeRetryScheduled,
+    NodeReworkScheduled,
+    NodeSkipped,
+)
+from cli_multi_rapid.core.run_events import ApprovalRequested, BudgetHalted, BudgetRefused, BudgetWarned
+from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened
+
+Told = (
+    RetryNode
+    | ReworkNode
+    | FailNode
+    | CancelNode
+    | AskApproval
+    | RefuseForBudget
+    | OpenBreaker
+    | CloseBreaker
+    | WarnBudget
+)
+"""The intents that are done when they are recorded."""
+
+
+def facts_of(intent: Told, ledger: Ledger) -> tuple[Payload, ...]:
+    """The events that carry out an intent."""
+    match intent:
+        case RetryNode(node_id=node_id, not_before=time, reason=reason, tool=tool):
+            return (NodeRetryScheduled(node_id=node_id, not_before=time, reason=reason, tool=tool),)
+        case ReworkNode(node_id=node_id, reason=reason, evidence=evidence, tool=tool):
+            return (NodeReworkScheduled(node_id=node_id, reason=reason, evidence=evidence, tool=tool),)
+        case FailNode(node_id=node_id, failure=failure, reason=reason):
+            return (NodeFailed(node_id=node_id, failure=failure, reason=reason),)
+        case CancelNode(node_id=node_id, reason=reason):
+            return (NodeCancelled(node_id=node_id, reason=reason),)
+        case AskApproval(node_id=node_id, what=what):
+            return (ApprovalRequested(node_id=node_id, what=what),)
+        case RefuseForBudget():
+            return _refusal(intent)
+        case OpenBreaker():
+            return (_opened(intent),)
+        case CloseBreaker(tool=name, reason=reason):
+            return (BreakerClosed(tool=name, reason=reason),)
+        case WarnBudget():
+            return _notice(intent, ledger)
+        case _:
+            assert_never(intent)
+
+
+def _refusal(intent: RefuseForBudget) -> tuple[Payload, ...]:
+    refused = BudgetRefused(
+        node_id=intent.node_id,
+        needed=intent.needed,
+        available=intent.available,
+        limit_name=intent.limit_name,
+    )
+    return refused, NodeSkipped(node_id=intent.node_id, reason=intent.reason, by_budget=True)
+
+
+def _opened(intent: OpenBreaker) -> BreakerOpened:
+    return BreakerOpened(
+        tool=intent.tool,
+        until=intent.until,
+        failures=intent.failures,
+        failed_trials=intent.failed_trials,
+        failure=intent.failure,
+        reason=intent.reason,
+    )
+
+
+def _notice(intent: WarnBudget, ledger: Ledger) -> tuple[Payload, ...]:
+    if ledger.limit is None:
+        return ()
+    notice = BudgetHalted if intent.halt else BudgetWarned
+    return (notice(spent=ledger.spent, limit=ledger.limit, percent=intent.percent),)

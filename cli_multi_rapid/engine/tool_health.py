@@ -1,0 +1,30 @@
+"""The health of the tools that a plan lets choose from, as facts of its run."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from cli_multi_rapid.adapters.health import ToolHealth
+from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.routing import ToolFacts, pool
+from cli_multi_rapid.core.tool_events import ToolPinged
+
+
+def tool_health(
+    plan: Plan,
+    tools: Mapping[ToolName, ToolFacts],
+    ask: Callable[[Iterable[ToolName]], Sequence[ToolHealth]],
+) -> list[ToolPinged]:
+    """What those tools answer. A node that only one tool can do needs no ping: its attempt will tell."""
+    pools = (pool(node, tools) for node in plan.nodes)
+    names = dict.fromkeys(name for names in pools if len(names) > 1 for name in names)
+    return [
+        ToolPinged(
+            tool=health.tool,
+            status=health.status,
+            checked_at=health.checked_at,
+            response_time_ms=health.response_time_ms,
+            tool_version=health.version,
+            reason=health.reason,
+        )
+        for health in (ask(names) if names else ())
+    ]

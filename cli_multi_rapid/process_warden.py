@@ -1,0 +1,135 @@
+"""The warden of one program: a process between the orchestrator and the program that outlives neither.
+
+Run as a script, without the package: `python -I -S process_warden.py FD`. It starts the program that the
+orchestrator names on the socket FD, and ends as the program ends. When the socket closes first, the
+orchestrator is dead, killed for instance: then the warden kills the program and everything that it started.
+As a child subreaper it is an ancestor of all that, whatever left its session or cleared its environment.
+"""
+
+import _thread  # threading would take longer to load than all the rest
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import suppress
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_NOT_FOR_US = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+"""Sent to the whole process group: the program may answer them, and we end when it does."""
+_OF_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Ignored by the interpreter; a program expects them as they usually are."""
+_LONGEST_HUNT_S = 10.0
+"""Seconds until we give up on processes that do not die, such as those in an uninterruptible disk wait."""
+
+
+def main(lifeline: int) -> None:
+    """Start the program, report on it, and stay until its end."""
+    os.set_inheritable(lifeline, False)
+    argv, environment = _read_order(lifeline)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _NOT_FOR_US}
+    failure_in, failure_out = os.pipe()
+    program = os.fork()
+    if program == 0:
+        try:
+            for number, handler in before.items():
+                ignored = handler == signal.SIG_IGN  # by `nohup`, for one
+                signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+            for number in _OF_PYTHON:
+                signal.signal(number, signal.SIG_DFL)
+            os.execvpe(argv[0], argv, environment)  # noqa: S606  # nosec B606  # an argv list, no shell
+        except OSError as error:
+            os.write(failure_out, (error.errno or 0).to_bytes(4, "big"))
+        finally:
+            os._exit(127)
+    os.close(failure_out)
+    failure = os.read(failure_in, 4)  # nothing once the program is under way
+    os.write(lifeline, program.to_bytes(4, "big") + (failure or bytes(4)))
+    # Its output ends with the last of its own processes, not with us.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    ending = _thread.allocate_lock()
+    _thread.start_new_thread(_watch, (lifeline, ending))
+    while True:
+        dead, status = os.waitpid(-1, 0)
+        if dead == program:
+            with ending:  # who hunts goes on to the end
+                _die_as(os.waitstatus_to_exitcode(status))
+
+
+def _read_order(lifeline: int) -> tuple[list[bytes], dict[bytes, bytes]]:
+    """The program's argv and environment: their length, how many words of argv, the words, parted by NUL."""
+    order = _read(lifeline, int.from_bytes(_read(lifeline, 8), "big"))
+    count, *words = order.split(b"\0")
+    argv, settings = words[: int(count)], words[int(count) :]
+    parted = (setting.partition(b"=") for setting in settings)
+    return argv, {name: value for name, _, value in parted}
+
+
+def _read(lifeline: int, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        piece = os.read(lifeline, length - len(data))
+        if not piece:
+            sys.exit(1)
+        data += piece
+    return data
+
+
+def _watch(lifeline: int, ending: _thread.LockType) -> None:
+    """Wait for the orchestrator's death; the kernel closes its end of the socket whatever it dies of."""
+    with suppress(ConnectionResetError):
+        os.read(lifeline, 1)
+    with ending:
+        deadline = time.monotonic() + _LONGEST_HUNT_S
+        while (living := _descendants(os.getpid())) and time.monotonic() < deadline:
+            for pid in living:
+                _kill(pid)
+            time.sleep(0.002)
+        os._exit(1)
+
+
+def _descendants(ancestor: int) -> list[int]:
+    """The living processes below one, from proc(5) stat."""
+    children: dict[int, list[int]] = {}
+    alive = set()
+    for name in os.listdir("/proc"):  # noqa: PTH208  # pathlib takes longer to load than all the rest
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123  # as above
+                state, parent, *_ = file.read().rpartition(b") ")[2].split()
+        except (OSError, ValueError):
+            continue
+        children.setdefault(int(parent), []).append(int(name))
+        if state not in (b"Z", b"X"):
+            alive.add(int(name))
+    found, queue = [], [ancestor]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += [pid for pid in below if pid in alive]
+        queue += below
+    return found
+
+
+def _kill(pid: int) -> None:
+    with suppress(OSError):  # it is dead by now, or another user's
+        os.kill(pid, signal.SIGKILL)
+
+
+def _die_as(code: int) -> None:
+    """End with a program's exit code, or from the signal that ended it."""
+    if code >= 0:
+        os._exit(code)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the program's core is enough
+    with suppress(OSError):  # nobody can change what SIGKILL does
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+    os._exit(128 - code)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,115 @@
+"""A guarded program: whatever it started dies with the orchestrator, and nobody else notices the warden."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.ports import StopStep
+from cli_multi_rapid.process import CancelToken, ExitOutcome, Supervision, find_marked, kill_marked
+from cli_multi_rapid.process_table import living_processes
+from tests.engine.process.bench import PATIENCE_S, Bench, is_alive, linux_only, until
+from tests.fakes.wardens import kill_with_wardens
+
+pytestmark = linux_only
+
+ORCHESTRATOR = """
+import os, sys
+from pathlib import Path
+from cli_multi_rapid.process import *
+from cli_multi_rapid.redaction import Redactor
+marker, folder, script = sys.argv[1:]
+os.chdir(folder)
+become_subreaper()
+supervise(
+    ["sh", "-c", script], cwd=Path.cwd(), env=inherited_environment(), marker=marker, log=Path("log"),
+    redactor=Redactor(), supervision=Supervision(timeout_s=None, guarded=True), cancel=CancelToken(),
+)
+"""
+
+TRACELESS = (
+    "(env -i setsid sh -c 'cd /; echo $$ >$0/pid; exec sleep 1000' $PWD >/dev/null 2>&1 </dev/null &) ; "
+)
+"""Starts an orphan with no marker, no session, no parent, no folder and no file of ours."""
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Iterator[Bench]:
+    """A bench whose orchestrator is another process. What that leaves may become our zombie."""
+    bench = Bench(tmp_path)
+    yield bench
+    kill_marked(bench.marker)
+    bench.cancel.close()
+
+
+@pytest.fixture
+def guarded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(Bench, "guarded", True)
+    return bench
+
+
+def start_orchestrator(bench: Bench, script: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", ORCHESTRATOR, bench.marker, str(bench.here), script]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[3])
+
+
+def warden_of(bench: Bench) -> int:
+    (session,) = {process.session for process in living_processes() if process.pid == bench.pid("program")}
+    return session
+
+
+def test_a_child_that_left_no_trace_dies_with_a_killed_orchestrator(crashed: Bench) -> None:
+    orchestrator = start_orchestrator(
+        crashed, f"{TRACELESS} trap '' INT TERM HUP; echo $$ >program; while :; do sleep 1000; done"
+    )
+    orphan, program, warden = crashed.pid("pid"), crashed.pid("program"), warden_of(crashed)
+    assert is_alive(orphan)
+    orchestrator.kill()
+    orchestrator.wait()
+    until(lambda: not any(map(is_alive, (orphan, program, warden))), "the end of all of them")
+
+
+def test_when_the_warden_was_killed_as_well_a_resume_still_finds_what_has_the_marker(crashed: Bench) -> None:
+    orchestrator = start_orchestrator(crashed, "setsid sleep 1000 & echo $! >pid; echo $$ >program; wait")
+    child, program = crashed.pid("pid"), crashed.pid("program")
+    kill_with_wardens(orchestrator, crashed.marker)
+    assert {child, program} <= {left.pid for left in find_marked(crashed.marker)}
+    assert all(left.killed for left in kill_marked(crashed.marker))
+    assert not is_alive(child)
+    assert not is_alive(program)
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_a_guarded_program_looks_like_any_other(guarded: Bench) -> None:
+    end = guarded.supervise("cat; echo out; echo err >&2; nohup true; exit 3")
+    assert (end.outcome, end.code, end.output, end.leftovers) == (ExitOutcome.EXITED, 3, b"out\nerr\n", ())
+    end = guarded.supervise("kill -9 $PPID; exec sleep 1000")
+    assert (end.outcome, end.signal) == (ExitOutcome.SIGNALLED, signal.SIGKILL)
+    end = guarded.supervise("kill -SEGV $$")
+    assert (end.outcome, end.signal) == (ExitOutcome.SIGNALLED, signal.SIGSEGV)
+    with CancelToken() as cancel:
+        end = guarded.supervise(
+            "trap 'exit 7' INT; echo ready; sleep 1000 & wait",
+            limits=Supervision(
+                timeout_s=PATIENCE_S, stops=(StopStep(signal=signal.SIGINT, wait_s=PATIENCE_S),)
+            ),
+            cancel=cancel,
+            on_line=lambda _: cancel.cancel("enough"),
+        )
+    assert (end.outcome, end.code) == (ExitOutcome.CANCELLED, 7)
+    assert guarded.cancelled_when_ready("trap '' INT TERM; echo ready; sleep 1000; :").outcome is (
+        ExitOutcome.CANCELLED
+    )
+
+
+def test_a_guarded_program_that_cannot_be_started_is_told_as_any_other(guarded: Bench) -> None:
+    end = guarded.supervise(["no-such-program"])
+    assert (end.outcome, "no-such-program" in end.problem) == (ExitOutcome.NOT_FOUND, True)
+    with pytest.raises(UserError, match="NUL"):
+        guarded.supervise(["echo", "a\0b"])
+    with pytest.raises(EnvironmentFault, match="too long"):
+        guarded.supervise(["echo", "x" * 300_000])
