@@ -44,8 +44,8 @@ from cli_multi_rapid.process_environment import inherited_environment
 Observer = Callable[[Event], None]
 
 
-def accept_plan(shop: Workshop, plan: Plan, source: str) -> RunId:
-    """Begin a run of a plan: its first event. Nothing is started.
+def accept_plan(shop: Workshop, plan: Plan, source: str, run_id: RunId | None = None) -> RunId:
+    """Begin a run of a plan. Nothing is started. `run_id`: of the run that began with its planning.
 
     Raises `UserError` for a plan that holds a secret: events are kept, for everybody who may read them.
     """
@@ -55,7 +55,7 @@ def accept_plan(shop: Workshop, plan: Plan, source: str) -> RunId:
             "the plan holds what looks like a key, a token or a password",
             hint="put it into the environment of the tool; plans are kept in the event log",
         )
-    run_id = shop.ids.run_id()
+    run_id = run_id or shop.ids.run_id()
     order, implied = prepare(plan)
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     journal = run_journal(shop, run_id)
@@ -162,7 +162,10 @@ class Session:
         self._journal.catch_up()
         plan = self._journal.state.plan
         if plan is None:
-            raise UserError(f"run {self.state.run_id} has no plan")
+            raise UserError(
+                f"run {self.state.run_id} has no plan: it was cut off while a model planned",
+                hint="type the request again; what the planning cost is in the ledger",
+            )
         self._journal.correlation_id = plan.correlation_id or CorrelationId(self.state.run_id)
         unsubscribe = self._shop.bus.subscribe(self._hear)
         try:
