@@ -196,7 +196,6 @@ def open_workshop(
     from cli_multi_rapid.process_tree import become_subreaper
     from cli_multi_rapid.redaction import Redactor
     from cli_multi_rapid.tool_facts import tool_facts
-    from cli_multi_rapid.worktrees import Strategy, Worktrees
 
     place = find_home(repo, home)
     root = repository_root(repo)
@@ -208,14 +207,7 @@ def open_workshop(
     with open_records(place, create=True) as records:
         if place.root != root:  # beside the repository it goes where the repository goes, copies included
             place.claim(repository.git_dir)
-        worktrees = Worktrees(
-            repository,
-            place.state / "worktrees",
-            strategy=Strategy(settings.worktrees.strategy.value),
-            pool_size=settings.worktrees.pool,
-            hydrate=settings.worktrees.hydrate,
-            links=settings.worktrees.links,
-        )
+        worktrees = _open_worktrees(repository, place, settings)
         policies = policies_of(settings)
         try:
             yield Workshop(
@@ -238,6 +230,19 @@ def open_workshop(
             )
         finally:
             worktrees.close()
+
+
+def _open_worktrees(repository: "Repository", home: Home, settings: "Settings") -> "Worktrees":
+    from cli_multi_rapid.worktrees import Strategy, Worktrees
+
+    return Worktrees(
+        repository,
+        home.state / "worktrees",
+        strategy=Strategy(settings.worktrees.strategy.value),
+        pool_size=settings.worktrees.pool,
+        hydrate=settings.worktrees.hydrate,
+        links=settings.worktrees.links,
+    )
 
 
 def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
