@@ -56,7 +56,7 @@ demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" scripts/demo
 
 test: $(READY) ## run the tests
-	@$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) against a scripted model server
 	@WORKERS=$(WORKERS) scripts/e2e $(ARGS)

@@ -29,14 +29,11 @@ from cli_multi_rapid.system import RandomIds, SystemClock
 if TYPE_CHECKING:
     from cli_multi_rapid.adapters.pings import Pings
     from cli_multi_rapid.core.confinement import ConfinementRules
-    from cli_multi_rapid.core.ids import ToolName
     from cli_multi_rapid.core.money import MicroUsd
     from cli_multi_rapid.core.plan import Json
-    from cli_multi_rapid.core.prices import PriceTable
     from cli_multi_rapid.core.queue_intents import (
         QueueLimits,
     )
-    from cli_multi_rapid.core.routing import ToolFacts
     from cli_multi_rapid.engine.confinement import Sandboxes
     from cli_multi_rapid.engine.workshop import Policies, Workshop
     from cli_multi_rapid.git import Repository
@@ -198,7 +195,7 @@ def open_workshop(
     from cli_multi_rapid.git import open_repository
     from cli_multi_rapid.process_tree import become_subreaper
     from cli_multi_rapid.redaction import Redactor
-    from cli_multi_rapid.worktrees import Strategy, Worktrees
+    from cli_multi_rapid.tool_facts import tool_facts
 
     place = find_home(repo, home)
     root = repository_root(repo)
@@ -210,14 +207,7 @@ def open_workshop(
     with open_records(place, create=True) as records:
         if place.root != root:  # beside the repository it goes where the repository goes, copies included
             place.claim(repository.git_dir)
-        worktrees = Worktrees(
-            repository,
-            place.state / "worktrees",
-            strategy=Strategy(settings.worktrees.strategy.value),
-            pool_size=settings.worktrees.pool,
-            hydrate=settings.worktrees.hydrate,
-            links=settings.worktrees.links,
-        )
+        worktrees = _open_worktrees(repository, place, settings)
         policies = policies_of(settings)
         try:
             yield Workshop(
@@ -240,6 +230,19 @@ def open_workshop(
             )
         finally:
             worktrees.close()
+
+
+def _open_worktrees(repository: "Repository", home: Home, settings: "Settings") -> "Worktrees":
+    from cli_multi_rapid.worktrees import Strategy, Worktrees
+
+    return Worktrees(
+        repository,
+        home.state / "worktrees",
+        strategy=Strategy(settings.worktrees.strategy.value),
+        pool_size=settings.worktrees.pool,
+        hydrate=settings.worktrees.hydrate,
+        links=settings.worktrees.links,
+    )
 
 
 def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
@@ -344,53 +347,3 @@ def fingerprint() -> str:
     import platform  # 6 ms that `status` need not pay
 
     return "|".join((platform.platform(), sys.version, os.environ.get("PATH", "")))
-
-
-def tool_facts(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "dict[ToolName, ToolFacts]":
-    """What the scheduler must know of every tool."""
-    from cli_multi_rapid.adapters.registry import adapters
-    from cli_multi_rapid.core.capabilities import capabilities
-    from cli_multi_rapid.core.ids import ToolName
-    from cli_multi_rapid.core.money import Price
-    from cli_multi_rapid.core.routing import ToolFacts
-    from cli_multi_rapid.ports import CostClass
-    from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
-
-    described = {tool.name: tool for tool in tools}
-    facts: dict[ToolName, ToolFacts] = {VERIFY: ToolFacts(price=Price(free=True))}
-    for name, adapter in adapters(tools).items():
-        config = described.get(name)
-        facts[name] = ToolFacts(
-            price=Price(
-                free=adapter.cost is CostClass.FREE,
-                known=adapter.cost is not CostClass.UNPRICED,
-                typical=config.typical_cost if config else None,
-                models=_priced_models(config) if adapter.cost is CostClass.METERED else None,
-                model=config.model if config else None,
-            ),
-            fallback=config.fallback if config else (),
-            limit=settings.tool_limits.get(name),
-            agent=name not in BUILT_IN_TOOLS,
-            described=config is not None,
-            capabilities=capabilities(config.capabilities if config else ()),
-            cost_hint=config.cost_hint if config else None,
-        )
-    for name, config in described.items():
-        if name not in facts:
-            facts[name] = ToolFacts(
-                price=Price(),
-                fallback=config.fallback,
-                agent=True,
-                described=True,
-                capabilities=capabilities(config.capabilities),
-                cost_hint=config.cost_hint,
-            )
-    return facts
-
-
-def _priced_models(config: "ToolConfig | None") -> "PriceTable":
-    """The models of a tool whose cost can be told from its tokens."""
-    from cli_multi_rapid.core.price_list import LIST_PRICES
-    from cli_multi_rapid.core.prices import PriceTable
-
-    return PriceTable(LIST_PRICES, config.prices if config else ())

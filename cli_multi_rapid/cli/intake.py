@@ -71,7 +71,7 @@ class Configured(Struct, frozen=True, kw_only=True):
 
     def prices(self) -> dict[ToolName, Price]:
         """What is known of each tool's price; an open choice may fall on the dearest."""
-        from cli_multi_rapid.wiring import tool_facts
+        from cli_multi_rapid.tool_facts import tool_facts
 
         known = tool_facts(self.settings, self.tools)
         return {

@@ -15,7 +15,7 @@ from cli_multi_rapid.schema.work import VERIFY
 
 def missing_tools(plan: Plan, configured: Configured, environment: Mapping[str, str]) -> dict[NodeId, str]:
     """Every node that no tool can do here, with the reason. A fallback that is there will do."""
-    from cli_multi_rapid.wiring import tool_facts
+    from cli_multi_rapid.tool_facts import tool_facts
 
     available = adapters(configured.tools, environment)
     facts = tool_facts(configured.settings, configured.tools)

@@ -11,8 +11,8 @@ from cli_multi_rapid.core.money import MicroUsd
 
 _PER: Final = 1_000_000
 """Prices are for so many tokens."""
-_DATED: Final = re.compile(r"-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})$")
-_VARIANT: Final = re.compile(r"\[[^\]]*\]$")
+_DATED: Final = r"-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})$"
+_VARIANT: Final = r"\[[^\]]*\]$"
 """Such as `[1m]`, which claude puts behind a model with a long context."""
 
 
@@ -55,9 +55,9 @@ class PriceTable:
         if not model:
             return None
         exact = model.strip().lower()
-        bare = _VARIANT.sub("", exact)
+        bare = re.sub(_VARIANT, "", exact)
         last = bare.rpartition("/")[2]
-        names = (exact, bare, last, _DATED.sub("", bare), _DATED.sub("", last))
+        names = (exact, bare, last, re.sub(_DATED, "", bare), re.sub(_DATED, "", last))
         return next((self._prices[name] for name in names if name in self._prices), None)
 
     def __contains__(self, model: object) -> bool:

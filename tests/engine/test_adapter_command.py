@@ -164,7 +164,7 @@ def test_json_lines_take_the_last_line_that_has_the_path_and_add_sums() -> None:
         '{"usage": {"input_tokens": 1000, "output_tokens": 30}}\n',
     )
     assert (answer.summary, answer.usage.tokens, answer.session_id) == ("last", 1030, "t-1")
-    assert answer.usage.source == "none"
+    assert answer.usage.source == "unknown"
 
 
 def test_text_is_read_by_regexes() -> None:
@@ -198,7 +198,7 @@ def test_other_exit_codes_can_mean_success() -> None:
 def test_only_an_amount_is_a_cost(cost: str, micros: int) -> None:
     answer = reading(JSON, f'{{"result": "x", "total_cost_usd": {cost}}}')
     assert answer.usage.cost == micros
-    assert answer.usage.source == ("tool" if micros else "none")
+    assert answer.usage.source == ("tool" if micros else "unknown")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from cli_multi_rapid.schema.problems import Problems
 from cli_multi_rapid.schema.settings import Settings
 from cli_multi_rapid.schema.tools import ToolConfig, parse_tools
 from cli_multi_rapid.system import SystemClock
-from cli_multi_rapid.wiring import tool_facts
+from cli_multi_rapid.tool_facts import tool_facts
 from tests.conftest import REPOSITORY
 from tests.contract.adapter_world import AdapterWorld, with_model
 from tests.fakes.command_line import type_in
