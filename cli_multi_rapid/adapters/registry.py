@@ -37,7 +37,6 @@ AGENTS: Final = tuple(_AGENT_CLASSES)
 KNOWN_TOOLS: Final = (*(adapter.name for adapter in BUILT_IN), *AGENTS)
 """Names that a plan may use without any configuration."""
 
-
 ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
 """Agents whose own adapters can be asked for an answer by a schema: no work, no tools, nothing written."""
 

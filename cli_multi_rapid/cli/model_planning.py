@@ -116,7 +116,8 @@ def _ask(question: Question, records: "Records", run_id: RunId) -> Planning:
 def _drafting(question: Question, records: "Records", run_id: RunId) -> "Drafting":
     from cli_multi_rapid.engine.plan_drafts import Drafting
     from cli_multi_rapid.redaction import Redactor
-    from cli_multi_rapid.wiring import policies_of, spent_today, tool_facts
+    from cli_multi_rapid.tool_facts import tool_facts
+    from cli_multi_rapid.wiring import policies_of, spent_today
 
     adapter = answerer(question.tool, question.tools, question.environment)
     if adapter is None:  # the choice of the planner looked at that
