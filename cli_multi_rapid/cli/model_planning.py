@@ -22,14 +22,14 @@ from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import RunId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.core.run_events import PlanReady, RunFinished
-from cli_multi_rapid.planner.template import Request
-from cli_multi_rapid.planner.tool_choice import Toolbox
 from cli_multi_rapid.schema.settings import Settings
 from cli_multi_rapid.schema.tools import ToolConfig
 
 if TYPE_CHECKING:
     from cli_multi_rapid.engine.plan_drafts import Drafting
     from cli_multi_rapid.planner.from_model import ModelPlan
+    from cli_multi_rapid.planner.template import Request
+    from cli_multi_rapid.planner.tool_choice import Toolbox
     from cli_multi_rapid.wiring import Records
 
 
@@ -37,8 +37,8 @@ class Question(Struct, frozen=True, kw_only=True):
     """What a model is asked, and in which surroundings."""
 
     tool: ToolName
-    request: Request
-    toolbox: Toolbox
+    request: "Request"
+    toolbox: "Toolbox"
     listing: Sequence[str]
     """The repository's files."""
     settings: Settings

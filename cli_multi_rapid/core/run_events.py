@@ -105,6 +105,8 @@ class BudgetReserved(Payload, frozen=True, kw_only=True):
     amount: MicroUsd
     source: str
     """`est_cost`, `max_cost`, `typical` or `config`."""
+    tool: ToolName | None = None
+    """Whom it is for, where no node tells: the planner."""
 
 
 class BudgetSettled(Payload, frozen=True, kw_only=True):

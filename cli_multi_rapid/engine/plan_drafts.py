@@ -23,6 +23,7 @@ from cli_multi_rapid.core.money import ZERO, MicroUsd, Price
 from cli_multi_rapid.core.plan import Node, Plan, Role
 from cli_multi_rapid.core.run_events import BudgetReserved, BudgetSettled, PlanDrafted
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.cut_planning import ACTION, place_of
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
@@ -38,8 +39,6 @@ from cli_multi_rapid.schema.problems import Problem, Problems, Severity
 MOST_REPAIRS: Final = 3
 TIMEOUT_S: Final = 600.0
 """For one draft."""
-ACTION: Final = "planner"
-"""What the ledger calls it."""
 _EXCERPT_BYTES: Final = 1024 * 1024
 _OR: Final = "without a model: --planner template"
 _SHOWN: Final = 20
@@ -98,7 +97,7 @@ class _Session:
     def __init__(self, terms: Drafting, prompt: str, cancel: CancelToken) -> None:
         self._terms, self._prompt, self._cancel = terms, prompt, cancel
         self._run_id: RunId = terms.journal.stream
-        self.name = f"{self._run_id}/{PLANNER}"
+        self.name = place_of(self._run_id)
         self._folder = make_temp_folder(self.name)
         self._usage = Usage()
         self._session_id: str | None = None
@@ -164,7 +163,13 @@ class _Session:
             reason = getattr(verdict, "reason", "") or "nothing of the budget is left"
             raise OverBudget(f"the planner {terms.adapter.name} is not asked: {reason}")
         terms.journal.record(
-            BudgetReserved(node_id=PLANNER, attempt=number, amount=verdict.amount, source=verdict.source)
+            BudgetReserved(
+                node_id=PLANNER,
+                attempt=number,
+                amount=verdict.amount,
+                source=verdict.source,
+                tool=terms.adapter.name,
+            )
         )
         return cap, verdict.amount
 
@@ -196,7 +201,7 @@ class _Session:
             program.argv,
             cwd=program.cwd,
             env=program.env,
-            marker=f"{self._run_id}/{PLANNER}/{number}",
+            marker=f"{self.name}/{number}",
             log=log,
             redactor=terms.redactor,
             supervision=Supervision(

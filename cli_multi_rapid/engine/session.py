@@ -26,6 +26,7 @@ from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
 from cli_multi_rapid.engine.check_inputs import CheckInputs
 from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
+from cli_multi_rapid.engine.cut_planning import end_cut_planning
 from cli_multi_rapid.engine.day_spending import DaySpending
 from cli_multi_rapid.engine.dispatcher import Dispatcher
 from cli_multi_rapid.engine.inbox import Hint, Inbox
@@ -159,9 +160,11 @@ class Session:
 
     def run(self) -> RunFinished:
         """Recover, drive the run until it rests, and give everything back."""
-        self._journal.catch_up()
+        events = self._journal.catch_up()
         plan = self._journal.state.plan
         if plan is None:
+            end_cut_planning(self._journal, events)
+            self._release()
             raise UserError(
                 f"run {self.state.run_id} has no plan: it was cut off while a model planned",
                 hint="type the request again; what the planning cost is in the ledger",
@@ -176,8 +179,11 @@ class Session:
                 return self._drive(plan, queue)
         finally:
             unsubscribe()
-            if self._journal.lease is not None:
-                self._journal.lease.release()
+            self._release()
+
+    def _release(self) -> None:
+        if self._journal.lease is not None:
+            self._journal.lease.release()
 
     def _hear(self, stream: RunId) -> None:
         if stream != self.state.run_id:

@@ -184,6 +184,8 @@ def _unplanned(run: RunState, *, alive: bool) -> NextStep:
         return _step("execute the plan that was saved, when it is as you want it")
     if alive and run.finished is None:
         return _step("a model plans; nothing to type")
+    if run.finished is None:
+        return _step("it was cut off while a model planned: close it", commands.resume(run.run_id))
     return _step("no plan was run, so there is nothing to go on with: type the request again")
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from cli_multi_rapid.schema.published import schema_violations
 from tests.fakes.command_line import PACKAGE_ROOT, Ended, type_in
+from tests.fakes.meanwhile import wait_until
 from tests.fakes.planner_program import planner_programs
 from tests.fakes.repositories import RepositoryBuilder, make_repository
 from tests.fakes.short_runs import the_report
@@ -260,6 +261,32 @@ def test_no_model_is_asked_when_nothing_of_the_budget_is_left(world: Make) -> No
     assert named.status == 3
     assert "nothing of the budget is left" in named.err
     assert here.questions == []
+
+
+def test_a_planning_that_is_killed_is_charged_and_closed_by_resume(world: Make) -> None:
+    here = world(a_plan())
+    begun = here.repository.path.parent / "begun"
+    (here.programs / "claude").write_text(
+        f"#!/bin/sh\n[ $1 = --version ] && exit\necho > {begun}\nsleep 600\n"
+    )
+    words = ("plan", *REQUEST, "--planner", "claude", "--budget", "1")
+    program = subprocess.Popen(
+        [sys.executable, "-m", "cli_multi_rapid.cli.main", *words],
+        cwd=here.repository.path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+    )
+    wait_until(begun.exists, "the start of the planner")
+    program.kill()
+    program.wait()
+
+    cut, resumed, after = here.type("status"), here.type("resume"), here.type("status")
+
+    assert "it was cut off while a model planned: close it" in cut.out
+    assert resumed.status == 2
+    assert "has no plan: it was cut off while a model planned" in resumed.err
+    assert [(row["tool"], row["amount"]) for row in here.ledger] == [("claude", Decimal(1))]
+    assert "FAILED" in after.out
+    assert "assumed" in after.out
 
 
 def test_a_planner_belongs_to_a_request(world: Make) -> None:
