@@ -225,7 +225,7 @@ def open_workshop(
                 pings=pings_of(place, tools).refresh,
                 policies=refine(policies) if refine else policies,
                 sandboxes=_sandboxes(settings, tools, repository, worktrees, place),
-                spent_today=lambda run_id: _spent_today(records, run_id),
+                spent_today=lambda run_id: spent_today(records, run_id),
                 version=__version__,
             )
         finally:
@@ -260,7 +260,8 @@ def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
     )
 
 
-def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
+def spent_today(records: Records, run_id: RunId) -> "MicroUsd":
+    """What other runs than this one have spent since midnight UTC."""
     from cli_multi_rapid.store.spending import spent_since
 
     midnight = records.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
