@@ -144,6 +144,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     """What earlier attempts have booked for that session: some tools count a session, not a run."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The scrubbed environment with the node's own variables."""
+    answer_schema: str | None = None
+    """A JSON schema: an answer of this form is wanted, and no work. For tools of `registry.ANSWERERS`."""
 
 
 class StopStep(Struct, frozen=True, kw_only=True):
@@ -184,6 +186,8 @@ class ToolReading(Struct, frozen=True, kw_only=True):
     reason: str = ""
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
+    answer: str | None = None
+    """What came where an answer by a schema was wanted, be it of that form or not; None: nothing came."""
     denied: tuple[str, ...] = ()
     """What the tool wanted to do and was not allowed to, in words. It may have found another way."""
 

@@ -196,7 +196,6 @@ def open_workshop(
     from cli_multi_rapid.process_tree import become_subreaper
     from cli_multi_rapid.redaction import Redactor
     from cli_multi_rapid.tool_facts import tool_facts
-    from cli_multi_rapid.worktrees import Strategy, Worktrees
 
     place = find_home(repo, home)
     root = repository_root(repo)
@@ -208,14 +207,7 @@ def open_workshop(
     with open_records(place, create=True) as records:
         if place.root != root:  # beside the repository it goes where the repository goes, copies included
             place.claim(repository.git_dir)
-        worktrees = Worktrees(
-            repository,
-            place.state / "worktrees",
-            strategy=Strategy(settings.worktrees.strategy.value),
-            pool_size=settings.worktrees.pool,
-            hydrate=settings.worktrees.hydrate,
-            links=settings.worktrees.links,
-        )
+        worktrees = _open_worktrees(repository, place, settings)
         policies = policies_of(settings)
         try:
             yield Workshop(
@@ -233,11 +225,24 @@ def open_workshop(
                 pings=pings_of(place, tools).refresh,
                 policies=refine(policies) if refine else policies,
                 sandboxes=_sandboxes(settings, tools, repository, worktrees, place),
-                spent_today=lambda run_id: _spent_today(records, run_id),
+                spent_today=lambda run_id: spent_today(records, run_id),
                 version=__version__,
             )
         finally:
             worktrees.close()
+
+
+def _open_worktrees(repository: "Repository", home: Home, settings: "Settings") -> "Worktrees":
+    from cli_multi_rapid.worktrees import Strategy, Worktrees
+
+    return Worktrees(
+        repository,
+        home.state / "worktrees",
+        strategy=Strategy(settings.worktrees.strategy.value),
+        pool_size=settings.worktrees.pool,
+        hydrate=settings.worktrees.hydrate,
+        links=settings.worktrees.links,
+    )
 
 
 def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
@@ -255,7 +260,8 @@ def pings_of(home: Home, tools: "tuple[ToolConfig, ...]") -> "Pings":
     )
 
 
-def _spent_today(records: Records, run_id: RunId) -> "MicroUsd":
+def spent_today(records: Records, run_id: RunId) -> "MicroUsd":
+    """What other runs than this one have spent since midnight UTC."""
     from cli_multi_rapid.store.spending import spent_since
 
     midnight = records.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,13 +1,16 @@
 """Claude Code, headless. Measured with 2.1.197.
 
 It may run any command in the slot's folder, and outside of it: allowing Bash is no confinement. Commits and
-pushes are refused to it, because the orchestrator commits.
+pushes are refused to it, because the orchestrator commits. Where only an answer is wanted it has no tools.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
     AgentSettings,
@@ -48,15 +51,23 @@ _OURS: Final = {
     # It would go on for three minutes on a dead server; trying again is the orchestrator's.
     "CLAUDE_CODE_MAX_RETRIES": "1",
 }
+# Hooks and servers that the repository brings along would run unasked.
+_OWN_SETTINGS: Final = ("--setting-sources", "user", "--strict-mcp-config")
 _ARGS: Final = (
     *("--output-format", "stream-json", "--verbose"),
     *("--permission-mode", "acceptEdits"),
     # With `=`: the options take lists, and would swallow what follows.
     "--allowedTools=Bash,Write,Edit",
     "--disallowedTools=Bash(git commit:*),Bash(git push:*)",
-    # Hooks and servers that the repository brings along would run unasked.
-    *("--setting-sources", "user", "--strict-mcp-config"),
+    *_OWN_SETTINGS,
 )
+_ANSWER_ARGS: Final = (
+    *("--output-format", "json"),
+    *("--tools", "", "--permission-mode", "dontAsk"),
+    *_OWN_SETTINGS,
+)
+_NO_FORM: Final = "error_max_structured_output_retries"
+"""Its own checks refused every answer of the model."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SESSION_FAULT: Final = re.compile(
     r"^(?:Error: )?(?:No conversation found with session ID|Session ID \S+ is already in use)[^\n]*",
@@ -90,7 +101,7 @@ class ClaudeAdapter:
         cap = ("--max-budget-usd", f"{to_usd(brief.cap):.6f}") if brief.cap else ()
         argv = (
             *("claude", "-p", prompt_argument(brief, self.name)),
-            *_ARGS,
+            *_args(brief),
             *session,
             *cap,
             *model_option("--model", brief, self._settings),
@@ -113,7 +124,8 @@ class ClaudeAdapter:
         records = read_jsonl(text).records
         final = next((record for record in reversed(records) if record.get("type") == "result"), None)
         if final is not None:
-            return judge(_end_of(final), exit_code, output)
+            reading = judge(_end_of(final), exit_code, output)
+            return reading if brief.answer_schema is None else replace(reading, answer=_answer_of(final))
         fault = _SESSION_FAULT.search(text)
         session = next((text_at(record, "session_id") for record in records if "session_id" in record), "")
         end = AgentEnd(
@@ -125,6 +137,21 @@ class ClaudeAdapter:
             hint=_last_retry(records),
         )
         return judge(end, exit_code, output)
+
+
+def _args(brief: Brief) -> tuple[str, ...]:
+    if brief.answer_schema is None:
+        return _ARGS
+    return (*_ANSWER_ARGS, "--json-schema", brief.answer_schema)
+
+
+def _answer_of(final: Record) -> str | None:
+    """Indented, so that what is said about it can name lines."""
+    if "structured_output" in final:
+        return json.dumps(final["structured_output"], indent=2, ensure_ascii=False)
+    if text_at(final, "subtype") == _NO_FORM:
+        return ""
+    return None if _error_of(final) else text_at(final, "result")
 
 
 def _end_of(final: Record) -> AgentEnd:

@@ -4,10 +4,13 @@ Its own sandbox lets commands write in the slot and in temporary folders only. I
 after `resume` it tells the tokens of the whole thread.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from signal import Signals
 from typing import Final
+
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
     AgentSettings,
@@ -29,11 +32,12 @@ from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolRe
 VARIABLES: Final = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_API_KEY", "CODEX_HOME")
 STOPS: Final = (StopStep(signal=Signals.SIGINT, wait_s=2.0), StopStep(signal=Signals.SIGTERM, wait_s=2.0))
 _ARGS: Final = (
-    *("--json", "-s", "workspace-write"),
     *("-c", "analytics.enabled=false", "-c", "check_for_update_on_startup=false"),
     # Hooks and rules that the repository brings along would run unasked.
     *("-c", "features.hooks=false", "--ignore-rules"),
 )
+_SCHEMA_FILE: Final = "answer-schema.json"
+_ANSWER_FILE: Final = "answer.json"
 _THREAD: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{0,99}")
 _LOST_THREAD: Final = re.compile(r"^Error: thread/resume[^\n]*", re.MULTILINE)
 _NO_SANDBOX: Final = re.compile(
@@ -63,7 +67,7 @@ class CodexAdapter:
         """A new thread, or the one of an earlier attempt."""
         resume = ("resume", brief.session_id) if _is_thread(brief.session_id) else ()
         argv = (
-            *("codex", "exec", *_ARGS),
+            *("codex", "exec", "--json", *_mode(brief), *_ARGS),
             *model_option("-m", brief, self._settings),
             *self._settings.args,
             *(part for part in resume if part),
@@ -91,7 +95,8 @@ class CodexAdapter:
             denied=(*_refused(records), *_broken_sandbox(text)),
             hint=_last_error(records),
         )
-        return judge(end, exit_code, output)
+        reading = judge(end, exit_code, output)
+        return reading if brief.answer_schema is None else replace(reading, answer=_answer_of(end, brief))
 
     def _usage(self, turn: Record | None, brief: Brief) -> Usage:
         model = model_of(brief, self._settings)
@@ -104,6 +109,30 @@ class CodexAdapter:
         if _is_thread(brief.session_id):
             told = without_earlier(told, brief.session_usage)
         return priced(told, self._settings.prices, model)
+
+
+def _mode(brief: Brief) -> tuple[str, ...]:
+    """To work in the slot; or only to answer, in a folder that need not be a repository."""
+    if brief.answer_schema is None:
+        return ("-s", "workspace-write")
+    schema = brief.temp / _SCHEMA_FILE
+    schema.write_text(brief.answer_schema, encoding="utf-8")
+    answer = brief.temp / _ANSWER_FILE
+    answer.unlink(missing_ok=True)  # of an earlier question
+    files = ("--output-schema", str(schema), "-o", str(answer))
+    return ("-s", "read-only", "--skip-git-repo-check", *files)
+
+
+def _answer_of(end: AgentEnd, brief: Brief) -> str | None:
+    """The whole answer lies in a file. It is not held against the schema by codex."""
+    if not end.finished:
+        return None
+    file = brief.temp / _ANSWER_FILE
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else end.result
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):  # a model may say anything
+        return text
 
 
 def _is_thread(session_id: str | None) -> bool:

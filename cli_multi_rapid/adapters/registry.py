@@ -37,6 +37,19 @@ AGENTS: Final = tuple(_AGENT_CLASSES)
 KNOWN_TOOLS: Final = (*(adapter.name for adapter in BUILT_IN), *AGENTS)
 """Names that a plan may use without any configuration."""
 
+ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
+"""Agents whose own adapters can be asked for an answer by a schema: no work, no tools, nothing written."""
+
+
+def answerer(
+    name: ToolName, tools: Iterable[ToolConfig], environ: Mapping[str, str] | None = None
+) -> Adapter | None:
+    """The adapter to ask; None when another command was configured in its place."""
+    known = tuple(tools)
+    if name not in ANSWERERS or any(tool.name == name and tool.argv for tool in known):
+        return None
+    return adapters(known, environ)[name]
+
 
 def agent_variables(agent: ToolName) -> tuple[str, ...]:
     """The user's variables that an agent gets without being configured: no other agent's keys."""

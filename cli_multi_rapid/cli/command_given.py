@@ -10,6 +10,7 @@ from cli_multi_rapid import __version__
 from cli_multi_rapid.cli.imported import require_ours
 from cli_multi_rapid.cli.loaded_run import LoadedRun
 from cli_multi_rapid.cli.output import Format, print_json, print_text
+from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.journal import Journal
@@ -42,6 +43,19 @@ def person() -> str:
         return "somebody"
 
 
+def journal_of(records: "Records", run_id: RunId) -> Journal[RunState]:
+    """The stream of a run, with an empty state."""
+    return Journal(
+        stream=run_id,
+        state=RunState(run_id),
+        log=records.log,
+        bus=records.bus,
+        clock=records.clock,
+        ids=records.ids,
+        source=f"cli-orchestrator/{__version__}",
+    )
+
+
 def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDocument:
     """Append the command to the run's stream and wake its driver. Any process may, at any time.
 
@@ -50,16 +64,7 @@ def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDo
     require_ours(records, run.run_id)
     # An event is kept: a key that somebody pastes into a reason must not be in it.
     command = replace(command, text=Redactor.from_environment(os.environ).redact(command.text))
-    journal = Journal(
-        stream=run.run_id,
-        state=RunState(run.run_id),
-        log=records.log,
-        bus=records.bus,
-        clock=records.clock,
-        ids=records.ids,
-        source=f"cli-orchestrator/{__version__}",
-    )
-    event = journal.submit(command)
+    event = journal_of(records, run.run_id).submit(command)
     return CommandDocument(
         schema_version=SCHEMA_VERSION,
         run_id=run.run_id,

@@ -8,7 +8,7 @@ import click
 from msgspec import Struct
 
 from cli_multi_rapid.cli.exit_codes import ExitCode
-from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
+from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, ToolFault, UserError
 
 _SURROUNDINGS: Final = frozenset(
     {
@@ -20,7 +20,10 @@ _SURROUNDINGS: Final = frozenset(
 
 
 class ErrorDetail(TypedDict):
-    """`code`: usage, input, budget, environment, bug or interrupted. `problems`: of a refused document."""
+    """`code`: usage, input, budget, declined, tool, environment, bug or interrupted.
+
+    `problems`: of a refused document.
+    """
 
     code: str
     exit_code: int
@@ -38,6 +41,10 @@ class ErrorDocument(TypedDict):
 
 class StoppedByBudget(OrchestratorError):
     """The money does not do, and the person does not want a part. Exit code 3."""
+
+
+class NotConfirmed(OrchestratorError):
+    """A person saw what would be done and did not want it. Exit code 4."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -82,6 +89,12 @@ def failure_of(error: BaseException, argv: Sequence[str]) -> Failure:
             )
         case StoppedByBudget():
             return Failure(exit_code=ExitCode.BUDGET, code="budget", message=error.message, hint=error.hint)
+        case NotConfirmed():
+            return Failure(
+                exit_code=ExitCode.WAITING, code="declined", message=error.message, hint=error.hint
+            )
+        case ToolFault():
+            return Failure(exit_code=ExitCode.NOT_LANDED, code="tool", message=error.message, hint=error.hint)
         case EnvironmentFault():
             return Failure(
                 exit_code=ExitCode.ENVIRONMENT, code="environment", message=error.message, hint=error.hint

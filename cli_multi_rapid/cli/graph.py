@@ -10,6 +10,7 @@ from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.intake import Wish, read_configuration, take_in
 from cli_multi_rapid.cli.options import NEW_FILE, examples, place_options
 from cli_multi_rapid.cli.output import print_text, tell, write
+from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking
 from cli_multi_rapid.cli.wishes import param_option, serialize_option
 from cli_multi_rapid.core.scheduler import prepare
 from cli_multi_rapid.reports.graph import Graph, graph_dot, graph_mermaid, graph_of_plan, graph_text
@@ -56,7 +57,7 @@ def graph(
 ) -> int:
     """Draw FILE, a plan or a multi_stream file: its nodes, deps, and the order that comes from claims."""
     wish = Wish(file=file, params=param, serialize_overlaps=serialize_overlaps)
-    plan = take_in(wish, place, read_configuration(place), os.environ).plan
+    plan = take_in(wish, place, read_configuration(place), os.environ, Asking(planner=TEMPLATE)).plan
     _, implied = prepare(plan)
     text = draw(graph_of_plan(plan, implied), drawing)
     if output is not None:

@@ -1,7 +1,7 @@
 """What a person wants to run: the plan of a file or of a request, with what the command line says on top."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, missing
+from cli_multi_rapid.adapters.registry import AGENTS, ANSWERERS, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.output import shown_path, tell
+from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking, choose_planner
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.core.ids import Branch, ToolName
-from cli_multi_rapid.core.money import MicroUsd, Price, dearest
+from cli_multi_rapid.core.ids import Branch, RunId, ToolName
+from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, dearest
 from cli_multi_rapid.core.plan import Json, Plan
 from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.planner.assessment import Assessment
@@ -86,10 +87,19 @@ class Intake(Struct, frozen=True, kw_only=True):
     source: str
     """The file as it was typed, or the request."""
     planner: str
-    """`file`, `streams` or `template`."""
+    """`file`, `streams`, `template`, or the tool whose model planned."""
     notices: tuple[Problem, ...] = ()
     assessment: Assessment | None = None
     """Of a request."""
+    run_id: RunId | None = None
+    """The run that began with the planning by a model."""
+    spent: MicroUsd = ZERO
+    """By the planning; a part of the plan's budget."""
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a person has to look at it first."""
+        return self.planner in ANSWERERS
 
 
 def read_configuration(place: Place, flags: Mapping[str, Json] | None = None) -> Configured:
@@ -100,15 +110,18 @@ def read_configuration(place: Place, flags: Mapping[str, Json] | None = None) ->
     return Configured(settings=settings, tools=load_tools(place.root))
 
 
-def take_in(wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str]) -> Intake:
-    """The plan that is wanted. Reads files only, and the repository's listing for a request.
+def take_in(
+    wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str], asking: Asking
+) -> Intake:
+    """The plan that is wanted. Reads files, and the repository's listing for a request; may ask a model.
 
-    Raises `UserError` for a plan with errors (all of them at once), or when there is none.
+    Raises `UserError` for a plan with errors (all of them at once), or when there is none; what
+    `choose_planner` and `ask_model` raise for a request.
     """
     found = (
         _from_file(wish, place, configured, environment)
         if wish.request is None
-        else _from_request(wish, place, configured, environment)
+        else _from_request(wish, place, configured, environment, asking)
     )
     return replace(found, plan=_adjusted(found.plan, wish, configured.settings))
 
@@ -165,42 +178,76 @@ def _standard_file(place: Place) -> Path:
     return Path(shown_path(path))
 
 
-def _from_request(wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str]) -> Intake:
+def _from_request(
+    wish: Wish, place: Place, configured: Configured, environment: Mapping[str, str], asking: Asking
+) -> Intake:
     from cli_multi_rapid.planner.template import Request, plan_request
     from cli_multi_rapid.planner.tool_choice import Toolbox
     from cli_multi_rapid.wiring import pings_of
 
-    request, pings = wish.request or "", pings_of(place.find_home(), configured.tools)
-    made = plan_request(
-        Request(
-            text=request,
-            files=wish.files,
-            budget=wish.budget,
-            target=configured.settings.merge_policy.target or Branch(UNNAMED),
-            languages=_languages(place),
-        ),
-        Toolbox(
-            default=configured.default_tool(environment),
-            tools=configured.tools,
-            down=configured.down(environment) | pings.unhealthy(),
-            latency_ms=pings.latencies_ms(),
-        ),
+    text, pings, listing = wish.request or "", pings_of(place.find_home(), configured.tools), _listing(place)
+    request = Request(
+        text=text,
+        files=wish.files,
+        budget=wish.budget,
+        target=configured.settings.merge_policy.target or Branch(UNNAMED),
+        languages=_languages(listing),
     )
-    return Intake(plan=made.plan, source=request, planner="template", assessment=made.assessment)
+    toolbox = Toolbox(
+        default=configured.default_tool(environment),
+        tools=configured.tools,
+        down=configured.down(environment) | pings.unhealthy(),
+        latency_ms=pings.latencies_ms(),
+    )
+    template = plan_request(request, toolbox)  # also finds what no planner can do anything with
+    choice = choose_planner(asking, configured.tools, pings, environment)
+    if choice.reason:
+        tell(f"planner: {choice.tool or TEMPLATE}, because {choice.reason}")
+    plain = Intake(plan=template.plan, source=text, planner=TEMPLATE, assessment=template.assessment)
+    if choice.tool is None:
+        return plain
+    from cli_multi_rapid.cli.model_planning import Question, ask_model
+
+    planning = ask_model(
+        Question(
+            tool=choice.tool,
+            request=request,
+            toolbox=toolbox,
+            listing=listing,
+            settings=configured.settings,
+            tools=configured.tools,
+            environment=environment,
+            asking=asking,
+        ),
+        place,
+    )
+    plain = replace(plain, run_id=planning.run_id, spent=planning.spent)
+    if planning.made is None:
+        tell(f"planner: {TEMPLATE}, because {planning.fault}")
+        left = None if wish.budget is None else MicroUsd(max(0, wish.budget - planning.spent))
+        within = plan_request(replace(request, budget=left), toolbox).plan
+        return replace(plain, plan=replace(within, budget=wish.budget))
+    made = planning.made
+    return replace(plain, plan=made.plan, planner=str(choice.tool), assessment=made.assessment)
 
 
-def _languages(place: Place) -> tuple[str, ...]:
-    """The repository's languages, the one with most files first; none outside of a repository."""
+def _listing(place: Place) -> tuple[str, ...]:
+    """The files of the repository's HEAD; none outside of a repository."""
     from cli_multi_rapid.core.errors import EnvironmentFault
-    from cli_multi_rapid.planner.named_files import language_of
 
     try:
         with look_at_repository(place) as repository:
             head = repository.resolve("HEAD")
-            files = repository.list_files(head) if head else ()
+            return repository.list_files(head) if head else ()
     except (EnvironmentFault, UserError):
         return ()  # a plan can be made anywhere; running it will say what is wrong with the place
-    counted = Counter(language for language in map(language_of, files) if language is not None)
+
+
+def _languages(listing: Sequence[str]) -> tuple[str, ...]:
+    """The repository's languages, the one with most files first."""
+    from cli_multi_rapid.planner.named_files import language_of
+
+    counted = Counter(language for language in map(language_of, listing) if language is not None)
     return tuple(language for language, _ in counted.most_common())
 
 

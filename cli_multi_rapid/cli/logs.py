@@ -13,10 +13,11 @@ from cli_multi_rapid.cli.loaded_run import LoadedRun, find_run_and_node, fold, l
 from cli_multi_rapid.cli.options import examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text, write
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.ids import PLANNER, NodeId
 from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted
 from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.core.node_state import Attempt, NodeState
+from cli_multi_rapid.core.run_events import PlanDrafted
 from cli_multi_rapid.redaction import printable
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 
@@ -112,7 +113,8 @@ def logs(
         if checks:
             found = list(_check_logs(run, node))
         else:
-            found = [
+            found = [] if node or prompt else _planning_logs(run, attempt)
+            found += [
                 _prompt_of(run, each, tried) if prompt else _log_of(each, tried)
                 for each, tried in _attempts(run, node, attempt)
             ]
@@ -157,6 +159,15 @@ def _log_of(node: NodeState, attempt: Attempt) -> LogFile:
         name=attempt.tool,
         path=Path(attempt.log) if attempt.log else None,
     )
+
+
+def _planning_logs(run: LoadedRun, number: int | None) -> list[LogFile]:
+    """What the model wrote that planned the run, draft by draft."""
+    return [
+        LogFile(kind="attempt", node=PLANNER, attempt=draft.attempt, name=draft.tool, path=Path(draft.log))
+        for event in run.events
+        if isinstance(draft := event.data, PlanDrafted) and number in (None, draft.attempt)
+    ]
 
 
 def _prompt_of(run: LoadedRun, node: NodeState, attempt: Attempt) -> LogFile:
@@ -254,7 +265,8 @@ def _follow(records: "Records", run: LoadedRun, node: NodeState | None, attempt:
         for _ in follower.batches():
             now = load_run(records, run.run_id)
             nodes = [now.state.nodes[node.node.id]] if node else list(now.state.nodes.values())
-            logs = [
+            logs = [] if node else _planning_logs(now, attempt)
+            logs += [
                 _log_of(each, tried)
                 for each in nodes
                 for tried in each.attempts

@@ -18,15 +18,17 @@ from cli_multi_rapid.cli.intake import (
     read_configuration,
     take_in,
 )
+from cli_multi_rapid.cli.model_planning import keep_planning, planning_ends
 from cli_multi_rapid.cli.options import NEW_FILE, examples, format_option, place_options
 from cli_multi_rapid.cli.output import Format, print_json, print_text, shown_path
+from cli_multi_rapid.cli.planner_choice import Asking
 from cli_multi_rapid.cli.preview import Preview, preview_document, preview_text
 from cli_multi_rapid.cli.wishes import planner_option, read_files, request_options
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.scheduler import prepare
-from cli_multi_rapid.planner.estimate import estimate
+from cli_multi_rapid.planner.estimate import Estimate, estimate
 
 
 @click.command(
@@ -48,19 +50,21 @@ from cli_multi_rapid.planner.estimate import estimate
 )
 @place_options
 @format_option
-def plan(
+def plan(  # noqa: PLR0913  # the options of the command line
     *,
     words: tuple[str, ...],
     request: str | None,
     files: tuple[str, ...],
     budget: MicroUsd | None,
+    planner: str,
     output: Path | None,
     place: Place,
     format_: Format,
 ) -> int:
     """Turn a request into a plan file, with how complex, risky and dear it probably is.
 
-    Nothing is run: look at the file, change it, and execute it.
+    Nothing is run: look at the file, change it, and execute it. A model that plans costs money, which is a
+    part of --budget; `logs` shows what it wrote.
     """
     if request is None:
         raise click.UsageError('say what shall be planned: --request "…"')
@@ -68,10 +72,16 @@ def plan(
         raise click.UsageError(f"name files with --files: {words[0]}")
     configured = read_configuration(place)
     wish = Wish(request=request, files=read_files(files, words), budget=budget)
-    intake = take_in(wish, place, configured, os.environ)
-    made = _aimed(intake.plan, place)
-    path = _save(made, output, place)
-    _show(made, path, intake, configured, format_)
+    intake = take_in(wish, place, configured, os.environ, Asking(planner=planner))
+    with planning_ends(place, intake.run_id):
+        made = _aimed(intake.plan, place)
+        expected = _estimate(made, intake, configured)
+        path = _save(made, output, place)
+    if intake.run_id is not None:
+        from cli_multi_rapid.cli.execute import plan_ready
+
+        keep_planning(place, intake.run_id, plan_ready(made, path, intake, expected))
+    _show(made, path, intake, expected, configured, format_)
     return 0
 
 
@@ -104,9 +114,17 @@ def _save(made: Plan, output: Path | None, place: Place) -> Path:
     return output
 
 
-def _show(made: Plan, path: Path, intake: Intake, configured: Configured, format_: Format) -> None:
+def _estimate(made: Plan, intake: Intake, configured: Configured) -> Estimate:
     from cli_multi_rapid.wiring import policies_of
 
+    left = None if made.budget is None else MicroUsd(max(0, made.budget - intake.spent))
+    rules = policies_of(configured.settings).budget
+    return estimate(made, budget_limit=left, prices=configured.prices(), rules=rules)
+
+
+def _show(
+    made: Plan, path: Path, intake: Intake, expected: Estimate, configured: Configured, format_: Format
+) -> None:
     order, implied = prepare(made)
     preview = Preview(
         plan=made,
@@ -115,7 +133,7 @@ def _show(made: Plan, path: Path, intake: Intake, configured: Configured, format
         workers=configured.settings.workers,
         order=order,
         implied=implied,
-        estimate=estimate(made, prices=configured.prices(), rules=policies_of(configured.settings).budget),
+        estimate=expected,
         assessment=intake.assessment,
         target=made.merge_policy.target,
         path=str(path),

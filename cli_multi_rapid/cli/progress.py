@@ -56,6 +56,16 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _drafted(data: run.PlanDrafted, _: Narrator) -> str:
+    if data.reason:
+        return f"{data.tool} made no plan{_because(data.reason)}"
+    took = f"in {span(data.duration_s)}"
+    if not data.problems:
+        return f"plan by {data.tool} {took}"
+    more = f" and {len(data.problems) - 1} more" if len(data.problems) > 1 else ""
+    return f"draft {data.attempt} of {data.tool} {took} cannot be run: {data.problems[0]}{more}"
+
+
 def _kept(data: node.NodeAttemptFailed) -> str:
     where = f"on {data.branch}" if data.branch else f"in {data.slot}" if data.slot else ""
     return f"; its work is kept {where}" if where else ""
@@ -146,6 +156,7 @@ def _halted_budget(data: run.BudgetHalted, _: Narrator) -> str:
 
 # A teller gets the payload of its own type: the table cannot say so.
 _TELLERS: Mapping[type[Payload], Callable[[Any, Narrator], str | None]] = {
+    run.PlanDrafted: _drafted,
     run.RunStarted: _run_started,
     run.RunPaused: lambda data, _: f"run paused{_because(data.reason)}",
     run.RunUnpaused: lambda data, _: "run goes on",  # noqa: ARG005 - one signature for all

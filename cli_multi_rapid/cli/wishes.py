@@ -8,6 +8,7 @@ import click
 
 from cli_multi_rapid.cli.intake import Wish
 from cli_multi_rapid.cli.options import Decorated
+from cli_multi_rapid.cli.planner_choice import AUTO, PLANNERS
 from cli_multi_rapid.cli.run_options import budget_option, read_priority
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.schema.names import is_param
@@ -62,16 +63,16 @@ param_option = click.option(
 
 planner_option = click.option(
     "--planner",
-    type=click.Choice(["auto", "template"]),
-    default="auto",
+    type=click.Choice(PLANNERS),
+    default=AUTO,
     show_default=True,
-    expose_value=False,  # one planner is built in, and both names mean it
-    help="Who plans a request. template: rules, no model and no network; auto: the same at present",
+    help="Who plans a request. template: rules, no model, no network; claude, codex: its model, whose plan "
+    "is held against the rules for plans; auto: the first of these that is healthy, else the template",
 )
 
 
 def wish_options(function: Decorated) -> Decorated:
-    """All that decides what `execute` runs, handed over as `wish: Wish`."""
+    """All that decides what `execute` runs, handed over as `wish: Wish`; the planner as `planner: str`."""
 
     @wraps(function)
     def with_wish(

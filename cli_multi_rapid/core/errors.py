@@ -22,5 +22,9 @@ class EnvironmentFault(OrchestratorError):
     """The surroundings are wrong: no git, a missing tool, a lock held by a live process. Exit code 5."""
 
 
+class ToolFault(OrchestratorError):
+    """A tool that was asked outside of any node did not do its part. Exit code 1."""
+
+
 class InternalError(OrchestratorError):
     """A rule of this program was broken by this program: a bug. Exit code 70."""

@@ -64,6 +64,7 @@ from cli_multi_rapid.core.run_events import (
     CommandGiven,
     CommandRefused,
     PlanAccepted,
+    PlanDrafted,
     PlanReady,
     RunCancelling,
     RunFinished,
@@ -86,7 +87,7 @@ class Unknown(Payload, frozen=True, kw_only=True):
 CATALOGUE: Mapping[str, type[Payload]] = {
     payload.type: payload
     for payload in (
-        PlanReady, PlanAccepted, RunStarted, RunPaused, RunUnpaused, RunCancelling, RunFinished,
+        PlanDrafted, PlanReady, PlanAccepted, RunStarted, RunPaused, RunUnpaused, RunCancelling, RunFinished,
         NodeStarted, NodeBased, NodeSucceeded, NodeAttemptFailed, NodeRetryScheduled, NodeFailed, NodeSkipped,
         NodeReworkScheduled, NodeCancelled, NodeReset, WorktreeKept, ContextInjected,
         BudgetReserved, BudgetSettled, BudgetWarned, BudgetHalted, BudgetRefused, BudgetChanged,

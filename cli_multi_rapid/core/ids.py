@@ -21,6 +21,9 @@ Tree = NewType("Tree", str)
 Branch = NewType("Branch", str)
 """A short branch name, without `refs/heads/`."""
 
+PLANNER = NodeId("_planner")
+"""Whom a run's ledger and logs name for its planning. No node can be called so."""
+
 _QUEUE_PREFIX = "queue:"
 
 

@@ -211,10 +211,9 @@ class QueueState:
         record = self.records.setdefault(data.key, TreeRecord())
         if not data.reused and data.verdict in (Verdict.PASSED, Verdict.FAILED):
             self.settled.verdicts += 1
-            if data.verdict is Verdict.FAILED and len(data.entries) == 1:
-                known = self.entries.get(data.entries[0])
-                if known is not None:
-                    known.alone[data.check] = known.alone.get(data.check, 0) + 1
+            alone = self.entries.get(data.entries[0]) if len(data.entries) == 1 else None
+            if data.verdict is Verdict.FAILED and alone is not None:
+                alone.alone[data.check] = alone.alone.get(data.check, 0) + 1
         record.outcomes.append(data)
 
     def _split(self, event: Event, data: MergeSplit) -> None:

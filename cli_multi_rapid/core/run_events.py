@@ -22,6 +22,21 @@ class PlanReady(Payload, frozen=True, kw_only=True):
     confidence: float | None = None
 
 
+class PlanDrafted(Payload, frozen=True, kw_only=True):
+    """A model was asked for a plan, and what came of it. Without problems and reason the draft is whole."""
+
+    type: ClassVar[str] = "plan.drafted"
+    tool: ToolName
+    attempt: int
+    """1 is the first draft, each further one a repair."""
+    log: str
+    problems: tuple[str, ...] = ()
+    """`file:line:column: error[code]: message`, as they were fed back."""
+    reason: str = ""
+    """Why no draft came."""
+    duration_s: float = 0.0
+
+
 class PlanAccepted(Payload, frozen=True, kw_only=True):
     """The plan that this run executes, with the order and the implied edges derived from it."""
 
@@ -90,6 +105,8 @@ class BudgetReserved(Payload, frozen=True, kw_only=True):
     amount: MicroUsd
     source: str
     """`est_cost`, `max_cost`, `typical` or `config`."""
+    tool: ToolName | None = None
+    """Whom it is for, where no node tells: the planner."""
 
 
 class BudgetSettled(Payload, frozen=True, kw_only=True):

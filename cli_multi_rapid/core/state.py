@@ -54,6 +54,7 @@ from cli_multi_rapid.core.run_events import (
     BudgetWarned,
     CommandGiven,
     PlanAccepted,
+    PlanDrafted,
     RunCancelling,
     RunFinished,
     RunPaused,
@@ -137,6 +138,9 @@ class RunState:
         self.frontier = Frontier(self.nodes, data.order, data.implied)
         if self.ledger.limit is None:
             self.ledger.limit = data.plan.budget
+
+    def _plan_drafted(self, event: Event, data: PlanDrafted) -> None:
+        self.created_at = self.created_at or event.time
 
     def _run_started(self, event: Event, data: RunStarted) -> None:
         self.started, self.finished, self.finished_at, self.cancelling = data, None, None, None
@@ -349,6 +353,7 @@ def _check_graph(data: PlanAccepted) -> None:
 
 
 _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
+    PlanDrafted: RunState._plan_drafted,
     PlanAccepted: RunState._plan_accepted,
     RunStarted: RunState._run_started,
     RunPaused: RunState._run_paused,

@@ -26,6 +26,7 @@ from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
 from cli_multi_rapid.engine.check_inputs import CheckInputs
 from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
+from cli_multi_rapid.engine.cut_planning import end_cut_planning
 from cli_multi_rapid.engine.day_spending import DaySpending
 from cli_multi_rapid.engine.dispatcher import Dispatcher
 from cli_multi_rapid.engine.inbox import Hint, Inbox
@@ -44,8 +45,8 @@ from cli_multi_rapid.process_environment import inherited_environment
 Observer = Callable[[Event], None]
 
 
-def accept_plan(shop: Workshop, plan: Plan, source: str) -> RunId:
-    """Begin a run of a plan: its first event. Nothing is started.
+def accept_plan(shop: Workshop, plan: Plan, source: str, run_id: RunId | None = None) -> RunId:
+    """Begin a run of a plan. Nothing is started. `run_id`: of the run that began with its planning.
 
     Raises `UserError` for a plan that holds a secret: events are kept, for everybody who may read them.
     """
@@ -55,7 +56,7 @@ def accept_plan(shop: Workshop, plan: Plan, source: str) -> RunId:
             "the plan holds what looks like a key, a token or a password",
             hint="put it into the environment of the tool; plans are kept in the event log",
         )
-    run_id = shop.ids.run_id()
+    run_id = run_id or shop.ids.run_id()
     order, implied = prepare(plan)
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     journal = run_journal(shop, run_id)
@@ -159,10 +160,15 @@ class Session:
 
     def run(self) -> RunFinished:
         """Recover, drive the run until it rests, and give everything back."""
-        self._journal.catch_up()
+        events = self._journal.catch_up()
         plan = self._journal.state.plan
         if plan is None:
-            raise UserError(f"run {self.state.run_id} has no plan")
+            end_cut_planning(self._journal, events)
+            self._release()
+            raise UserError(
+                f"run {self.state.run_id} has no plan: it was cut off while a model planned",
+                hint="type the request again; what the planning cost is in the ledger",
+            )
         self._journal.correlation_id = plan.correlation_id or CorrelationId(self.state.run_id)
         unsubscribe = self._shop.bus.subscribe(self._hear)
         try:
@@ -173,8 +179,11 @@ class Session:
                 return self._drive(plan, queue)
         finally:
             unsubscribe()
-            if self._journal.lease is not None:
-                self._journal.lease.release()
+            self._release()
+
+    def _release(self) -> None:
+        if self._journal.lease is not None:
+            self._journal.lease.release()
 
     def _hear(self, stream: RunId) -> None:
         if stream != self.state.run_id:

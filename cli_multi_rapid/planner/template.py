@@ -115,16 +115,13 @@ def plan_request(request: Request, toolbox: Toolbox) -> TemplatePlan:
     sums of both are never above the budget. `Assessment.est_cost` keeps what was expected without it. A node
     whose share is nothing keeps its expected cost, and so can never start.
     """
-    # A terminal that does not speak UTF-8 gives half characters, which no document can hold.
-    text = _UNWRITABLE.sub("�", request.text).strip()
-    if not text:
-        raise UserError("the request is empty", hint='say what shall be done: --request "Add a health check"')
+    text = text_of(request)
     files = read_files(request.files)
     factors = weigh(text, files)
     complexity = complexity_of(factors)
     planned = [_assign(part, complexity, toolbox) for part in _parts(text, files, factors, request)]
     work = [_node(item, text, complexity) for item in planned]
-    nodes = [*_with_costs(work, [item.cost for item in planned], request.budget), _verify(text, work)]
+    nodes = [*share_budget(work, [item.cost for item in planned], request.budget), _verify(text, work)]
     assessment = Assessment(
         complexity=complexity,
         factors=factors,
@@ -136,6 +133,15 @@ def plan_request(request: Request, toolbox: Toolbox) -> TemplatePlan:
     )
     choices = tuple(Choice(node_id=NodeId(item.part.id), pick=item.pick) for item in planned)
     return TemplatePlan(plan=_plan(text, nodes, request), assessment=assessment, choices=choices)
+
+
+def text_of(request: Request) -> str:
+    """The words of a request. Raises `UserError` when there are none."""
+    # A terminal that does not speak UTF-8 gives half characters, which no document can hold.
+    text = _UNWRITABLE.sub("�", request.text).strip()
+    if not text:
+        raise UserError("the request is empty", hint='say what shall be done: --request "Add a health check"')
+    return text
 
 
 def _assign(part: _Part, complexity: int, toolbox: Toolbox) -> _Planned:
@@ -208,7 +214,7 @@ def _node(planned: _Planned, text: str, complexity: int) -> Node:
     part = planned.part
     return Node(
         id=NodeId(part.id),
-        label=f"{part.verb}: {_title(text)}",
+        label=f"{part.verb}: {title_of(text)}",
         tool=planned.pick.tool,
         goal=part.goal,
         inputs=part.inputs,
@@ -223,7 +229,7 @@ def _node(planned: _Planned, text: str, complexity: int) -> Node:
 def _verify(text: str, others: Sequence[Node]) -> Node:
     return Node(
         id=NodeId("verify"),
-        label=f"Verify: {_title(text)}",
+        label=f"Verify: {title_of(text)}",
         tool=VERIFY,
         role=Role.IPT,
         goal=f"Check that what has landed is sound.\n\nThe change: {text}",
@@ -234,7 +240,7 @@ def _verify(text: str, others: Sequence[Node]) -> Node:
     )
 
 
-def _with_costs(nodes: Sequence[Node], costs: Sequence[MicroUsd], budget: MicroUsd | None) -> list[Node]:
+def share_budget(nodes: Sequence[Node], costs: Sequence[MicroUsd], budget: MicroUsd | None) -> list[Node]:
     """The nodes with expected costs and, given a budget, limits that together stay within it."""
     total = sum(costs)
     if budget is None or not total:
@@ -259,7 +265,7 @@ def _duration(nodes: Sequence[Node]) -> float:
 def _plan(text: str, nodes: Sequence[Node], request: Request) -> Plan:
     plan = Plan(
         plan_id="",
-        name=_title(text),
+        name=title_of(text),
         nodes=tuple(nodes),
         merge_policy=MergePolicy(target=request.target),
         budget=request.budget,
@@ -267,6 +273,11 @@ def _plan(text: str, nodes: Sequence[Node], request: Request) -> Plan:
         created_by="template",
         description=text,
     )
+    return with_id(plan, text)
+
+
+def with_id(plan: Plan, text: str) -> Plan:
+    """The plan under an id that tells its request and belongs to this content alone."""
     content = json.dumps(plan_to_document(plan), sort_keys=True)
     return replace(plan, plan_id=f"{slug(text)}-{sha256(content.encode()).hexdigest()[:8]}")
 
@@ -281,7 +292,7 @@ def slug(text: str) -> str:
     return words or "request"
 
 
-def _title(text: str) -> str:
+def title_of(text: str) -> str:
     """The request in one short line."""
     line = " ".join(printable(text.splitlines()[0]).split())
     return line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1].rsplit(" ", 1)[0] + "…"

@@ -115,6 +115,13 @@ def _plan_accepted(data: run.PlanAccepted) -> str:
     return f"{plan.plan_id} ({plan.name}), {len(plan.nodes)} nodes{implied}, from {data.source}"
 
 
+def _plan_drafted(data: run.PlanDrafted) -> str:
+    what = f"draft {data.attempt} by {data.tool} in {span(data.duration_s)}"
+    if data.reason:
+        return f"{what} did not come: {data.reason}"
+    return f"{what}, {len(data.problems)} problems: {data.problems[0]}" if data.problems else what
+
+
 def _command(data: run.CommandGiven) -> str:
     about = data.node_id or data.entry_id
     amount = f" {format_usd(data.amount)}" if data.amount is not None else ""
@@ -168,6 +175,7 @@ def _enqueued(data: merge.MergeEnqueued) -> str:
 
 
 _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
+    run.PlanDrafted: _plan_drafted,
     run.PlanReady: lambda d: (
         f"{d.plan_id} by {d.planner}, estimated {format_usd(d.estimated_cost)}, in {d.path}"
     ),

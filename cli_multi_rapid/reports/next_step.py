@@ -122,6 +122,8 @@ class Advice:
         are told of, None: all.
         """
         run, halted = self._run, self._chronicle.halted
+        if run.plan is None:
+            return [_unplanned(run, alive=alive)]
         asked = self._consents(most)
         steps = [_step(f"the queue halted: {halted.reason.rstrip('.')}. {halted.hint}")] if halted else []
         if run.finished is None:
@@ -174,6 +176,17 @@ class Advice:
         if most is None or len(found) <= most:
             return found
         return [*found[:most], _step(f"and {len(found) - most} more: see `next` of each node in the report")]
+
+
+def _unplanned(run: RunState, *, alive: bool) -> NextStep:
+    """Of a run that began with its planning and has no plan of its own."""
+    if run.finished is not None and run.finished.exit_code == 0:
+        return _step("execute the plan that was saved, when it is as you want it")
+    if alive and run.finished is None:
+        return _step("a model plans; nothing to type")
+    if run.finished is None:
+        return _step("it was cut off while a model planned: close it", commands.resume(run.run_id))
+    return _step("no plan was run, so there is nothing to go on with: type the request again")
 
 
 def _kept(node: NodeState) -> str:

@@ -158,15 +158,18 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
         end = state.finished_at or now
         took = span((end - state.created_at).total_seconds())
         began = iso(state.created_at.replace(microsecond=0))
-        lines.append(
-            f"  began {began}, {'took' if state.finished_at else 'for'} {took}, target {document['target']}"
-        )
+        lines.append(f"  began {began}, {'took' if state.finished_at else 'for'} {took}{_target(document)}")
     told = ((name, count) for name, count in document["counts"].items() if count and name != "done")
     counts = ", ".join(f"{count} {name}" for name, count in told)
     done = document["counts"]["done"]
     lines.append(f"  {len(state.nodes)} nodes, {done} done: {counts or 'none'}")
     notes = (f"    {note}" for note in cost_notes(document["cost_summary"]))
     return [*lines, f"  budget: {budget_line(state)}", *notes]
+
+
+def _target(document: StatusDocument) -> str:
+    """Empty before a process has taken the run up."""
+    return f", target {document['target']}" if document["target"] else ""
 
 
 def _node_lines(document: StatusDocument, width: int, *, everything: bool) -> list[str]:

@@ -67,7 +67,7 @@ class World:
         }
         path = self.home / "plan.json"
         path.write_text(json.dumps(plan))
-        with self._program("execute", "--yes", path) as program:
+        with self.typing("execute", "--yes", path) as program:
             yield program
 
     def start_s(self, agent: Agent) -> int:
@@ -82,10 +82,14 @@ class World:
         )
         return math.ceil(5 + 6 * (time.monotonic() - began))
 
+    def type(self, *words: str) -> Ended:
+        """A command, to its end."""
+        with self.typing(*words) as program:
+            return _end_of(program)
+
     def resume(self) -> Ended:
         """Continue the run that was cut short."""
-        with self._program("resume") as program:
-            return _end_of(program)
+        return self.type("resume")
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -118,7 +122,8 @@ class World:
         return [folder.name for folder in (self.repository.path / "artifacts" / "logs").glob("*")]
 
     @contextmanager
-    def _program(self, *words: str | Path) -> Iterator["subprocess.Popen[str]"]:
+    def typing(self, *words: str | Path) -> Iterator["subprocess.Popen[str]"]:
+        """A command under way; the program does not outlive the body."""
         program = subprocess.Popen(
             [sys.executable, "-m", "cli_multi_rapid.cli.main", *map(str, words)],
             cwd=self.repository.path,

@@ -94,6 +94,34 @@ def test_codex_works_in_its_sandbox_without_hooks_and_rules(brief: Brief) -> Non
     assert "resume" not in prepared("codex", replace(brief, session_id="--yolo")).argv
 
 
+def test_claude_that_shall_only_answer_has_a_schema_and_no_tools(brief: Brief) -> None:
+    program = prepared("claude", replace(brief, answer_schema='{"type": "object"}', cap=parse_usd("0.5")))
+    assert program.argv[:3] == ("claude", "-p", "make it so")
+    for words in (
+        ("--output-format", "json"),
+        ("--tools", "", "--permission-mode", "dontAsk"),
+        ("--json-schema", '{"type": "object"}'),
+        ("--setting-sources", "user", "--strict-mcp-config"),
+        ("--max-budget-usd", "0.500000"),
+    ):
+        at = program.argv.index(words[0])
+        assert program.argv[at : at + len(words)] == words
+    assert not any("Bash" in word for word in program.argv)
+
+
+def test_codex_that_shall_only_answer_reads_its_schema_and_writes_its_answer_beside_the_slot(
+    brief: Brief,
+) -> None:
+    stale = brief.temp / "answer.json"
+    stale.write_text("of an earlier question")
+    argv = prepared("codex", replace(brief, answer_schema='{"type": "object"}', session_id="01a1f82c")).argv
+    assert argv[3:6] == ("-s", "read-only", "--skip-git-repo-check")
+    assert Path(argv[argv.index("--output-schema") + 1]).read_text() == '{"type": "object"}'
+    assert argv[argv.index("-o") + 1] == str(stale)
+    assert not stale.exists()
+    assert argv[-3:] == ("resume", "01a1f82c", "make it so")
+
+
 def test_aider_is_given_the_files_to_write_and_those_to_read(brief: Brief) -> None:
     for name in ("notes.md", "src/old.py"):
         (brief.slot / name).parent.mkdir(exist_ok=True)

@@ -103,6 +103,27 @@ def test_a_run_that_was_stopped_or_failed_is_no_success_whatever_it_printed(tool
         assert not read(tool, b"".join(streams(tool, case)), exit_code).ok
 
 
+@pytest.mark.parametrize(
+    ("tool", "case", "answer"),
+    [
+        ("claude", "json_schema", '{\n  "nodes": ['),
+        ("claude", "json_schema_bad", ""),
+        ("claude", "e401", None),
+        ("codex", "schema", '{\n  "nodes": ['),
+        ("codex", "schema_bad", "Sorry, no JSON from me."),
+        ("codex", "e401", None),
+    ],
+)
+def test_what_came_where_an_answer_was_wanted_is_told_from_nothing(
+    tool: str, case: str, answer: str | None
+) -> None:
+    brief = replace(brief_for(tool), answer_schema="{}")
+    row = expected()[tool, case]
+    reading = AGENTS[ToolName(tool)].read(b"".join(streams(tool, case)), row.exit_code, brief)
+    found = reading.answer
+    assert found == answer or (found is not None and answer and found.startswith(answer))
+
+
 def test_codex_counts_a_thread_and_only_the_new_tokens_are_charged() -> None:
     output = b"".join(streams("codex", "sess2_resume"))
     first = read("codex", b"".join(streams("codex", "sess1")), 0)

@@ -1,0 +1,122 @@
+"""A plan as a model may write it: a part of the plan's keys, so that an answer is read as any plan is.
+
+What starts a command, opens a door or spends money has no key here: a model names tools that exist and says
+what they shall do, and our own rules do the rest.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from cli_multi_rapid.core.claims import ClaimMode
+from cli_multi_rapid.core.plan import Plan, Role
+from cli_multi_rapid.schema.document import Document, read_document
+from cli_multi_rapid.schema.nodes import NODE_KEYS
+from cli_multi_rapid.schema.plan import PLAN_KEYS, parse_plan
+from cli_multi_rapid.schema.problems import Code, Problems
+from cli_multi_rapid.schema.source import quoted
+from cli_multi_rapid.schema.values import Items, Table
+from cli_multi_rapid.schema.work import VERIFY
+
+MOST_NODES: Final = 40
+"""More than a person can look over before saying yes."""
+
+_HEAD: Final = frozenset(("name", "nodes"))
+_NODE: Final = frozenset(
+    (
+        *("id", "label", "goal", "tool", "deps", "inputs", "outputs", "path_claims", "capabilities"),
+        *("priority", "estimated_duration_min"),
+    )
+)
+
+
+def draft_schema(tools: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of an answer whose nodes are done by these tools.
+
+    Every key is required and no other is allowed: providers that force a schema ask for that.
+    """
+    claim = _object(path=_text("A glob from the repository's root"), mode=_word(*ClaimMode))
+    node = _object(
+        id=_text("Letters, digits, - and _; at most 64"),
+        label=_text("One line for lists and commits"),
+        goal=_text("The whole task in words: whoever does it sees nothing else of this plan"),
+        tool=_word(*tools, VERIFY),
+        deps=_texts("Ids of nodes whose work this one needs"),
+        inputs=_texts("Paths to read first"),
+        outputs=_texts("Paths that must exist afterwards; inside the claims"),
+        path_claims={"type": "array", "items": claim, "description": "All that it may change"},
+        capabilities=_texts("What its tool must be good at, such as python, tests, docs"),
+        priority=_word("high", "medium", "low"),
+        estimated_duration_min={"type": "number", "description": "Minutes that an agent needs for it"},
+    )
+    return _object(name=_text("The plan in a few words"), nodes={"type": "array", "items": node})
+
+
+def parse_draft(
+    text: str, name: str, problems: Problems, *, tools: Collection[str], default_base: str
+) -> Plan | None:
+    """The plan of an answer, or None when it has errors, each with its place in the text.
+
+    `name` is what messages call the text.
+    """
+    document = read_document(text, name, problems, is_json=True)
+    if document is None:
+        return None
+    plan = parse_plan(document, problems, known_tools={*tools, VERIFY}, default_base=default_base)
+    _refuse_more_keys(document, problems)
+    if plan is not None:
+        _check_size(plan, document, problems)
+    return None if problems.error_count else plan
+
+
+def _refuse_more_keys(document: Document, problems: Problems) -> None:
+    """What plans may say and an answer may not. Keys that no plan has are refused already."""
+    _refuse(document.root, _HEAD, PLAN_KEYS.spelling, document, problems)
+    nodes = document.root.entries.get("nodes")
+    if nodes is not None and isinstance(nodes.value, Items):
+        for node in nodes.value.items:
+            if isinstance(node, Table):
+                _refuse(node, _NODE, NODE_KEYS.spelling, document, problems)
+
+
+def _refuse(
+    table: Table, allowed: Collection[str], known: Collection[str], document: Document, problems: Problems
+) -> None:
+    for key, entry in table.entries.items():
+        if key not in allowed and (key in known or key.startswith("x-")):
+            problems.report(
+                Code.UNKNOWN_KEY,
+                document.place(entry.key),
+                f"the key {quoted(key)} is not for a planner to set",
+                suggestion=f"keys are: {', '.join(sorted(allowed))}",
+            )
+
+
+def _check_size(plan: Plan, document: Document, problems: Problems) -> None:
+    place = document.place(document.root.entries["nodes"].value)
+    if len(plan.nodes) > MOST_NODES:
+        message = f"the plan has {len(plan.nodes)} nodes, and nobody looks over more than {MOST_NODES}"
+        problems.report(Code.BAD_VALUE, place, message, suggestion="put together what belongs together")
+    if all(node.role is Role.IPT for node in plan.nodes):
+        message = "no node of the plan changes anything"
+        problems.report(Code.BAD_VALUE, place, message, suggestion="add the nodes that do the work")
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"type": "string", "description": description}
+
+
+def _texts(description: str) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string"}, "description": description}
+
+
+def _word(*words: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [str(word) for word in words]}
