@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, as_completed
-from dataclasses import fields
 from traceback import format_tb
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -98,10 +97,10 @@ def crash_everywhere(number: int) -> Found:
 
 def add_up(total: Tally, more: Tally) -> None:
     """Add what other lives had in them."""
-    for part in fields(Tally):
-        mine, theirs = getattr(total, part.name), getattr(more, part.name)
-        most = part.name in ("longest", "patience")
-        setattr(total, part.name, max(mine, theirs) if most else mine + theirs)
+    for name in Tally.__struct_fields__:
+        mine, theirs = getattr(total, name), getattr(more, name)
+        most = name in ("longest", "patience")
+        setattr(total, name, max(mine, theirs) if most else mine + theirs)
 
 
 def _told(broken: BaseException) -> str:
