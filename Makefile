@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e lint types contracts security cov check lock clean
+.PHONY: help venv demo test e2e worlds lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -60,6 +60,9 @@ test: $(READY) ## run the tests
 
 e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) against a scripted model server
 	@WORKERS=$(WORKERS) scripts/e2e $(ARGS)
+
+worlds: $(READY) ## hold the merge queue to its promises in 10,000 made-up queues, and on real git (minutes)
+	@$(PY) -m tests.worlds --jobs $(WORKERS) $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .

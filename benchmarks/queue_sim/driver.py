@@ -251,7 +251,7 @@ class PolicyQueue:
             verdict_key(check, tree, self._limits.fingerprint)
             for trial in trials
             for check in required_checks(self.state, trial.entries)
-            for tree in (trial.tree, self._tip.tree)
+            for tree in (trial.tree, self._tip.tree, self.state.former_tips.get(trial.tip, self._tip.tree))
         }
         wanted |= {
             verdict_key(check, station.tree, self._limits.fingerprint)

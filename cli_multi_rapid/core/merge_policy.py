@@ -17,6 +17,8 @@ from cli_multi_rapid.core.ladder import odds_of, search
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.node_state import MERGE_DEAD
 from cli_multi_rapid.core.partner_search import Step, inquiries, next_step
+from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.queue_ground import ground_of
 from cli_multi_rapid.core.queue_intents import (
     MAX_MISSES,
     Acquit,
@@ -97,43 +99,35 @@ def _consequence(
     for trial, found in sorted(judged, key=lambda one: len(one[0].entries)):
         if not isinstance(found, Red):
             continue
-        if len(trial.entries) > 1 or not _is_evidence(state, trial, tip, found):
+        ground = ground_of(state, trial, tip)
+        if len(trial.entries) > 1 or ground is None:
             return Split(entries=trial.entries, outcome=found.outcome)
-        if _is_questionable(state, trial, found, tip, limits):
+        if _is_questionable(state, trial, found, ground, limits):
             return _question(trial, found)
         if found.again:
             return Split(entries=trial.entries, outcome=found.outcome)
-        blame = _blame(state, trial, tip, limits, found)
-        # When the tip is to blame, what does not need that check can land nevertheless.
+        blame = _blame(state, trial, ground, limits, found)
+        # When the tip is to blame, what does not need that check can land nevertheless; a former one is past.
         return (
             Split(entries=trial.entries, outcome=found.outcome)
-            if isinstance(blame, Halt) and order
+            if isinstance(blame, Halt) and (order or ground is not tip)
             else blame
         )
     return None
 
 
-def _is_evidence(state: QueueState, trial: Trial, tip: Tip, red: Red) -> bool:
-    """Whether nothing but the entry can be at fault: what is below it passed, or is there to be asked.
-
-    Not when its tree holds others that were not landed with it below.
-    """
-    if trial.tip == trial.built_on and trial.built_with != trial.entries:
-        return False
-    return trial.tip == tip.commit or red.check in state.verified.get(trial.built_on, ())
-
-
-def _is_questionable(state: QueueState, trial: Trial, red: Red, tip: Tip, limits: QueueLimits) -> bool:
-    """Whether the target that passes without the entry has moved since the entry was made."""
+def _is_questionable(state: QueueState, trial: Trial, red: Red, ground: Tip, limits: QueueLimits) -> bool:
+    """Whether what the entry stands on passes without it, and the target had moved since it was made."""
     known = state.entries[trial.entries[0]]
     if known.inquiry is not None or known.entry.base == trial.tip:
         return False
-    if red.outcome.verdict is not Verdict.FAILED:
-        return False
-    if red.check in state.verified.get(trial.tip, ()):
-        return True
-    below = record_of(state, key_of(red.check, tip, limits.fingerprint))
-    return trial.tip == tip.commit and below is not None and below.last.verdict is Verdict.PASSED
+    return red.outcome.verdict is Verdict.FAILED and _passes(state, ground, red.check, limits)
+
+
+def _passes(state: QueueState, tip: Tip, check: CheckSpec, limits: QueueLimits) -> bool:
+    """Whether a tip is known to pass a check."""
+    record = record_of(state, key_of(check, tip, limits.fingerprint))
+    return record is not None and record.last.verdict is Verdict.PASSED
 
 
 def _question(trial: Trial, red: Red) -> Question:
@@ -197,16 +191,16 @@ def _new_candidates(
     )
     if free <= 0:
         return _preempt(state, floor)
-    return [_carry_out(state, proposal, tip) for proposal in floor.choose(free, limits.min_gain)]
+    return [_carry_out(state, proposal, tip, limits) for proposal in floor.choose(free, limits.min_gain)]
 
 
-def _carry_out(state: QueueState, proposal: Proposal, tip: Tip) -> QueueIntent:
+def _carry_out(state: QueueState, proposal: Proposal, tip: Tip, limits: QueueLimits) -> QueueIntent:
     """Build the candidate, but first ask one that is left over of a group whether it is at fault itself."""
     known = state.entries[proposal.entries[0]]
     group = state.group_of(known.entry.id)
     if group is not None and group.entries == proposal.entries and known.is_left_over(tip.commit):
-        check = next((c for c in state.verified.get(tip.commit, ()) if c.id == known.suspected_of), None)
-        if check is not None and check in known.entry.checks:
+        check = next((check for check in known.entry.checks if check.id == known.suspected_of), None)
+        if check is not None and _passes(state, tip, check, limits):
             reason = "what failed with it has passed without it"
             return Question(entry_id=known.entry.id, check=check.id, reason=reason, tip=tip.commit)
     return proposal.probe or BuildCandidate(entries=proposal.entries)
@@ -257,16 +251,16 @@ def line(state: QueueState, limits: QueueLimits, now: datetime) -> Prefix:
     return line_up(state, limits.aging_s, now)
 
 
-def _blame(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
-    """One entry is left and fails: eject it, unless the tip fails without it."""
-    tip_record = record_of(state, key_of(red.check, tip, limits.fingerprint))
+def _blame(state: QueueState, trial: Trial, ground: Tip, limits: QueueLimits, red: Red) -> QueueIntent:
+    """One entry is left and fails: eject it, unless what it stands on fails without it."""
+    tip_record = record_of(state, key_of(red.check, ground, limits.fingerprint))
     if tip_record is None or tip_may_pass(tip_record, limits):
         return RunChecks(
-            tree=tip.tree, commit=tip.commit, checks=(red.check,), entries=(), contents=tip.contents
+            tree=ground.tree, commit=ground.commit, checks=(red.check,), entries=(), contents=ground.contents
         )
     if tip_record.last.verdict is not Verdict.PASSED:
         return _halt(state, tip_record.last)
-    if _is_questionable(state, trial, red, tip, limits):
+    if _is_questionable(state, trial, red, ground, limits):
         return _question(trial, red)
     return Eject(entry_id=trial.entries[0], outcome=red.outcome)
 

@@ -139,7 +139,7 @@ class Trial(Struct, kw_only=True):
     tree: Tree
     built_on: Commit
     built_with: Prefix = ()
-    """The entries that its tree holds, also those that have landed since."""
+    """The entries that its tree holds beside its tip, also those that have landed since with other work."""
     landed_before: int = 0
     """How many entries had landed when it was built."""
     contents: Contents = ()
@@ -150,6 +150,8 @@ class Group(Struct, kw_only=True):
     """Entries that failed together: at least one of them is at fault, or it was a flake."""
 
     entries: Prefix
+    trusted: Prefix = ()
+    """Who failed with them and was not suspected, having passed on an older tip; who passes again is out."""
     overtaken: int = 0
     """How many entries have landed since."""
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
-from cli_multi_rapid.core.ids import Branch, Commit, EntryId
+from cli_multi_rapid.core.ids import Branch, Commit, EntryId, Tree
 from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import (
     CheckFinished,
@@ -29,9 +29,9 @@ from cli_multi_rapid.core.merge_events import (
     MergeVouched,
 )
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_records import EntryState, Group, Prefix, Settled, TreeRecord, Trial
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.core.suspicion import Suspicion
 
 
 class IllegalEntry(Exception):
@@ -52,11 +52,10 @@ class QueueState:
         self.aside: dict[EntryId, Prefix] = {}
         """Entries that do not merge behind others, which may yet leave; by those others."""
         self.settled = Settled()
-        self.groups: list[Group] = []
-        """What failed together, oldest first; nobody is in two of them."""
+        self.suspicion = Suspicion(entries=self.entries, settled=self.settled)
         self.landed_order: list[EntryId] = []
-        self.verified: dict[Commit, tuple[CheckSpec, ...]] = {}
-        """The tips that this queue made, with the checks that they passed."""
+        self.former_tips: dict[Commit, Tree] = {}
+        """The tips that this queue made, with their trees."""
         self.records: dict[str, TreeRecord] = {}
         """Verdict key -> outcomes."""
         self.landing: MergeLanding | None = None
@@ -88,6 +87,20 @@ class QueueState:
         state = self.entries.get(entry_id)
         return state is not None and state.status is MergeStatus.MERGED
 
+    @property
+    def groups(self) -> list[Group]:
+        """What failed together, oldest first; nobody is in two of them."""
+        return self.suspicion.groups
+
+    @property
+    def suspects(self) -> set[EntryId]:
+        """Everybody who is in a group."""
+        return self.suspicion.suspects
+
+    def group_of(self, entry_id: EntryId) -> Group | None:
+        """The group that an entry is in."""
+        return self.suspicion.group_of(entry_id)
+
     # --- entries ------------------------------------------------------------------------------------------
 
     def _get(self, entry_id: EntryId) -> EntryState:
@@ -108,50 +121,10 @@ class QueueState:
         state.status, state.reason, state.ended_at = status, reason, event.time
         state.inquiry = None
         self.open.pop(entry_id, None)
-        self._dismiss(entry_id)
+        self.suspicion.dismiss(entry_id)
         self._drop_trials(lambda trial: entry_id in trial.entries)
         self._call_back(entry_id)
         return state
-
-    # --- suspects -----------------------------------------------------------------------------------------
-
-    @property
-    def suspects(self) -> set[EntryId]:
-        """Everybody who is in a group."""
-        return {entry_id for group in self.groups for entry_id in group.entries}
-
-    def group_of(self, entry_id: EntryId) -> Group | None:
-        """The group that an entry is in."""
-        return next((group for group in self.groups if entry_id in group.entries), None)
-
-    def _clear(self, entry_ids: Prefix) -> None:
-        """These are not at fault: who is left of their groups must be; if nobody is, it was a flake."""
-        for group in list(self.groups):
-            rest = tuple(entry_id for entry_id in group.entries if entry_id not in entry_ids)
-            if len(rest) == len(group.entries):
-                continue
-            if len(rest) == 1 < len(group.entries):
-                self.entries[rest[0]].failures += 1
-            group.entries = rest
-            if not rest:
-                self.groups.remove(group)
-                self.settled.flakes += 1
-
-    def _dismiss(self, entry_id: EntryId) -> None:
-        """One that leaves, or is another one now, may have been the one at fault: the others may not be."""
-        group = self.group_of(entry_id)
-        if group is not None:
-            self.groups.remove(group)
-
-    def _suspect(self, entry_ids: Prefix) -> None:
-        """These failed together: what was suspected with them before is free again."""
-        overtaken = 0
-        for group in [group for group in self.groups if not set(entry_ids).isdisjoint(group.entries)]:
-            overtaken = max(overtaken, group.overtaken)
-            self.groups.remove(group)
-        for entry_id in entry_ids:
-            self.entries[entry_id].vouched_at = None
-        self.groups.append(Group(entries=entry_ids, overtaken=overtaken))
 
     def _call_back(self, entry_id: EntryId) -> None:
         """Those that were put aside because of an entry may come again when it is gone."""
@@ -190,7 +163,7 @@ class QueueState:
                 other.rebuild = data.without
         self._drop_trials(lambda trial: data.entry_id in trial.entries)  # built with the old head
         self._call_back(data.entry_id)
-        self._dismiss(data.entry_id)
+        self.suspicion.dismiss(data.entry_id)
         state.renew()
 
     def _conflicted(self, event: Event, data: MergeConflicted) -> None:
@@ -248,22 +221,13 @@ class QueueState:
         for state in self._open_entries(data.entries):
             state.suspected_of = data.check
         self._drop_trials(lambda trial: set(data.entries) <= set(trial.entries))
-        suspects = tuple(name for name in data.entries if self.entries[name].vouched_at is None)
-        if suspects or len(data.entries) == 1:
-            suspects = suspects or data.entries
-            if len(suspects) == 1 and not self.entries[suspects[0]].alone:
-                self.entries[suspects[0]].failures += 1
-            self._suspect(suspects)
-            return
-        # Each of them passed without some of the others. Who is later waits for who is earlier.
-        earlier = data.entries[: (len(data.entries) + 1) // 2]
-        self.aside.update((name, earlier) for name in data.entries[len(earlier) :])
+        self.aside.update(self.suspicion.fail(data.entries))
 
     def _questioned(self, event: Event, data: MergeQuestioned) -> None:
         (state,) = self._open_entries((data.entry_id,))
         state.question(data, self.trials.get((data.entry_id,)), self.landed_order)
         if state.questioned:
-            self._dismiss(data.entry_id)
+            self.suspicion.dismiss(data.entry_id)
             self._drop_trials(lambda trial: data.entry_id in trial.entries)
 
     def _probed(self, event: Event, data: MergeProbed) -> None:
@@ -272,7 +236,7 @@ class QueueState:
     def _acquitted(self, event: Event, data: MergeAcquitted) -> None:
         (state,) = self._open_entries((data.entry_id,))
         if state.acquit():
-            self._suspect((data.entry_id,))
+            self.suspicion.suspect((data.entry_id,))
         else:
             self.settled.flakes += 1
         self._stand_down()
@@ -285,7 +249,7 @@ class QueueState:
             state.vouched_at = trial.landed_before if trial is not None else len(self.landed_order)
             state.passed_at, state.inquiry = state.vouched_at, None
             state.forgive()
-        self._clear(data.entries)
+        self.suspicion.clear(data.entries)
         self._drop_trials(lambda trial: set(trial.entries) <= set(data.entries))
 
     def _preempted(self, event: Event, data: MergePreempted) -> None:
@@ -300,16 +264,14 @@ class QueueState:
     def _landed(self, event: Event, data: MergeLanded) -> None:
         self._open_entries(data.entries)
         going_on = [trial for trial in self.trials.values() if not set(trial.entries) <= set(data.entries)]
-        self._clear(data.entries)
+        self.suspicion.clear(data.entries)
         for entry_id in data.entries:
             state = self._end(event, entry_id, MergeStatus.MERGED, "")
             state.landed_commit = data.commit
         self.settled.landed += len(data.entries)
-        checks = [check for entry_id in data.entries for check in self.entries[entry_id].entry.checks]
-        self.verified[data.commit] = tuple(checks)
+        self.former_tips[data.commit] = data.tree
         self.landed_order.extend(data.entries)
-        for group in self.groups:
-            group.overtaken += len(data.entries)
+        self.suspicion.overtake(len(data.entries))
         for entry_id in self.open:
             self.entries[entry_id].overtake(len(data.entries))
         for trial in going_on:
@@ -323,7 +285,7 @@ class QueueState:
         count = len(data.entries)
         self.trials.pop(trial.entries, None)
         if trial.entries[:count] == data.entries and trial.tip == self._tip_before(data):
-            trial.tip = data.commit
+            trial.tip, trial.built_with = data.commit, trial.built_with[count:]
         trial.entries = tuple(name for name in trial.entries if name not in data.entries)
         known = self.trials.get(trial.entries)
         if known is None or known.tip != data.commit:
@@ -358,7 +320,7 @@ class QueueState:
 
     def _resumed(self, event: Event, data: MergeResumed) -> None:
         self.halted, self.misses = None, 0
-        self.groups.clear()
+        self.suspicion.groups.clear()
         self.held.clear()
         for record in self.records.values():
             record.forgive()

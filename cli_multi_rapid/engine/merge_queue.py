@@ -19,6 +19,7 @@ from cli_multi_rapid.core.merge_policy import decide
 from cli_multi_rapid.core.partner_search import asked_of
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_facts import fact_of
+from cli_multi_rapid.core.queue_ground import ground_of
 from cli_multi_rapid.core.queue_intents import (
     Acquit,
     BuildCandidate,
@@ -38,6 +39,7 @@ from cli_multi_rapid.core.queue_intents import (
     Vouch,
 )
 from cli_multi_rapid.core.queue_judgement import required_checks
+from cli_multi_rapid.core.queue_records import Trial
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven, CommandRefused
 from cli_multi_rapid.core.verdicts import Checkable, key_of
@@ -329,12 +331,16 @@ class MergeQueue:
 
     def _drop_stale_checks(self) -> None:
         """Stop checkers whose candidate is out of the race."""
-        tip: list[Checkable] = [self._tip] if self._tip else []
         wanted = {
             key_of(check, place, self._limits.fingerprint)
             for trial in self.state.trials.values()
             for check in self._checks_of(trial.entries)
-            for place in (trial, *tip)
+            for place in self._places(trial)
         }
         wanted |= {key_of(check, place, self._limits.fingerprint) for check, place in asked_of(self.state)}
         self._desk.keep_only(wanted)
+
+    def _places(self, trial: Trial) -> list[Checkable]:
+        """The trees whose verdicts decide about a candidate."""
+        below = (self._tip, ground_of(self.state, trial, self._tip)) if self._tip else ()
+        return [trial, *(place for place in below if place is not None)]

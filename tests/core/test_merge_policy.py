@@ -17,8 +17,11 @@ from cli_multi_rapid.core.queue_intents import MAX_MISSES, QueueLimits
 from cli_multi_rapid.core.queue_judgement import may_rerun
 from cli_multi_rapid.core.queue_records import TreeRecord
 from cli_multi_rapid.core.verdicts import verdict_key
-from tests.fakes.queue_world import MAIN, TESTS, QueueWorld, tree_of
+from tests.fakes.fragile_log import MAIN
+from tests.fakes.queue_promises import live_to_the_end
+from tests.fakes.queue_world import TESTS, QueueWorld
 from tests.fakes.random_queues import LINT, add, add_random, names, queue_world, statuses
+from tests.fakes.set_repository import tree_of
 from tests.fakes.weather import Weather
 
 seeds = st.integers(0, 2**32)
@@ -92,20 +95,7 @@ def scripted(queue: QueueWorld, *verdicts: Verdict) -> list[Verdict]:
     rest = list(verdicts)
     queue.step()
     while queue.flying and rest:
-        key = next(iter(queue.flying))
-        check, order = queue.flying.pop(key)
-        verdict = rest.pop(0)
-        queue.results.setdefault(key, []).append(verdict)
-        queue.record(
-            CheckFinished(
-                check=check.id,
-                tree=order.tree,
-                key=key,
-                verdict=verdict,
-                reason="scripted",
-                entries=order.entries,
-            )
-        )
+        queue.answer(next(iter(queue.flying)), rest.pop(0))
         queue.step()
     return rest
 
@@ -307,3 +297,10 @@ def test_verdicts_are_shared_only_by_what_would_run_the_same(one: str, other: st
     assert verdict_key(base, tree, more) not in keys
     assert verdict_key(base, tree_of(frozenset({"y"})), more) != verdict_key(base, tree, more)
     assert verdict_key(base, tree, more + "!") != verdict_key(base, tree, more)
+
+
+def test_a_culprit_is_out_though_work_that_needs_other_checks_lands_during_each_of_its_own() -> None:
+    queue = queue_world(culprits="bad")
+    add(queue, "bad", checks=(LINT,), priority=2)
+    assert live_to_the_end(queue) <= 6
+    assert statuses(queue)["bad"] is MergeStatus.FAILED

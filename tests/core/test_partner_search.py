@@ -10,10 +10,11 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.inquiries import passed_place
 from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
-from cli_multi_rapid.core.merge_events import CheckFinished, CheckStarted, MergeFailed
+from cli_multi_rapid.core.merge_events import CheckStarted, MergeFailed
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.queue_intents import QueueLimits
-from tests.fakes.queue_world import MAIN, QueueWorld
+from tests.fakes.fragile_log import MAIN
+from tests.fakes.queue_world import QueueWorld
 from tests.fakes.random_queues import add, names, queue_world
 
 SEVEN = ("colours", "left", "docs", "fonts", "right", "broken", "menu")
@@ -144,21 +145,11 @@ def test_what_fails_once_and_then_passes_on_the_same_tree_lands_and_nobody_is_na
         if not answers:
             queue.deliver(next(iter(queue.flying)))
         else:
-            fail(queue)
+            queue.answer(next(iter(queue.flying)), Verdict.FAILED)
             answers.pop()
         queue.step()
     assert any(isinstance(event.data, MergeAcquitted) for event in queue.events)
     assert queue.landed_order == ["a", "b", "innocent"]
-
-
-def fail(queue: QueueWorld) -> None:
-    """The check under way fails, whatever the weather."""
-    check, order = queue.flying.pop(next(iter(queue.flying)))
-    key = queue.key(check, order)
-    queue.results.setdefault(key, []).append(Verdict.FAILED)
-    queue.record(
-        CheckFinished(check=check.id, tree=order.tree, key=key, verdict=Verdict.FAILED, entries=order.entries)
-    )
 
 
 def test_while_a_partner_is_looked_for_the_others_land() -> None:

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.merge_events import (
-    CheckFinished,
     MergeChecking,
     MergeDeferred,
     MergeLanding,
@@ -36,18 +35,7 @@ def ids(text: str) -> Prefix:
 def end(queue: QueueWorld, text: str, verdict: Verdict) -> None:
     """The checker of the candidate of these entries comes to its end."""
     key = next(key for key, (_, order) in queue.flying.items() if order.entries == ids(text))
-    check, order = queue.flying.pop(key)
-    queue.results.setdefault(key, []).append(verdict)
-    queue.record(
-        CheckFinished(
-            check=check.id,
-            tree=order.tree,
-            key=key,
-            verdict=verdict,
-            reason="scripted",
-            entries=order.entries,
-        )
-    )
+    queue.answer(key, verdict)
     queue.step()
 
 

@@ -34,8 +34,9 @@ from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.queue_records import Prefix
 from cli_multi_rapid.core.queue_state import IllegalEntry, QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
+from tests.fakes.fragile_log import MAIN
 from tests.fakes.pictures import picture
-from tests.fakes.queue_world import MAIN, QueueWorld
+from tests.fakes.queue_world import QueueWorld
 from tests.fakes.random_queues import add, queue_world, random_world, statuses
 from tests.fakes.sample_plans import START, commit_id, tree_id
 

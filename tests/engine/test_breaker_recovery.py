@@ -1,15 +1,13 @@
 """kill -9 around the opening of a breaker, then resume: the log alone says where it stands."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeStarted
 from cli_multi_rapid.core.tool_events import BreakerOpened
-from tests.conftest import REPOSITORY
 from tests.fakes.agents import ALWAYS_OVERLOADED, Agent, hire
+from tests.fakes.moments import Moment, start_work
 from tests.fakes.worlds import World
 
 PLAN = """
@@ -34,13 +32,8 @@ def test_a_breaker_is_where_it_was_after_kill_9(world: World, moment: str, opene
         workers=1,
     )
     run_id = world.accept(PLAN)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fakes.crashing", world.repository.path, BreakerOpened.type, moment],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    opening = Moment(type=BreakerOpened.type, before=moment == "before")
+    assert start_work(world.repository.path, "run", opening) == -signal.SIGKILL
     left = world.events_of(run_id)
     assert sum(isinstance(event.data, BreakerOpened) for event in left) == opened
 

@@ -12,6 +12,7 @@ from tests.fakes.moments import (
     AFTER_THE_REFS_MOVED,
     BEFORE_THE_REFS_MOVE,
     Moment,
+    break_locks,
     interrupted,
     kill_processor,
 )
@@ -174,12 +175,6 @@ def test_what_a_killed_processor_landed_and_somebody_rewound_is_landed_again_and
 # --- a processor that has lost its lease -------------------------------------------------------------------
 
 
-def break_locks(bench: QueueBench) -> None:
-    """What somebody does who takes the lock files of a living process away."""
-    for lock in (bench.shop.home.state / "locks").iterdir():
-        lock.unlink()
-
-
 @AROUND_THE_REF_UPDATE
 def test_a_processor_whose_lease_is_stolen_around_the_landing_stops_and_the_thief_records_it_once(
     bench: QueueBench, moment: Moment
@@ -188,7 +183,7 @@ def test_a_processor_whose_lease_is_stolen_around_the_landing_stops_and_the_thie
     thief: list[Outcome] = []
 
     def steal() -> None:
-        break_locks(bench)
+        break_locks(bench.shop)
         thief.append(bench.process())
 
     with pytest.raises(EnvironmentFault, match="another process took over"):
@@ -206,7 +201,7 @@ def test_a_processor_whose_lease_is_stolen_before_it_announces_a_landing_moves_n
     bench.add("p")
 
     def steal() -> None:
-        break_locks(bench)
+        break_locks(bench.shop)
         lease = bench.shop.leases.acquire(queue_stream(MAIN))
         assert lease is not None
         lease.release()
@@ -227,7 +222,7 @@ def test_what_the_thief_of_a_lease_holds_ready_for_a_person_survives_the_end_of_
     thief: list[Outcome] = []
 
     def steal() -> None:
-        break_locks(bench)
+        break_locks(bench.shop)
         thief.append(bench.process())
 
     with pytest.raises(EnvironmentFault, match="another process took over"):

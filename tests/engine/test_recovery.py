@@ -1,8 +1,6 @@
 """kill -9 at any moment, then resume: nothing lost, nothing twice, nothing left."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,9 @@ from cli_multi_rapid.core.merge_events import MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted, NodeSucceeded
 from cli_multi_rapid.core.run_events import BudgetSettled
 from tests.engine.process.bench import is_alive, linux_only, until
+from tests.fakes.moments import Moment, start_work
 from tests.fakes.worlds import Story, World
 
-PROJECT = Path(__file__).resolve().parents[2]
 PLAN = """
 global_budget_usd: 1
 merge_policy: {checklist: [ok]}
@@ -32,19 +30,12 @@ nodes:
 """
 
 KILL = "kill -9 $DRIVER"
-"""Shell words of a node that kill the orchestrator: `tests.fakes.crashing` says who that is."""
+"""Shell words of a node that kill the orchestrator: `tests.fakes.moments` says who that is."""
 
 
 def crash(world: World, at: int, moment: str) -> int:
     """Drive the accepted run in another process until it kills itself; the return code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fakes.crashing", str(world.repository.path), str(at), moment],
-        cwd=PROJECT,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode
+    return start_work(world.repository.path, "run", Moment(at=at, before=moment == "before"))
 
 
 def assert_everything_happened_once(world: World, story: Story, start: str) -> None:

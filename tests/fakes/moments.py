@@ -1,6 +1,7 @@
-"""A moment between two steps of the merge queue: what happens at the append of a chosen fact.
+"""A moment between two steps: what happens at the append of a chosen fact, or at a call of git.
 
-As a module it is a process that works on a queue and is gone at such a moment, as by `kill -9`.
+As a module it is a process that drives a run or works on a queue, and is gone at such a moment, as by
+`kill -9`, or has its lease stolen.
 """
 
 import os
@@ -8,15 +9,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cli_multi_rapid import wiring
+from cli_multi_rapid import git_command, process, wiring
+from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event, NewEvent
-from cli_multi_rapid.core.ids import Branch, RunId
+from cli_multi_rapid.core.ids import RunId, is_queue_stream
 from cli_multi_rapid.engine.queue_processor import process_queue
+from cli_multi_rapid.engine.session import Session
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.ports import EventLog
 from tests.fakes.queues import MAIN, QueueBench
@@ -24,11 +29,20 @@ from tests.fakes.queues import MAIN, QueueBench
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-class Moment(Struct, frozen=True, kw_only=True):
-    """Right before, or right after, a fact of this type is in the log."""
+_LONGEST_WORK_S = 120
+GIT = "git"
+"""In place of the type of a fact: a call of git that writes."""
+_WRITES = {"update-ref", "commit-tree", "merge", "checkout", "read-tree", "mktree", "worktree", "hash-object"}
 
-    type: str
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """Right before, or right after, a fact is in the log, or git has done something."""
+
+    type: str = ""
+    """The type of the fact; empty: whatever it is; `GIT`."""
     before: bool = False
+    at: int = 1
+    """It is that many such facts away."""
 
 
 BEFORE_THE_REFS_MOVE = Moment(type="merge.landing")
@@ -46,7 +60,8 @@ class InterruptedLog:
         self._log = log
         self._moment = moment
         self._action = action
-        self._left = times
+        self._until = moment.at + times
+        self._seen = 0
 
     def append(
         self,
@@ -57,17 +72,15 @@ class InterruptedLog:
         fence: int | None = None,
     ) -> list[Event]:
         """Append, and let it happen when it is time."""
-        is_now = self._left > 0 and any(event.data.type == self._moment.type for event in events)
+        wanted = any(self._moment.type in ("", event.data.type) for event in events)
+        self._seen += wanted
+        is_now = wanted and self._moment.at <= self._seen < self._until
         if is_now and self._moment.before:
-            self._happen()
+            self._action()
         appended = self._log.append(run_id, events, expected_seq=expected_seq, fence=fence)
         if is_now and not self._moment.before:
-            self._happen()
+            self._action()
         return appended
-
-    def _happen(self) -> None:
-        self._left -= 1
-        self._action()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._log, name)
@@ -88,27 +101,91 @@ def interrupted_shop(
     return replace(shop, log=log)
 
 
-def kill_processor(bench: QueueBench, moment: Moment) -> None:
-    """Let another process work on the queue until it is killed at a moment."""
+def interrupt_git(moment: Moment, action: Callable[[], object]) -> None:
+    """Let something happen at a call of git that writes, from now on in this process."""
+    run, seen = process.run, count(1)
+
+    def run_and_act(argv: Sequence[str], **how: Any) -> object:
+        is_now = not _WRITES.isdisjoint(argv) and next(seen) == moment.at
+        if is_now and moment.before:
+            action()
+        done = run(argv, **how)
+        if is_now and not moment.before:
+            action()
+        return done
+
+    vars(git_command)["run"] = run_and_act  # this process is there for nothing else
+
+
+def start_work(folder: Path, work: str, moment: Moment, deed: str = "kill") -> int:
+    """Let another process drive the latest `run`, or process the `queue`, into a moment; its return code.
+
+    `deed`: what it does then: `kill` itself, or have another process `steal` its lease and work to the end.
+    0: all was done, and perhaps the moment never came.
+    """
     when = "before" if moment.before else "after"
+    argv = [str(folder), work, moment.type or "any", when, str(moment.at), deed]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fakes.moments", str(bench.repository.path), moment.type, when],
+        [sys.executable, "-m", "tests.fakes.moments", *argv],
         cwd=PROJECT,
         capture_output=True,
         check=False,
+        timeout=_LONGEST_WORK_S,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert done.returncode in (0, STOLEN, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode
+
+
+def kill_processor(bench: QueueBench, moment: Moment) -> None:
+    """Let another process work on the queue until it is killed at a moment."""
+    assert start_work(bench.repository.path, "queue", moment) == -signal.SIGKILL
+
+
+STOLEN = 5
+"""The return code of a process that was told that another one took over."""
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(repository: Path, moment: Moment, target: Branch = MAIN) -> None:
-    """Work on the queue of a repository into the moment."""
-    with wiring.open_workshop(repository) as shop:
-        process_queue(interrupted_shop(shop, moment, _die), target, lambda _event: None)
+def break_locks(shop: Workshop) -> None:
+    """What somebody does who takes the lock files of a living process away."""
+    for lock in (shop.home.state / "locks").iterdir():
+        lock.unlink()
+
+
+def _steal(shop: Workshop, folder: Path) -> None:
+    break_locks(shop)
+    assert start_work(folder, "queue", Moment(at=0)) == 0
+
+
+def main(folder: Path, work: str, moment: Moment, deed: str) -> int:
+    """Drive the latest run of a repository, or process its queue, into the moment.
+
+    Nodes may kill it as well: their environment has `DRIVER`, its process id.
+    """
+    with wiring.open_workshop(folder) as shop:
+        action = _die if deed == "kill" else lambda: _steal(shop, folder)
+        struck = shop
+        if moment.type == GIT:
+            interrupt_git(moment, action)
+        else:
+            struck = interrupted_shop(shop, moment, action)
+        try:
+            if work == "run":
+                os.environ["DRIVER"] = str(os.getpid())
+                Session(struck, next(s for s in shop.log.streams() if not is_queue_stream(s))).run()
+            else:
+                process_queue(struck, MAIN, lambda _event: None)
+        except EnvironmentFault as fault:
+            if "took over" not in fault.message:
+                raise
+            return STOLEN
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Moment(type=sys.argv[2], before=sys.argv[3] == "before"))
+    place, task, kind, side, number, what = sys.argv[1:]
+    when = Moment(type="" if kind == "any" else kind, before=side == "before", at=int(number))
+    sys.exit(main(Path(place), task, when, what))

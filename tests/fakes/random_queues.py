@@ -7,7 +7,9 @@ from cli_multi_rapid.core.merge_events import MergeEntry
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_intents import QueueLimits
-from tests.fakes.queue_world import MAIN, TESTS, QueueWorld
+from tests.fakes.fragile_log import MAIN
+from tests.fakes.queue_faults import Fault
+from tests.fakes.queue_world import TESTS, QueueWorld
 from tests.fakes.weather import SEES_PART, Changes, Weather
 
 LINT = CheckSpec(id=CheckId("lint"), run="ruff check .")
@@ -74,8 +76,8 @@ def names(queue: QueueWorld, *status: MergeStatus) -> set[str]:
     return {name for name, found in statuses(queue).items() if found in status}
 
 
-def random_world(seed: int, *, honest: bool) -> QueueWorld:
-    """A queue that has lived a while; `honest`: its checks neither flake nor break."""
+def random_world(seed: int, *, honest: bool, fault: Fault | None = None) -> QueueWorld:
+    """A queue that has lived a while; `honest`: its checks neither flake nor break. `fault`: comes once."""
     random = Random(seed)
     size = random.randint(1, 9)
     words = [f"e{number}" for number in range(size)]
@@ -106,6 +108,7 @@ def random_world(seed: int, *, honest: bool) -> QueueWorld:
         aging_s=60,
     )
     queue = QueueWorld(weather=weather, random=random, limits=limits)
+    queue.faults.arm([fault] if fault else [])
     while words or queue.flying or random.random() < 0.5:
         live(queue, words)
     return queue

@@ -40,6 +40,12 @@ class Weather(Struct, kw_only=True):
         """What checks with inputs see of this content."""
         return (InputsDigest(inputs=SEES_PART.inputs, digest=" ".join(sorted(changes - self.unread))),)
 
+    def calm_down(self, present: Changes) -> None:
+        """From now on nothing goes wrong by chance, and what is present fails no check any more."""
+        self.flake = self.broken = self.held = self.moves = 0.0
+        self.culprits -= present
+        self.quarrels = tuple(quarrel for quarrel in self.quarrels if not quarrel <= present)
+
     def is_red(self, changes: Changes) -> bool:
         """Whether an honest check fails on this content."""
         return bool(self.culprits & changes) or any(quarrel <= changes for quarrel in self.quarrels)

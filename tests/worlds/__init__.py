@@ -1,0 +1,1 @@
+"""Many lives of merge queues: `make worlds`."""

@@ -1,0 +1,7 @@
+"""`python -m tests.worlds`."""
+
+import sys
+
+from tests.worlds.command import main
+
+sys.exit(main())
