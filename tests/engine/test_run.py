@@ -293,7 +293,8 @@ def test_a_run_does_not_tell_what_halted_the_queue_before_it_began(world: World)
     world.repository.commit({"src/bad.txt": "BAD\n"})
     node = "nodes: [{id: n1, tool: shell, run: 'echo 1 > src/1.txt', path_claims: [src/1.txt]}]"
     assert world.execute(ONE_CHECK + node).all_of(MergeHalted)
-    world.repository.commit({"src/bad.txt": "good\n"})  # else the work that waits may halt the queue once more
+    # Else the work that waits may halt the queue once more.
+    world.repository.commit({"src/bad.txt": "good\n"})
     later = world.execute(NO_CHECKS + node.replace("1.txt", "2.txt"))
     assert later.finished.exit_code == 0
     assert not later.all_of(MergeHalted)
