@@ -330,6 +330,7 @@ class QueueState:
             state.forgive()
             if state.command:
                 state.status, state.command = MergeStatus.QUEUED, ""
+        self._stand_down()
 
     def _command(self, event: Event, data: CommandGiven) -> None:
         self.commands.append(event)

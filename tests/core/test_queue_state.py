@@ -3,7 +3,7 @@
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -326,6 +326,7 @@ def test_prefix_and_rest_are_the_whole(seed: int, where: float) -> None:
 
 
 @given(st.integers(0, 2**32))
+@example(179450)  # a person resumed the queue while a partner was looked for
 @settings(max_examples=60)
 def test_after_every_event_the_open_entries_are_those_that_have_not_ended(seed: int) -> None:
     events = random_world(seed, honest=False).events
