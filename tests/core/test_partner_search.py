@@ -1,19 +1,25 @@
 """With whom a failing entry fails: who is named, after how many runs, and when nobody is."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import permutations
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.inquiries import passed_place
 from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
 from cli_multi_rapid.core.merge_events import CheckStarted, MergeFailed
+from cli_multi_rapid.core.merge_policy import decide
 from cli_multi_rapid.core.node_state import MergeStatus
-from cli_multi_rapid.core.queue_intents import QueueLimits
+from cli_multi_rapid.core.queue_intents import Eject, QueueIntent, QueueLimits, Tip
+from cli_multi_rapid.core.queue_state import QueueState
+from tests.fakes import queue_world as queue_world_module
 from tests.fakes.fragile_log import MAIN
+from tests.fakes.queue_promises import Broken
 from tests.fakes.queue_world import QueueWorld
 from tests.fakes.random_queues import add, names, queue_world
 
@@ -150,6 +156,25 @@ def test_what_fails_once_and_then_passes_on_the_same_tree_lands_and_nobody_is_na
         queue.step()
     assert any(isinstance(event.data, MergeAcquitted) for event in queue.events)
     assert queue.landed_order == ["a", "b", "innocent"]
+
+
+@pytest.mark.parametrize("named", [(), (EntryId("a"),)])
+def test_a_queue_that_names_nobody_or_somebody_else_breaks_its_promise(
+    named: tuple[EntryId, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide_otherwise(
+        state: QueueState, tip: Tip, limits: QueueLimits, now: datetime
+    ) -> list[QueueIntent]:
+        intents = decide(state, tip, limits, now)
+        return [replace(one, partners=named) if isinstance(one, Eject) else one for one in intents]
+
+    queue = queue_world(limits=QueueLimits(workers=1))
+    queue.weather.quarrels = (frozenset({"left", "right"}),)
+    landed_first(queue, "a", "left", "b")
+    add_old(queue, "right")
+    monkeypatch.setattr(queue_world_module, "decide", decide_otherwise)
+    with pytest.raises(Broken, match="I5"):
+        queue.finish()
 
 
 def test_while_a_partner_is_looked_for_the_others_land() -> None:
