@@ -46,6 +46,28 @@ def agent_settings(
     )
 
 
+class Agent:
+    """What all adapters of agents are: a program that is installed, with settings. Each adds how it works."""
+
+    name: ToolName
+    program: str
+    install: str
+    """What a person without the program is told to do."""
+    expects_change: bool = True
+    resumes: bool = False
+
+    def __init__(self, settings: AgentSettings | None = None) -> None:
+        self._settings = settings or AgentSettings()
+
+    def missing(self, environment: Mapping[str, str]) -> str | None:
+        """Why it cannot be used here; None when its program is on the PATH."""
+        if which(self.program, environment) is not None:
+            return None
+        return (
+            f"the program {self.program} of the tool {self.name} was not found: install it ({self.install})"
+        )
+
+
 class Launch(Struct, frozen=True, kw_only=True):
     """How an agent is started, beside its arguments."""
 
@@ -97,13 +119,6 @@ def model_option(option: str, brief: Brief, settings: AgentSettings) -> tuple[st
 def new_session_id(brief: Brief) -> str:
     """A UUID for the session of this attempt: no other attempt has it."""
     return str(uuid.uuid5(_NAMESPACE, f"{brief.run_id}/{brief.node.id}/{brief.attempt}"))
-
-
-def missing_program(program: str, tool: ToolName, install: str, environment: Mapping[str, str]) -> str | None:
-    """Why an agent cannot be used here; None when its program is on the PATH."""
-    if which(program, environment) is not None:
-        return None
-    return f"the program {program} of the tool {tool} was not found: install it ({install})"
 
 
 def priced(usage: Usage, prices: PriceTable, *models: str | None) -> Usage:

@@ -5,16 +5,15 @@ before it asks its model, and adds new files to its index: neither is work.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from signal import Signals
 from typing import Final
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_option,
     priced,
     prompt_argument,
@@ -69,20 +68,13 @@ _MODEL: Final = re.compile(r"^(?:Main model|Model): (\S{1,200}) with ", re.MULTI
 _APPLIED: Final = re.compile(r"(?:^|\]: )(Applied edit to [^\n]{1,300})", re.MULTILINE)
 
 
-class AiderAdapter:
+class AiderAdapter(Agent):
     """Runs `aider --message-file` and reads its text."""
 
     name: ToolName = ToolName("aider")
     cost: CostClass = CostClass.PRICED
-    expects_change: bool = True
-    resumes: bool = False
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        return missing_program("aider", self.name, "uv tool install aider-chat", environment)
+    program: str = "aider"
+    install: str = "uv tool install aider-chat"
 
     def prepare(self, brief: Brief) -> Invocation:
         """The prompt goes by file; the files to write are named, those only to read as well."""

@@ -6,17 +6,16 @@ pushes are refused to it, because the orchestrator commits. Where only an answer
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_option,
     new_session_id,
     priced,
@@ -77,21 +76,14 @@ _SESSION_FAULT: Final = re.compile(
 Record = dict[str, object]
 
 
-class ClaudeAdapter:
+class ClaudeAdapter(Agent):
     """Runs `claude -p` and reads its stream of JSON lines."""
 
     name: ToolName = ToolName("claude")
     cost: CostClass = CostClass.PRICED
-    expects_change: bool = True
     resumes: bool = True
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        install = "npm install -g @anthropic-ai/claude-code"
-        return missing_program("claude", self.name, install, environment)
+    program: str = "claude"
+    install: str = "npm install -g @anthropic-ai/claude-code"
 
     def prepare(self, brief: Brief) -> Invocation:
         """A new session, or the transcript of the earlier one, whose id is known in its old folder only."""

@@ -6,17 +6,16 @@ after `resume` it tells the tokens of the whole thread.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from signal import Signals
 from typing import Final
 
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_of,
     model_option,
     priced,
@@ -48,20 +47,14 @@ _REFUSALS: Final = ("Read-only file system", "Operation not permitted", "Permiss
 Record = dict[str, object]
 
 
-class CodexAdapter:
+class CodexAdapter(Agent):
     """Runs `codex exec --json` and reads its JSON lines."""
 
     name: ToolName = ToolName("codex")
     cost: CostClass = CostClass.METERED
-    expects_change: bool = True
     resumes: bool = True
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        return missing_program("codex", self.name, "npm install -g @openai/codex", environment)
+    program: str = "codex"
+    install: str = "npm install -g @openai/codex"
 
     def prepare(self, brief: Brief) -> Invocation:
         """A new thread, or the one of an earlier attempt."""

@@ -4,7 +4,7 @@ It prints JSON lines; tokens stand only in the file that it is asked to write, b
 whole session. Hooks and servers of a folder run only when the folder is trusted, which we never ask for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Final
@@ -12,10 +12,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_of,
     model_option,
     new_session_id,
@@ -57,20 +56,14 @@ _LARGEST_USAGE: Final = 1024 * 1024
 Record = dict[str, object]
 
 
-class CopilotAdapter:
+class CopilotAdapter(Agent):
     """Runs `copilot -p` and reads its JSON lines and its usage file."""
 
     name: ToolName = ToolName("copilot")
     cost: CostClass = CostClass.METERED
-    expects_change: bool = True
     resumes: bool = True
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        return missing_program("copilot", self.name, "npm install -g @github/copilot", environment)
+    program: str = "copilot"
+    install: str = "npm install -g @github/copilot"
 
     def prepare(self, brief: Brief) -> Invocation:
         """The same option begins a session and goes on with one."""

@@ -4,15 +4,13 @@ The program comes from Cursor itself; the npm package named `cursor-agent` is a 
 cost nor tokens and is known to hang. Hooks of a repository's `.cursor/hooks.json` run: no option prevents it.
 """
 
-from collections.abc import Mapping
 from signal import Signals
 from typing import Final
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_of,
     model_option,
     prompt_argument,
@@ -27,21 +25,13 @@ VARIABLES: Final = ("CURSOR_API_KEY",)
 STOPS: Final = (StopStep(signal=Signals.SIGTERM, wait_s=2.0),)
 
 
-class CursorAdapter:
+class CursorAdapter(Agent):
     """Runs `cursor-agent -p` and reads its final record."""
 
     name: ToolName = ToolName("cursor")
     cost: CostClass = CostClass.UNPRICED
-    expects_change: bool = True
-    resumes: bool = False
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        install = "see cursor.com/cli, not the npm package of that name"
-        return missing_program("cursor-agent", self.name, install, environment)
+    program: str = "cursor-agent"
+    install: str = "see cursor.com/cli, not the npm package of that name"
 
     def prepare(self, brief: Brief) -> Invocation:
         """The slot is named as the workspace and as trusted: without that it asks."""

@@ -14,10 +14,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_of,
     model_option,
     priced,
@@ -62,20 +61,13 @@ _OF_TYPE: Final = {"INVALID_STREAM": FailureClass.TRANSIENT}
 Record = dict[str, object]
 
 
-class GeminiAdapter:
+class GeminiAdapter(Agent):
     """Runs `gemini -p` and reads its final document."""
 
     name: ToolName = ToolName("gemini")
     cost: CostClass = CostClass.METERED
-    expects_change: bool = True
-    resumes: bool = False
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        return missing_program("gemini", self.name, "npm install -g @google/gemini-cli", environment)
+    program: str = "gemini"
+    install: str = "npm install -g @google/gemini-cli"
 
     def prepare(self, brief: Brief) -> Invocation:
         """The slot counts as trusted. Raises `UserError` when settings of the repository run commands."""

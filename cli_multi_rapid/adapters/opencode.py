@@ -3,15 +3,14 @@
 It prints JSON lines; cost and tokens stand with every step. A stream that was cut off never ends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from signal import Signals
 from typing import Final
 
 from cli_multi_rapid.adapters.agent import (
-    AgentSettings,
+    Agent,
     Launch,
     launched,
-    missing_program,
     model_of,
     model_option,
     priced,
@@ -43,20 +42,13 @@ _OURS: Final = {
 Record = dict[str, object]
 
 
-class OpencodeAdapter:
+class OpencodeAdapter(Agent):
     """Runs `opencode run --format json` and reads its JSON lines."""
 
     name: ToolName = ToolName("opencode")
     cost: CostClass = CostClass.PRICED
-    expects_change: bool = True
-    resumes: bool = False
-
-    def __init__(self, settings: AgentSettings | None = None) -> None:
-        self._settings = settings or AgentSettings()
-
-    def missing(self, environment: Mapping[str, str]) -> str | None:
-        """Its program must be on the PATH."""
-        return missing_program("opencode", self.name, "npm install -g opencode-ai", environment)
+    program: str = "opencode"
+    install: str = "npm install -g opencode-ai"
 
     def prepare(self, brief: Brief) -> Invocation:
         """A new session in the slot; models are named `provider/model`."""
