@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         "resume",
         "resume 20261120-094612-k3f9",
         "resume --budget 20  # what did not fit is tried again",
+        "resume --allow-unpriced  # so is what nobody can tell the cost of",
     )
 )
 @run_argument
@@ -56,6 +57,8 @@ def resume(
         require_ours(records, loaded.run_id)
         if loaded.alive:
             return _tell_living(records, loaded, budget, format_)
+        if budget is None and options.allow_unpriced:
+            budget = _limit_again(loaded.state)
         if _was_called_off(loaded.state) or (budget is None and _nothing_can_move(loaded.state)):
             return _tell_end(records, loaded, format_)
         if budget is not None:
@@ -63,6 +66,11 @@ def resume(
         if _is_paused(loaded):
             give(records, loaded, CommandGiven(command="unpause", by=person()))
     return go_on(place, loaded.run_id, options, format_=format_, ci=ci)
+
+
+def _limit_again(state: RunState) -> MicroUsd | None:
+    """The run's limit, to be given once more: then what was left out because of money is looked at again."""
+    return state.ledger.limit if any(node.by_budget for node in state.nodes.values()) else None
 
 
 def _nothing_can_move(state: RunState) -> bool:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, format_usd
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.run_events import UNPRICED
 
 DEFAULT_NODE_LIMIT = MicroUsd(2_000_000)
 """What a node may cost when it names no `max_cost` of its own."""
@@ -77,7 +78,7 @@ def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | 
         return CannotFit(
             needed=want.amount,
             available=ledger.available or ZERO,
-            limit_name="run",
+            limit_name=UNPRICED,
             reason=_unpriced(node, price),
         )
     if node.max_cost is not None and want.amount > node.max_cost:

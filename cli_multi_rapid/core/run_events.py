@@ -1,6 +1,6 @@
 """Facts about plans, runs, money, consent and what people asked for."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import field
 
@@ -138,6 +138,10 @@ class BudgetHalted(Payload, frozen=True, kw_only=True):
     percent: int
 
 
+UNPRICED: Final = "price"
+"""The name of the limit when none can be kept, because nobody can tell the cost."""
+
+
 class BudgetRefused(Payload, frozen=True, kw_only=True):
     """A node was not started because it cannot fit."""
 
@@ -146,7 +150,7 @@ class BudgetRefused(Payload, frozen=True, kw_only=True):
     needed: MicroUsd
     available: MicroUsd
     limit_name: str
-    """Which limit: `run`, `node` or `day`."""
+    """Which limit: `run`, `node` or `day`; `price`: none can be kept, because nobody can tell the cost."""
 
 
 class BudgetChanged(Payload, frozen=True, kw_only=True):

@@ -23,6 +23,11 @@ def resume_with_budget(run: RunId, limit: MicroUsd) -> str:
     return _line("resume", run, "--budget", f"{cents // 100}.{cents % 100:02d}")
 
 
+def resume_unpriced(run: RunId) -> str:
+    """Take a run up again with what nobody can tell the cost of."""
+    return _line("resume", run, "--allow-unpriced")
+
+
 def status_of_all(run: str) -> str:
     """See every node and every next step."""
     return _line("status", run, "--all")

@@ -153,6 +153,8 @@ def _halted(data: run.BudgetHalted) -> str:
 
 
 def _refused(data: run.BudgetRefused) -> str:
+    if data.limit_name == run.UNPRICED:
+        return f"nobody can tell what {data.node_id} would cost, so no limit can be kept"
     needed, left = format_usd(data.needed), format_usd(data.available)
     return f"{data.node_id} needs {needed}, {left} is left of the {data.limit_name} budget"
 

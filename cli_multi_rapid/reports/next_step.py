@@ -8,6 +8,7 @@ from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.run_events import UNPRICED
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import Chronicle
@@ -72,6 +73,10 @@ class Advice:
         """A node that did not fit the budget needs another one; a condition that does not hold, nothing."""
         if not node.by_budget:
             return None
+        refused = self._chronicle.refused.get(node.node.id)
+        if refused is not None and refused.limit_name == UNPRICED:
+            text = f"nobody can tell what {node.node.id} costs: give its price, or run it all the same"
+            return _step(text, commands.resume_unpriced(self._run.run_id))
         command = commands.resume_with_budget(self._run.run_id, self.enough_budget)
         return _step(f"{node.node.id} did not fit the budget", command)
 

@@ -103,3 +103,22 @@ tools:
     assert "$1.50 of it is assumed" in type_in(repository.path, "report", "--format", "md").out
     report = type_in(repository.path, "report", "--format", "json").document
     assert report["cost_summary"]["assumed_usd"] == 1.5
+
+
+def test_what_nobody_can_tell_the_cost_of_runs_by_the_command_that_is_advised(
+    repository: RepositoryBuilder,
+) -> None:
+    argv = '[sh, -c, "echo done > a.txt", "{prompt}"]'
+    repository.commit({"config/tools.yaml": f"version: 1\ntools: [{{name: writer, argv: {argv}}}]\n"})
+    plan = repository.path / "dear.yaml"
+    plan.write_text(
+        "plan_id: dear\nglobal_budget_usd: 10\nmerge_policy: {checklist: []}\n"
+        "nodes: [{id: a, tool: writer, goal: write, path_claims: [a.txt]}]\n"
+    )
+    left_out = type_in(repository.path, "execute", str(plan))
+    assert left_out.status == 3
+    assert "nobody can tell what a costs" in left_out.out
+    advised = left_out.out.partition("cli-orchestrator resume ")[2].splitlines()[0].split()
+    assert advised[1:] == ["--allow-unpriced"]
+    assert type_in(repository.path, "resume", *advised).status == 0
+    assert repository.git("show", "main:a.txt") == "done"

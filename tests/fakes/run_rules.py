@@ -92,11 +92,7 @@ class RunRules(Struct, kw_only=True):
     def check_refusal(self, intent: RefuseForBudget) -> None:
         ledger, rules = self.state.ledger, self.limits.budget
         assert intent.reason
-        if (
-            intent.limit_name == "run"
-            and ledger.limit is not None
-            and "price is unknown" not in intent.reason
-        ):
+        if intent.limit_name == "run" and ledger.limit is not None:
             halted = ledger.spent * 100 > ledger.limit * rules.halt_pct
             assert halted or intent.needed > ledger.limit - ledger.spent
 
