@@ -215,6 +215,12 @@ class NodeState(Struct, kw_only=True):
         self.lost_footing = False
 
     @property
+    def lanes(self) -> int:
+        """How many names of its branches are taken: each attempt whose work was sealed has one."""
+        sealed = (one for one in self.attempts if one.ended_at and one.failure is None and one.branch)
+        return max(self.entries, sum(1 for _ in sealed))
+
+    @property
     def shown_status(self) -> NodeStatus:
         """The status that people see: a pending node behind a dead dependency is blocked."""
         pending = self.status in (NodeStatus.PENDING, NodeStatus.WAITING)

@@ -70,9 +70,9 @@ class Lanes:
         return next((name for name in names if self._repository.branch_tip(name) is not None), None)
 
     def lane_of(self, state: RunState, node_id: NodeId) -> Branch:
-        """The branch of a node's work; a node that was reset after it had been queued gets another one."""
+        """The branch of a node's next work; what an earlier attempt has sealed keeps its own."""
         lane = self._template.format(run=state.run_id, node=node_id)
-        return Branch(lane + _round(state.nodes[node_id]))
+        return Branch(lane + _round(state.nodes[node_id].lanes))
 
     def entry_of(self, state: RunState, node_id: NodeId) -> MergeEntry:
         """The merge entry of a node whose work is sealed."""
@@ -148,7 +148,7 @@ class Lanes:
 
 def _next_entry(state: RunState, node: NodeState) -> EntryId:
     """The name of a node's next entry in the queue."""
-    return EntryId(f"{state.run_id}/{node.node.id}{_round(node)}")
+    return EntryId(f"{state.run_id}/{node.node.id}{_round(node.entries)}")
 
 
 def _entries_below(state: RunState, node: NodeState, *, needed: bool) -> tuple[EntryId, ...]:
@@ -165,6 +165,6 @@ def _entries_below(state: RunState, node: NodeState, *, needed: bool) -> tuple[E
     return tuple(found)
 
 
-def _round(node: NodeState) -> str:
-    """What tells the names of a node's later entries from the first; `@` is in no node's id."""
-    return f"@{node.entries + 1}" if node.entries else ""
+def _round(before: int) -> str:
+    """What tells the names of a node's later lanes and entries from the first; `@` is in no node's id."""
+    return f"@{before + 1}" if before else ""

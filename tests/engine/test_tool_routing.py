@@ -17,6 +17,7 @@ from tests.fakes.agents import (
     ALWAYS_OVERLOADED,
     LEARNS,
     MENDS,
+    OBEDIENT,
     OVERLOADED_ONCE,
     WRONG_KEY,
     Agent,
@@ -153,6 +154,22 @@ def test_what_agents_cannot_put_right_ends_after_both_tools_with_what_to_do_next
     text = done["next"]["text"]
     assert "was refused by the queue 4 times (work of stubborn, other), its work is kept on lane/" in text
     assert "or have a remedy planned: cli-orchestrator plan --request" in text
+
+
+def test_work_on_top_of_refused_work_that_was_not_queued_yet_is_done_again_and_lands(world: World) -> None:
+    waits = 'while [ "$call" = 1 ] && [ ! -L "$(dirname "$0")/learner.call.2" ]; do sleep 0.02; done\n'
+    hire(world, Agent(name="learner", body=LEARNS), Agent(name="late", body=waits + OBEDIENT))
+    story = world.execute(
+        "version: 1\nplan_id: p\nname: p\nchecks: {words: {run: '! grep -rq bad src || "
+        '{ echo "FAILED: no good words"; exit 1; }\'}}\nmerge_policy: {checklist: [words]}\nnodes:\n'
+        + node("a", "learner", words="bad")
+        + node("b", "late", more=", deps: [a]")
+    )
+    assert (story.finished.status, story.finished.exit_code) == (RunStatus.SUCCESS, 0)
+    first, second = story.node("b").attempts
+    assert (first.refused != "", first.branch != second.branch) == (True, True)
+    assert world.repository.show("main", "src/b.txt") == "work of b\n"
+    world.assert_nothing_left(story.run_id, kept=[])
 
 
 def test_a_conflict_is_done_again_on_the_new_base_and_lands(world: World) -> None:
