@@ -132,6 +132,7 @@ def test_commits_of_somebody_else_are_named_as_the_target() -> None:
     add_old(queue, "right")
     queue.finish()
     assert failed(queue)["right"].partners == (str(MAIN),)
+    assert failed(queue)["right"].reason.endswith("it passed before others committed to main")
 
 
 def landed_first_after(queue: QueueWorld, name: str) -> None:
