@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from cli_multi_rapid.core.ids import Branch, Commit
+from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.git import Repository, open_repository
 from cli_multi_rapid.git_lock import Presence, is_present, locked
-from cli_multi_rapid.worktree_records import SlotRecord, SlotRecords
 from cli_multi_rapid.worktree_trash import Trash, delete
 from cli_multi_rapid.worktrees import NothingChanged, Slot, SlotState, Strategy, Worktrees
 from tests.engine.test_worktrees import LANE, NOW, START, Room, contents, work
@@ -363,23 +362,6 @@ def test_a_trash_that_was_closed_takes_more(tmp_path: Path) -> None:
         for reaper in reapers:
             reaper.join(timeout=30)
     wait_until(lambda: list((tmp_path / "trash").iterdir()) == [], "an empty trash")
-
-
-@pytest.mark.parametrize(
-    "damage", [b"", b"[]", b'{"name": "s"}', b'"base": 5', b'"opened": "today"', b'"gitlinks": [7]']
-)
-def test_a_record_of_a_slot_that_makes_no_sense_counts_as_none(tmp_path: Path, damage: bytes) -> None:
-    records = SlotRecords(tmp_path)
-    kept = records.save(
-        SlotRecord(name="s", base=Commit("c" * 40), lane=Branch("lane"), owner="me", opened=1.0)
-    )
-    assert records.load("s") == kept
-    file = tmp_path / "s.json"
-    if damage.startswith(b'"'):  # a later key takes the place of an earlier one
-        damage = file.read_bytes()[:-1] + b"," + damage + b"}"
-    file.write_bytes(damage)
-    assert records.load("s") is None
-    assert list(records.all()) == []
 
 
 def test_a_presence_ends_with_its_process(tmp_path: Path) -> None:
