@@ -62,7 +62,8 @@ def judge(end: AgentEnd, exit_code: int | None, output: bytes) -> ToolReading:
     return ToolReading(
         ok=False,
         failure=_failure(end, exit_code, reason),
-        reason=clip(reason, LONGEST_REASON),
+        # Words of nothing but control characters, say, leave nothing to be shown.
+        reason=clip(reason, LONGEST_REASON) or f"failed without a word ({describe_exit(exit_code)})",
         usage=_usage(end, exit_code),
         session_id=session,
         denied=denied,

@@ -107,12 +107,15 @@ def test_a_subscriber_may_leave_while_it_is_called(bus: Bus) -> None:
 
 
 def test_subscribers_come_and_go(bus: Bus) -> None:
-    heard: SimpleQueue[RunId] = SimpleQueue()
+    gone: list[SimpleQueue[RunId]] = []
     for _ in range(20):
+        heard: SimpleQueue[RunId] = SimpleQueue()
         stop = bus.subscribe(heard.put)
         bus.hint(LAST)
         everything_until_last(heard)
         stop()
+        gone.append(heard)
+    assert all(heard.empty() for heard in gone), "who has gone is called all the same"
 
 
 def test_a_hint_without_subscribers_is_fine(bus: Bus) -> None:

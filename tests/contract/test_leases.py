@@ -189,9 +189,19 @@ def test_the_lease_of_a_killed_process_is_free_at_once(
     lease.release()
 
 
-def test_a_program_started_by_the_holder_does_not_keep_the_lease(file_leases: FileLeases) -> None:
+def test_a_program_started_by_the_holder_does_not_keep_the_lease(
+    file_leases: FileLeases, folder: Path
+) -> None:
     lease = held(file_leases.acquire(NAME))
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, close_fds=False) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"x")
+        child.stdin.flush()
+        assert child.stdout.read(1) == b"x", "it is under way"
+        if sys.platform == "linux":
+            assert not [fd for fd in Path(f"/proc/{child.pid}/fd").iterdir() if fd.resolve().parent == folder]
         lease.release()
         held(file_leases.acquire(NAME)).release()
         child.kill()

@@ -74,6 +74,18 @@ def test_an_answer_in_between_begins_the_count_anew(answer: FailureClass | None)
     assert failed(F.TRANSIENT, *NODES[:2], breaker=breaker).phase(START) is Phase.CLOSED
 
 
+def test_after_an_answer_the_nodes_that_failed_before_count_again() -> None:
+    breaker = failed(F.TOOL_FAILED, *NODES[:2])
+    breaker.begin(NODES[2])
+    breaker.end(NODES[2], None, "")
+    assert failed(F.TOOL_FAILED, *NODES[:3], breaker=breaker).phase(START) is Phase.OPEN
+
+
+def test_work_that_was_done_badly_or_not_at_all_is_an_answer_of_the_tool() -> None:
+    assert {F.NO_CHANGE, F.MISSING_OUTPUT, F.OUTSIDE_CLAIMS, F.UNSAFE_TREE} == ANSWERS
+    assert {F.TRANSIENT, F.TIMED_OUT, F.TOOL_FAILED, F.TOOL_MISSING, F.REFUSED} == FAULTS
+
+
 @pytest.mark.parametrize("failure", sorted(set(F) - FAULTS - ANSWERS))
 def test_what_is_no_fault_of_the_tool_does_not_count(failure: FailureClass) -> None:
     breaker = failed(failure, *NODES, *NODES)

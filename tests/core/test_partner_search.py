@@ -12,7 +12,7 @@ from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.inquiries import passed_place
 from cli_multi_rapid.core.inquiry_events import MergeAcquitted, MergeProbed, MergeQuestioned
-from cli_multi_rapid.core.merge_events import CheckStarted, MergeFailed
+from cli_multi_rapid.core.merge_events import CheckStarted, MergeFailed, MergeResumed
 from cli_multi_rapid.core.merge_policy import decide
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.queue_intents import Eject, QueueIntent, QueueLimits, Tip
@@ -132,6 +132,7 @@ def test_commits_of_somebody_else_are_named_as_the_target() -> None:
     add_old(queue, "right")
     queue.finish()
     assert failed(queue)["right"].partners == (str(MAIN),)
+    assert failed(queue)["right"].reason.endswith("it passed before others committed to main")
 
 
 def landed_first_after(queue: QueueWorld, name: str) -> None:
@@ -194,6 +195,19 @@ def test_while_a_partner_is_looked_for_the_others_land() -> None:
         if isinstance(fact, MergeFailed) or "late" in getattr(fact, "markers", ())
     ]
     assert order == ["late", "right"]
+
+
+def test_whoever_sets_the_queue_going_again_ends_the_search_and_the_entry_waits_in_line() -> None:
+    queue = queue_world(limits=QueueLimits(workers=1))
+    queue.weather.quarrels = (frozenset({"left", "right"}),)
+    landed_first(queue, "a", "left", "b")
+    right = queue.state.entries[add_old(queue, "right")]
+    while not right.questioned:
+        queue.step()
+        if queue.flying and not right.questioned:
+            queue.deliver(next(iter(queue.flying)))
+    queue.record(MergeResumed(reason="repaired"))
+    assert (right.inquiry, right.status) == (None, MergeStatus.QUEUED)
 
 
 def test_an_entry_that_is_withdrawn_while_it_is_asked_about_leaves_nothing_behind() -> None:

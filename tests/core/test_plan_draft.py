@@ -97,6 +97,7 @@ def test_every_object_of_the_schema_is_closed_and_whole_as_providers_demand() ->
         (a_draft(a_node(env={"A": "b"})), "the key `env` is not for a planner to set"),
         (a_draft(a_node(max_cost=100)), "the key `max_cost` is not for a planner to set"),
         (a_draft(a_node(wings=2)), "unknown key `wings`"),
+        (a_draft(a_node(**{"x-note": "n"})), "the key `x-note` is not for a planner to set"),
         (a_draft(checks={"x": {"run": "id"}}), "the key `checks` is not for a planner to set"),
         (a_draft(merge_policy={"checklist": []}), "the key `merge_policy` is not for a planner to set"),
         (a_draft({**VERIFY, "deps": []}), "no node of the plan changes anything"),

@@ -44,6 +44,7 @@ def test_cached_input_costs_its_own_price_and_what_is_left_of_a_micro_dollar_is_
     assert price.cost(input_tokens=2000, cached_tokens=400, output_tokens=200) == 4050
     assert price.cost(input_tokens=1, cached_tokens=1, output_tokens=0) == 1
     assert price.cost(input_tokens=0, cached_tokens=0, output_tokens=0) == 0
+    assert price.cost(input_tokens=8, cached_tokens=80, output_tokens=0) == 1, "only input can be cached"
 
 
 @given(fresh=st.integers(0, 10**9), cached=st.integers(0, 10**9), answered=st.integers(0, 10**9))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_multi_rapid.core.capabilities import capabilities
+from cli_multi_rapid.core.capabilities import capabilities, capability
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
 from cli_multi_rapid.core.plan import ShellLine
@@ -62,6 +62,11 @@ def test_the_nearest_fallback_comes_first() -> None:
 
 def test_a_command_has_no_stand_in() -> None:
     assert pool(node("n", tool=ToolName("a"), work=ShellLine(run="true")), table(a="b")) == ("a",)
+
+
+@pytest.mark.parametrize("text", ["unit-tests", "unit_tests", " Unit Tests ", "testing", "tests"])
+def test_a_capability_is_the_same_however_it_is_spelled(text: str) -> None:
+    assert capability(text) == "tests"
 
 
 @pytest.mark.parametrize(

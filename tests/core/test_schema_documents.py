@@ -49,6 +49,25 @@ BAD_YAML = {
 }
 
 
+FORBIDDEN = [*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0)]
+FORBIDDEN += [0xD800, 0xDFFF, 0xFEFF, 0xFFFE, 0xFFFF]
+
+
+@pytest.mark.parametrize("beside", ["x", "\u00e9"])
+def test_a_character_that_nobody_can_see_is_refused_whatever_stands_beside_it(beside: str) -> None:
+    for number in FORBIDDEN:
+        for name in ("plan.json", "plan.yaml"):
+            (problem,) = problems_of(f'{{"a": "{beside}{chr(number)}"}}', name)
+            assert (problem.code, f"U+{number:04X}" in problem.message) == (Code.CHARACTER, True)
+
+
+@pytest.mark.parametrize("beside", ["x", "\u00e9"])
+def test_every_other_character_is_let_through(beside: str) -> None:
+    allowed = [" ", "~", "\x85", "\xa0", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff"]
+    assert problems_of(f'{{"a": "{beside}{"".join(allowed)}"}}', "plan.json") == []
+    assert problems_of(f'{{\t"a":\r\n"{beside}"}}\n', "plan.json") == []
+
+
 @pytest.mark.parametrize("case", BAD_YAML)
 def test_bad_yaml_is_one_problem_with_a_line_and_what_to_do(case: str) -> None:
     text, code, line, help_word = BAD_YAML[case]

@@ -235,6 +235,14 @@ def test_a_retry_stays_with_the_tool_that_has_begun() -> None:
     assert next_fallback(state, scene()) == CODEX
 
 
+def test_a_tool_that_has_had_its_tries_is_not_taken_again_although_it_is_the_cheapest() -> None:
+    state = tried("codex", first="auto", failure=FailureClass.TOOL_FAILED, capabilities=("edit",))
+    found = choose(state, scene(), worn=(CODEX,))
+    assert isinstance(found, Choice)
+    assert found.tool == AIDER
+    assert isinstance(choose(state, scene(), worn=(CODEX, AIDER, CLAUDE)), Nobody)
+
+
 # --- breakers -----------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.registry import AGENTS, BUILT_IN, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.adapters.shell import ShellAdapter
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.schema.names import tool_name
 from cli_multi_rapid.schema.tools import ToolConfig
 from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
@@ -52,3 +53,14 @@ def test_a_built_in_tool_cannot_be_replaced_by_configuration() -> None:
 
 def test_an_unknown_tool_is_named() -> None:
     assert "no tool is called toaster" in (missing(ToolName("toaster"), adapters(), ENVIRONMENT) or "")
+
+
+def test_an_adapter_is_made_once_and_only_when_it_is_asked_for() -> None:
+    available = adapters()
+    assert available[CLAUDE] is available[CLAUDE]
+    made: list[str] = []
+    values = OnDemand({"a": lambda: made.append("a"), "b": lambda: made.append("b")})
+    assert ("a" in values, "c" in values, list(values), len(values)) == (True, False, ["a", "b"], 2)
+    assert made == []
+    assert values["b"] is values["b"] is None
+    assert made == ["b"]

@@ -75,6 +75,24 @@ def test_claude_goes_on_with_the_transcript_that_it_left_under_another_slot(brie
     assert program.session_id == SESSION
 
 
+def test_claude_finds_its_transcript_where_the_person_keeps_its_files(brief: Brief, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "mine"
+    transcript = elsewhere / "projects/-another-slot" / f"{SESSION}.jsonl"
+    transcript.parent.mkdir(parents=True)
+    transcript.write_text("{}\n")
+    environ = {"CLAUDE_CONFIG_DIR": str(elsewhere)}
+    program = adapters(environ=environ)[ToolName("claude")].prepare(replace(brief, session_id=SESSION))
+    assert program.argv[program.argv.index("--resume") + 1] == str(transcript)
+
+
+@pytest.mark.parametrize("name", ["*", "[a-z]ther", "../-another-slot/other"])
+def test_claude_takes_no_pattern_for_a_session(brief: Brief, name: str) -> None:
+    folder = Path(brief.environment["HOME"], ".claude/projects/-another-slot")
+    folder.mkdir(parents=True)
+    (folder / "other.jsonl").write_text("{}\n")
+    assert "--resume" not in prepared("claude", replace(brief, session_id=name)).argv
+
+
 @pytest.mark.parametrize("lost", [SESSION, "../../../etc/passwd", "*", ""])
 def test_claude_begins_anew_when_there_is_no_such_session(brief: Brief, lost: str) -> None:
     program = prepared("claude", replace(brief, session_id=lost))

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import adapters
-from cli_multi_rapid.core.facts import Usage
+from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.ports import Adapter, Brief, ToolReading
 from tests.conftest import REPOSITORY
@@ -165,6 +165,155 @@ def test_tokens_of_a_model_without_a_price_have_an_unknown_cost() -> None:
     assert reading.ok
     assert reading.usage.unknown
     assert reading.usage.tokens == 2200
+
+
+def lines_of(*records: object) -> bytes:
+    return "".join(f"{json.dumps(record)}\n" for record in records).encode()
+
+
+def test_claude_that_was_stopped_is_charged_for_each_of_its_messages_once_and_for_what_it_cached() -> None:
+    used = {"input_tokens": 10, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 3000}
+    first = {"type": "assistant", "message": {"id": "m1", "usage": {**used, "output_tokens": 1}}}
+    told_again = {"type": "assistant", "message": {"id": "m1", "usage": {**used, "output_tokens": 7}}}
+    second = {"type": "assistant", "message": {"id": "m2", "usage": {"input_tokens": 5, "output_tokens": 2}}}
+    usage = read("claude", lines_of(first, told_again, second), -9).usage
+    assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens) == (3215, 200, 9)
+
+
+def test_what_claude_wrote_into_its_cache_is_input() -> None:
+    used = {"inputTokens": 10, "cacheReadInputTokens": 200, "cacheCreationInputTokens": 3000, "costUSD": 0.5}
+    end = {"type": "result", "subtype": "success", "is_error": False, "total_cost_usd": 0.5}
+    usage = read("claude", lines_of({**end, "modelUsage": {"m": used}}), 0).usage
+    assert (usage.cost, usage.input_tokens, usage.cached_tokens) == (500_000, 3210, 200)
+
+
+def test_a_session_that_claude_does_not_have_is_not_asked_for_again() -> None:
+    begun = lines_of({"type": "system", "session_id": "01a1f82c-de28"})
+    reading = read("claude", begun + b"Error: No conversation found with session ID: 01a1f82c-de28\n", 1)
+    assert (reading.failure, reading.session_id) == (FailureClass.TRANSIENT, None)
+
+
+@pytest.mark.parametrize("words", ["\ud800", " \n", "\x1b[0m"])
+def test_a_failure_has_a_reason_also_when_the_words_of_the_tool_cannot_be_shown(words: str) -> None:
+    fault = {"type": "error", "error": {"data": {"message": words, "statusCode": 401}}}
+    reading = read("opencode", json.dumps(fault).encode(), 0)
+    assert not reading.ok
+    assert reading.reason
+
+
+@pytest.mark.parametrize(
+    ("item", "denied"),
+    [
+        ({"status": "declined", "exit_code": None, "aggregated_output": ""}, ("rm x",)),
+        ({"status": "failed", "exit_code": 1, "aggregated_output": "x: Permission denied"}, ("rm x",)),
+        ({"status": "failed", "exit_code": 1, "aggregated_output": "no such file"}, ()),
+        ({"status": "completed", "exit_code": 0, "aggregated_output": "docs: Permission denied"}, ()),
+    ],
+)
+def test_codex_was_denied_what_was_declined_or_failed_at_its_sandbox(
+    item: dict[str, object], denied: tuple[str, ...]
+) -> None:
+    command = {"type": "command_execution", "command": "rm x", **item}
+    records = ({"type": "item.completed", "item": command}, {"type": "turn.completed"})
+    reading = read("codex", lines_of(*records), 0)
+    assert (reading.ok, reading.denied) == (True, denied)
+
+
+PAID = "Tokens: 1k sent, 100 received. Cost: $0.01 message, $0.03 session.\n"
+UNPAID = "Tokens: 2k sent, 100 received.\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "ok", "usage"),
+    [
+        (PAID, True, "30000 tool"),
+        (UNPAID + PAID, True, "0 unknown"),
+        ("Model: gpt-4o with diff\n" + UNPAID + PAID, True, "9500 prices"),
+        ("litellm.RateLimitError: slow down\nRetrying in 0.2 seconds...\n" + PAID, True, "30000 tool"),
+        (PAID + "litellm.RateLimitError: slow down\n", False, "30000 tool"),
+        (PAID + "Only 3 reflections allowed, stopping.\n", False, "30000 tool"),
+        ("Model gpt-4o has hit a token limit!\n" + PAID, False, "30000 tool"),
+    ],
+)
+def test_aider_is_believed_when_its_last_word_is_an_account(output: str, ok: bool, usage: str) -> None:
+    reading = read("aider", output.encode(), 0)
+    assert (reading.ok, f"{reading.usage.cost} {reading.usage.source}") == (ok, usage)
+
+
+def test_copilot_that_ends_its_session_with_an_error_has_not_succeeded() -> None:
+    answer = {"type": "assistant.message", "data": {"content": "Done"}}
+    assert read("copilot", lines_of(answer, {"type": "result", "exitCode": 0}), 0).ok
+    assert not read("copilot", lines_of(answer, {"type": "result", "exitCode": 1}), 0).ok
+    assert not read("copilot", lines_of(answer, {"type": "result"}), 0).ok
+
+
+def test_gemini_that_used_one_model_without_a_price_has_an_unknown_cost() -> None:
+    def tokens(**counts: int) -> dict[str, object]:
+        return {"tokens": counts}
+
+    models = {"gemini-2.5-flash": tokens(prompt=1000, candidates=100), "home-made": tokens(prompt=5)}
+    brief = AdapterWorld(Path("/w/wt"), Path("/nowhere")).brief()
+
+    def usage(*names: str) -> Usage:
+        stats = {"models": {name: models[name] for name in names}}
+        end = {"session_id": "s", "response": "Done", "stats": stats}
+        return AGENTS[ToolName("gemini")].read(json.dumps(end).encode(), 0, brief).usage
+
+    # $0.30 and $2.50 for a million.
+    assert (usage("gemini-2.5-flash").cost, usage("gemini-2.5-flash").source) == (550, "prices")
+    assert (usage(*models).input_tokens, usage(*models).source) == (1005, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("words", "denied"),
+    [
+        ("Path not in workspace: /etc/x", True),
+        ("Tool execution Denied by policy.", True),
+        ("File not found.", False),
+    ],
+)
+def test_gemini_tells_what_its_rules_denied_and_not_what_merely_failed(words: str, denied: bool) -> None:
+    said = f"Error executing tool write_file: {words}\n".encode()
+    reading = read("gemini", said + b'{"session_id": "s", "response": "Done"}', 0)
+    assert (reading.ok, reading.denied) == (True, (f"write_file: {words}",) if denied else ())
+
+
+def test_a_stream_of_gemini_that_was_cut_off_may_be_tried_again() -> None:
+    error = {"type": "INVALID_STREAM", "message": "no more of it", "code": 1}
+    reading = read("gemini", json.dumps({"session_id": "s", "error": error}).encode(), 0)
+    assert (reading.ok, reading.failure) == (False, FailureClass.TRANSIENT)
+
+
+def test_a_step_of_opencode_that_is_told_twice_is_paid_once() -> None:
+    def step(name: str, reason: str) -> dict[str, object]:
+        return {"type": "step_finish", "part": {"id": name, "reason": reason, "cost": 0.01}}
+
+    reading = read("opencode", lines_of(step("a", "tool-calls"), step("b", "stop"), step("b", "stop")), 0)
+    assert (reading.ok, reading.usage.cost) == (True, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("data", "failure"),
+    [
+        ({"isRetryable": True}, FailureClass.TRANSIENT),
+        ({"isRetryable": False}, FailureClass.TOOL_FAILED),
+        ({"isRetryable": True, "statusCode": 401}, FailureClass.REFUSED),
+    ],
+)
+def test_opencode_says_itself_what_may_be_tried_again_where_no_status_tells(
+    data: dict[str, object], failure: FailureClass
+) -> None:
+    fault = {"type": "error", "error": {"data": {"message": "something odd", **data}}}
+    assert read("opencode", lines_of(fault), 0).failure is failure
+
+
+@pytest.mark.parametrize(("reason", "ok"), [("stop", True), ("tool-calls", False)])
+def test_opencode_that_found_a_way_around_a_denial_has_succeeded(reason: str, ok: bool) -> None:
+    state = {"error": "The user rejected permission to use it", "input": {"filePath": "/etc/x"}}
+    asked = {"type": "tool_use", "part": {"tool": "write", "state": state}}
+    reading = read("opencode", lines_of(asked, {"type": "step_finish", "part": {"reason": reason}}), 0)
+    assert (reading.ok, reading.denied) == (ok, ("write: /etc/x",))
+    assert ok or reading.failure is FailureClass.REFUSED
 
 
 def test_a_cursor_run_is_judged_by_its_documented_record() -> None:

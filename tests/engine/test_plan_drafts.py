@@ -18,6 +18,7 @@ from cli_multi_rapid.core.money import ZERO, MicroUsd, Price
 from cli_multi_rapid.core.prices import PriceTable
 from cli_multi_rapid.core.run_events import BudgetReserved, BudgetSettled, PlanDrafted
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine import plan_drafts
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.plan_drafts import Drafting, OverBudget
@@ -176,3 +177,35 @@ def test_the_next_draft_has_only_what_the_last_one_left(world: World) -> None:
 
     reserved = [fact.amount for fact in world.facts if isinstance(fact, BudgetReserved)]
     assert reserved == [1_000_000, 400_000]
+
+
+def codex_that_answers(nodes: int, tool: str) -> str:
+    """A script that writes a plan with so many bad nodes into its answer file."""
+    node = f'{{"id": "n", "label": "l", "goal": "g", "tool": "{tool}"}}'
+    answer = f'{{"name": "p", "nodes": [{", ".join([node] * nodes)}]}}'
+    options = 'for word; do [ "$before" = -o ] && file=$word; before=$word; done'
+    return f'{options}; echo \'{answer}\' > "$file"; echo \'{{"type": "turn.completed"}}\''
+
+
+def test_a_secret_in_an_answer_is_shown_to_nobody_and_a_repair_names_twenty_problems(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = answerer(ToolName("codex"), ())
+    asked: list[list[str]] = []
+
+    def ask_for_repair(prompt: str, answer: str, problems: list[str]) -> str:
+        asked.append(problems)
+        assert SECRET not in answer
+        return prompt
+
+    monkeypatch.setattr(plan_drafts, "repair_prompt", ask_for_repair)
+    drafting = world.drafting(codex_that_answers(30, SECRET), adapter=adapter)
+    (world.folder / "claude").rename(world.folder / "codex")
+
+    with pytest.raises(ToolFault, match="after 3 repairs") as raised:
+        ask(drafting)
+
+    drafted = [fact for fact in world.facts if isinstance(fact, PlanDrafted)]
+    assert len(drafted) == 4
+    assert SECRET not in f"{raised.value.message}{drafted}{asked}"
+    assert [len(problems) for problems in asked] == [20] * 4

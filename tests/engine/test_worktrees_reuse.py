@@ -351,6 +351,19 @@ def test_a_thrown_folder_goes_away_in_the_background(tmp_path: Path) -> None:
     assert list((tmp_path / "trash").iterdir()) == []
 
 
+def test_a_trash_that_was_closed_takes_more(tmp_path: Path) -> None:
+    trash = Trash(tmp_path / "trash")
+    for name in ("f", "g"):
+        (tmp_path / name).write_text("x\n")
+        before = set(threading.enumerate())
+        trash.throw(tmp_path / name)
+        reapers = set(threading.enumerate()) - before
+        trash.close()
+        for reaper in reapers:
+            reaper.join(timeout=30)
+    wait_until(lambda: list((tmp_path / "trash").iterdir()) == [], "an empty trash")
+
+
 def test_a_presence_ends_with_its_process(tmp_path: Path) -> None:
     presence = Presence(tmp_path / "p")
     assert is_present(tmp_path / "p")

@@ -106,6 +106,27 @@ def test_a_guarded_program_looks_like_any_other(guarded: Bench) -> None:
     )
 
 
+@pytest.mark.usefixtures("subreaper")
+@pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN], ids=["usual", "nohup"])
+def test_a_guarded_program_ignores_the_same_signals_as_any_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, hangup: signal.Handlers
+) -> None:
+    before = signal.signal(signal.SIGHUP, hangup)
+    try:
+        alone = bench.supervise("grep Sig[BI] /proc/self/status").output
+        monkeypatch.setattr(Bench, "guarded", True)
+        assert bench.supervise("grep Sig[BI] /proc/self/status").output == alone != b""
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_the_warden_keeps_no_output_open(guarded: Bench) -> None:
+    wait = "until [ $(readlink /proc/$PPID/fd/2) = /dev/null ]; do sleep 0.01; done"
+    end = guarded.supervise(f"{wait}; readlink /proc/$PPID/fd/1", limits=Supervision(timeout_s=5))
+    assert (end.outcome, end.output) == (ExitOutcome.EXITED, b"/dev/null\n")
+
+
 def test_a_guarded_program_that_cannot_be_started_is_told_as_any_other(guarded: Bench) -> None:
     end = guarded.supervise(["no-such-program"])
     assert (end.outcome, "no-such-program" in end.problem) == (ExitOutcome.NOT_FOUND, True)
