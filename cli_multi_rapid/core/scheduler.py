@@ -37,7 +37,7 @@ from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
-from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.core.routing import ToolFacts, done_by
 from cli_multi_rapid.core.selection import Later, Nobody, Scene, choose, next_fallback
 from cli_multi_rapid.core.state import RunState
 
@@ -238,7 +238,7 @@ def _start(
     if isinstance(choice, Nobody):
         return FailNode(node_id=node.id, failure=choice.failure, reason=choice.reason)
     facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
-    match budget.fit(node, facts.price, ledger, limits.budget):
+    match budget.fit(done_by(node, choice.tool), facts.price, ledger, limits.budget):
         case CannotFit() as refusal:
             return RefuseForBudget(
                 node_id=node.id,

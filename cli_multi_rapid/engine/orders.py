@@ -6,6 +6,7 @@ from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.routing import done_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import SealedHead
@@ -33,7 +34,7 @@ class OrderBook:
         session_id = session_of(node_state, intent.tool)
         return AttemptOrder(
             run_id=state.run_id,
-            node=node_state.node,
+            node=done_by(node_state.node, intent.tool),
             attempt=intent.attempt,
             tool=intent.tool,
             target=plan.merge_policy.target,
