@@ -17,8 +17,8 @@ from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking, choose_planner
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, dearest
-from cli_multi_rapid.core.plan import Json, Plan
-from cli_multi_rapid.core.routing import AUTO
+from cli_multi_rapid.core.plan import Json, Node, Plan
+from cli_multi_rapid.core.routing import AUTO, pool
 from cli_multi_rapid.planner.assessment import Assessment
 from cli_multi_rapid.planner.load import load_plan
 from cli_multi_rapid.schema.problems import Problem
@@ -68,6 +68,12 @@ class Configured(Struct, frozen=True, kw_only=True):
         available = adapters(self.tools, environment)
         names = [tool.name for tool in self.tools]
         return frozenset(name for name in names if missing(name, available, environment) is not None)
+
+    def who_can(self, node: Node) -> tuple[ToolName, ...]:
+        """Every tool that may do a node's work."""
+        from cli_multi_rapid.tool_facts import tool_facts
+
+        return pool(node, tool_facts(self.settings, self.tools))
 
     def prices(self) -> dict[ToolName, Price]:
         """What is known of each tool's price; an open choice may fall on the dearest."""

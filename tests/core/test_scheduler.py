@@ -135,24 +135,6 @@ def test_an_unknown_tool_is_not_started_where_money_is_limited() -> None:
     assert "price is unknown" in refusal.reason
 
 
-def test_the_price_of_a_stand_in_is_that_of_its_own_model() -> None:
-    one, two = ToolName("one"), ToolName("two")
-    metered = Price(models={"one-model"}, model="two-model")
-    tools = {
-        one: ToolFacts(price=metered, fallback=(two,), agent=True),
-        two: ToolFacts(price=metered, agent=True),
-    }
-    story = Story(replace(bare("a"), tool=one, model="one-model"))
-    story.state.ledger.limit = parse_usd(5)
-    assert starts(story, replace(LIMITS, tools=tools)) == ["a"]
-    story.start("a").tell(attempt_fails("a", FailureClass.REFUSED))
-    story.tell(NodeRetryScheduled(node_id=A, not_before=START, reason="r", tool=two))
-    (refusal,) = next_of(story, replace(LIMITS, tools=tools))
-    assert isinstance(refusal, RefuseForBudget)
-    assert "the price of its model two-model is unknown" in refusal.reason
-    assert "`prices:` of two" in refusal.reason
-
-
 def test_a_node_that_asks_first_is_asked_about_and_starts_when_granted() -> None:
     story = Story(replace(bare("a"), approval=Approval.BEFORE))
     assert next_of(story) == [AskApproval(node_id=A, what="before")]
