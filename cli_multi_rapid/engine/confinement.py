@@ -57,7 +57,7 @@ class Sandboxes(Struct, kw_only=True):
             private=private,
             home=home,
             network=confinement.network,
-            read=(*_runtime(), *self.lent, *_expanded(confinement.read, home)),
+            read=(*_runtime(), *self.lent, *self._readable(confinement, home)),
             write=self._writable(confinement, home),
             hidden=self.protected,
         )
@@ -66,6 +66,19 @@ class Sandboxes(Struct, kw_only=True):
         inner = {name: program.env[name] for name in node.env if name in program.env}
         outer = {name: value for name, value in program.env.items() if name not in inner}
         return replace(program, argv=bubblewrap.command(view, program.argv, inner), env=outer)
+
+    def _readable(self, confinement: Confinement, home: Path | None) -> tuple[Path, ...]:
+        """The declared paths. Raises `UserError` for one that stays hidden below another that is shown."""
+        paths = tuple(_expanded(confinement.read, home))
+        protected = {folder.resolve() for folder in self.protected}
+        for path in paths:
+            if path.resolve() in protected:
+                raise UserError(
+                    f"sandbox_read names {path}, which stays hidden: the repository and what is ours",
+                    hint="tools have their slot; name the file or folder in it that the tool needs, "
+                    "or take the path out of config/tools.yaml",
+                )
+        return paths
 
     def _writable(self, confinement: Confinement, home: Path | None) -> tuple[Path, ...]:
         paths = tuple(_expanded(confinement.write, home))

@@ -148,6 +148,10 @@ def test_a_declaration_that_cannot_be_kept_is_refused(tmp_path: Path, sandbox_ho
         bench.confine("true", write=("~/nothing",))
     with pytest.raises(UserError, match="belongs to the repository"):
         bench.confine("true", write=(f"{tmp_path}/elsewhere",))
+    (tmp_path / "again").symlink_to(tmp_path / "repository")
+    for whole in ("repository", "again"):
+        with pytest.raises(UserError, match="which stays hidden"):
+            bench.confine("true", read=(f"{tmp_path}/{whole}",))
     with pytest.raises(ProgramMissing, match="nowhere-at-all was not found"):
         bench.confine("nowhere-at-all")
     agent = str(sandbox_home / "bin" / "agent")
