@@ -4,6 +4,7 @@ from cli_multi_rapid.core.confinement import ConfinementRules
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.routing import done_by
@@ -69,11 +70,12 @@ def session_of(node_state: NodeState, tool: ToolName) -> str | None:
 
 
 def _usage_of(node_state: NodeState, session_id: str | None) -> Usage:
-    """The tokens that all attempts in a session have used together."""
+    """What all attempts in a session have used together."""
     used = [attempt.usage for attempt in node_state.attempts if attempt.session_id == session_id]
     if session_id is None or not used:
         return Usage()
     return Usage(
+        cost=MicroUsd(sum(usage.cost for usage in used)),
         input_tokens=sum(usage.input_tokens for usage in used),
         output_tokens=sum(usage.output_tokens for usage in used),
         cached_tokens=sum(usage.cached_tokens for usage in used),
