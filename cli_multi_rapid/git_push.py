@@ -24,8 +24,6 @@ class PushRefused(Struct, frozen=True, kw_only=True):
     """In one line, without secrets and escape sequences."""
     moved: bool
     """A ref of the remote may not be where it was expected: look, then plan again."""
-    details: str
-    """All that git and the remote's hooks said."""
     unreachable: bool = False
     """There was no remote to talk to, or the talk broke off."""
 
@@ -71,7 +69,7 @@ def push(
         done = git.ask(*argv, timeout_s=timeout_s)
     except ProgramTimeout:
         reason = f"no answer within {timeout_s:g} s"
-        return PushRefused(reason=reason, moved=False, details=reason, unreachable=True)
+        return PushRefused(reason=reason, moved=False, unreachable=True)
     return Pushed() if done.ok else _refused(git, done)
 
 
@@ -80,7 +78,7 @@ def _refused(git: Git, done: Completed) -> PushRefused:
     lines = [line.split("\t") for line in done.text.split("\n") if line.startswith("!\t")]
     verdicts = {parts[1].rpartition(":")[2]: _bare(parts[2]) for parts in lines if len(parts) == 3}
     if not verdicts:
-        return PushRefused(reason=said(git, done), moved=False, details=words, unreachable=no_contact(words))
+        return PushRefused(reason=said(git, done), moved=False, unreachable=no_contact(words))
     telling = {ref: why for ref, why in verdicts.items() if _COMPANION not in why} or verdicts
     whys = set(telling.values())
     why = "; ".join(f"{ref}: {why}" for ref, why in telling.items())
@@ -90,7 +88,6 @@ def _refused(git: Git, done: Completed) -> PushRefused:
     return PushRefused(
         reason=safe(git, f"{' '.join(hooks)} ({why})" if hooks else why),
         moved=any(_MOVED.search(why) for why in telling.values()) or bool(_LOST_RACE.search(words)),
-        details=words,
     )
 
 

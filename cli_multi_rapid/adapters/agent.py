@@ -1,4 +1,4 @@
-"""What the adapters of agents have in common: settings, environment, command line, the price of tokens."""
+"""What the adapters of agents have in common: settings, environment, command line."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.launch import CACHES, invocation
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.core.facts import UNKNOWN, Usage
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Prompt
 from cli_multi_rapid.core.price_list import LIST_PRICES
@@ -119,29 +118,3 @@ def model_option(option: str, brief: Brief, settings: AgentSettings) -> tuple[st
 def new_session_id(brief: Brief) -> str:
     """A UUID for the session of this attempt: no other attempt has it."""
     return str(uuid.uuid5(_NAMESPACE, f"{brief.run_id}/{brief.node.id}/{brief.attempt}"))
-
-
-def priced(usage: Usage, prices: PriceTable, *models: str | None) -> Usage:
-    """The usage with the cost of its tokens, by the first of the models that has a known price.
-
-    A tool's own figure stays. Tokens without a price make the cost unknown.
-    """
-    if usage.source == "tool" or not usage.tokens:
-        return usage
-    found = next((price for price in map(prices.find, models) if price is not None), None)
-    if found is None:
-        return replace(usage, source=UNKNOWN)
-    cost = found.cost(
-        input_tokens=usage.input_tokens, cached_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
-    )
-    return replace(usage, cost=cost, source="prices")
-
-
-def without_earlier(usage: Usage, earlier: Usage) -> Usage:
-    """What this attempt used, of a tool that counts all turns of its session."""
-    return replace(
-        usage,
-        input_tokens=max(0, usage.input_tokens - earlier.input_tokens),
-        output_tokens=max(0, usage.output_tokens - earlier.output_tokens),
-        cached_tokens=max(0, usage.cached_tokens - earlier.cached_tokens),
-    )

@@ -15,11 +15,11 @@ from cli_multi_rapid.adapters.agent import (
     Launch,
     launched,
     model_option,
-    priced,
     prompt_argument,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, judge, one_line
 from cli_multi_rapid.adapters.template import write_prompt_file
+from cli_multi_rapid.adapters.token_costs import priced
 from cli_multi_rapid.adapters.tool_output import as_cost, as_count
 from cli_multi_rapid.core.claims import ClaimMode, parse_glob
 from cli_multi_rapid.core.facts import Usage
@@ -123,7 +123,7 @@ class AiderAdapter(Agent):
             model=model,
             source="none" if cost is None else "tool",
         )
-        return priced(usage, self._settings.prices, model)
+        return priced([usage], self._settings.prices)
 
 
 def _to_write(brief: Brief) -> Iterator[str]:

@@ -18,10 +18,10 @@ from cli_multi_rapid.adapters.agent import (
     launched,
     model_option,
     new_session_id,
-    priced,
     prompt_argument,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge
+from cli_multi_rapid.adapters.token_costs import priced
 from cli_multi_rapid.adapters.tool_output import (
     as_cost,
     as_text,
@@ -124,7 +124,7 @@ class ClaudeAdapter(Agent):
             finished=False,
             error=fault[0] if fault else "",
             failure=FailureClass.TRANSIENT if fault else None,
-            usage=priced(_usage_so_far(records), self._settings.prices, _model_of(records), brief.node.model),
+            usage=priced(_usage_so_far(records, brief.node.model), self._settings.prices),
             session_id=None if fault else session,
             hint=_last_retry(records),
         )
@@ -211,16 +211,19 @@ def _messages(records: Sequence[Record]) -> Iterator[Record]:
     return iter(by_id.values())
 
 
-def _usage_so_far(records: Sequence[Record]) -> Usage:
-    sent = cached = answered = 0
+def _usage_so_far(records: Sequence[Record], named: str | None) -> Iterator[Usage]:
+    """What each answer used, of its own model."""
+    first = _model_of(records) or named
+    yield Usage(model=first)
     for message in _messages(records):
-        from_cache = count_at(message, "usage", "cache_read_input_tokens")
-        sent += count_at(message, "usage", "input_tokens") + from_cache
-        sent += count_at(message, "usage", "cache_creation_input_tokens")
-        cached += from_cache
-        answered += count_at(message, "usage", "output_tokens")
-    model = _model_of(records)
-    return Usage(input_tokens=sent, cached_tokens=cached, output_tokens=answered, model=model)
+        cached = count_at(message, "usage", "cache_read_input_tokens")
+        written = count_at(message, "usage", "cache_creation_input_tokens")
+        yield Usage(
+            input_tokens=count_at(message, "usage", "input_tokens") + cached + written,
+            cached_tokens=cached,
+            output_tokens=count_at(message, "usage", "output_tokens"),
+            model=text_at(message, "model") or first,
+        )
 
 
 def _model_of(records: Sequence[Record]) -> str | None:

@@ -18,11 +18,10 @@ from cli_multi_rapid.adapters.agent import (
     launched,
     model_of,
     model_option,
-    priced,
     prompt_argument,
-    without_earlier,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, judge
+from cli_multi_rapid.adapters.token_costs import priced, without_earlier
 from cli_multi_rapid.adapters.tool_output import count_at, read_jsonl, text_at, value_at
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
@@ -101,7 +100,7 @@ class CodexAdapter(Agent):
         )
         if _is_thread(brief.session_id):
             told = without_earlier(told, brief.session_usage)
-        return priced(told, self._settings.prices, model)
+        return priced([told], self._settings.prices)
 
 
 def _mode(brief: Brief) -> tuple[str, ...]:

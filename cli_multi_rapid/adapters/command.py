@@ -86,7 +86,9 @@ class CommandAdapter:
         """The filled-in template. Raises `UserError` for what no command line can hold."""
         if not isinstance(brief.node.work, Prompt):
             raise UserError(f"node {brief.node.id}: the tool {self.name} takes a goal, no command")
-        program = invocation(brief, fill_template(self._config.argv, brief), ignore=CACHES)
+        program = invocation(
+            brief, fill_template(self._config.argv, brief, self._config.model), ignore=CACHES
+        )
         return replace(program, env={**self._declared, **program.env})
 
     def read(self, output: bytes, exit_code: int | None, brief: Brief) -> ToolReading:
@@ -116,7 +118,7 @@ class CommandAdapter:
         usage = Usage(
             cost=ZERO if cost is None else cost,
             output_tokens=as_count(found.get("tokens", ())),
-            model=brief.node.model,
+            model=brief.node.model or self._config.model,
             source="tool" if cost is not None else "none" if self.cost is CostClass.FREE else UNKNOWN,
         )
         session = clip(as_text(found.get("session", ())), LONGEST_SESSION)

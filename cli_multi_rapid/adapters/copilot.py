@@ -4,7 +4,7 @@ It prints JSON lines; tokens stand only in the file that it is asked to write, b
 whole session. Hooks and servers of a folder run only when the folder is trusted, which we never ask for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Final
@@ -15,14 +15,12 @@ from cli_multi_rapid.adapters.agent import (
     Agent,
     Launch,
     launched,
-    model_of,
     model_option,
     new_session_id,
-    priced,
     prompt_argument,
-    without_earlier,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge
+from cli_multi_rapid.adapters.token_costs import priced, without_earlier
 from cli_multi_rapid.adapters.tool_output import (
     count_at,
     entries_at,
@@ -98,24 +96,23 @@ class CopilotAdapter(Agent):
         return judge(end, exit_code, output)
 
     def _usage(self, records: Sequence[Record], brief: Brief) -> Usage:
-        """The sum over the models of its file, priced by the one that was used most."""
-        models = {
-            name: entries_at(metrics, "usage")
-            for name, metrics in entries_at(_usage_document(brief.temp), "modelMetrics").items()
-        }
-        spoken = next(
-            (text_at(r, "data", "model") for r in reversed(records) if text_at(r, "data", "model")), None
-        )
-        main = max(models, key=lambda name: count_at(models[name], "inputTokens"), default=spoken)
-        told = Usage(
-            input_tokens=sum(count_at(used, "inputTokens") for used in models.values()),
-            cached_tokens=sum(count_at(used, "cacheReadTokens") for used in models.values()),
-            output_tokens=sum(count_at(used, "outputTokens") for used in models.values()),
-            model=main,
-        )
-        if brief.session_id:
-            told = without_earlier(told, brief.session_usage)
-        return priced(told, self._settings.prices, main, model_of(brief, self._settings))
+        """The sum over the models of its file, less what the session had cost before."""
+        models = entries_at(_usage_document(brief.temp), "modelMetrics")
+        if not models:
+            models_told = (text_at(record, "data", "model") for record in reversed(records))
+            return Usage(model=next(filter(None, models_told), None))
+        used = [_tokens(name, entries_at(metrics, "usage")) for name, metrics in models.items()]
+        told = priced(used, self._settings.prices)
+        return without_earlier(told, brief.session_usage) if brief.session_id else told
+
+
+def _tokens(model: str, used: Mapping[str, object]) -> Usage:
+    return Usage(
+        input_tokens=count_at(used, "inputTokens"),
+        cached_tokens=count_at(used, "cacheReadTokens"),
+        output_tokens=count_at(used, "outputTokens"),
+        model=model,
+    )
 
 
 def _usage_document(folder: Path) -> Record | None:

@@ -11,23 +11,20 @@ from pathlib import Path
 from signal import Signals
 from typing import Final
 
-from msgspec.structs import replace
-
 from cli_multi_rapid.adapters.agent import (
     Agent,
     Launch,
     launched,
     model_of,
     model_option,
-    priced,
     prompt_argument,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge, one_line
+from cli_multi_rapid.adapters.token_costs import priced
 from cli_multi_rapid.adapters.tool_output import count_at, entries_at, read_objects, text_at
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.core.facts import UNKNOWN, FailureClass, Usage
+from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = (
@@ -106,22 +103,9 @@ class GeminiAdapter(Agent):
         """The sum over the models. One whose price is not known makes the whole cost unknown."""
         named = model_of(brief, self._settings)
         models = entries_at(final, "stats", "models")
-        used = [
-            priced(_tokens(name, entries_at(stats, "tokens")), self._settings.prices, name, named)
-            for name, stats in models.items()
-        ]
-        used = [usage for usage in used if usage.tokens]
-        if not used:
-            return Usage(model=named)
-        main = max(used, key=lambda usage: usage.tokens)
-        return replace(
-            main,
-            cost=MicroUsd(sum(usage.cost for usage in used)),
-            input_tokens=sum(usage.input_tokens for usage in used),
-            cached_tokens=sum(usage.cached_tokens for usage in used),
-            output_tokens=sum(usage.output_tokens for usage in used),
-            source=UNKNOWN if any(usage.unknown for usage in used) else main.source,
-        )
+        used = [_tokens(name, entries_at(stats, "tokens")) for name, stats in models.items()]
+        found = priced(used, self._settings.prices)
+        return found if found.tokens else Usage(model=named)
 
 
 def _names_commands(settings: Path) -> bool:

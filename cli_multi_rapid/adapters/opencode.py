@@ -13,10 +13,10 @@ from cli_multi_rapid.adapters.agent import (
     launched,
     model_of,
     model_option,
-    priced,
     prompt_argument,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge
+from cli_multi_rapid.adapters.token_costs import priced
 from cli_multi_rapid.adapters.tool_output import as_cost, count_at, read_jsonl, text_at, value_at
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
@@ -101,7 +101,7 @@ class OpencodeAdapter(Agent):
             model=model,
             source="tool" if cost else "none",
         )
-        return priced(usage, self._settings.prices, model)
+        return priced([usage], self._settings.prices)
 
 
 def _words_of(fault: Record | None) -> str:

@@ -17,13 +17,13 @@ _PLACEHOLDER: Final = re.compile(r"\{(prompt|prompt_file|model|slot|temp)\}")
 _MODEL: Final = "{model}"
 
 
-def fill_template(template: Sequence[str], brief: Brief) -> tuple[str, ...]:
+def fill_template(template: Sequence[str], brief: Brief, model: str | None = None) -> tuple[str, ...]:
     """The arguments for one attempt. Writes the prompt file when the template asks for one.
 
-    A node without a model leaves out the argument with `{model}`, and the option before it when the argument
-    is nothing but the placeholder (`--model {model}`).
+    `model` is for nodes that name none. Without any model the argument with `{model}` is left out, and the
+    option before it when the argument is nothing but the placeholder (`--model {model}`).
     """
-    model = brief.node.model
+    model = brief.node.model or model
     if model is None:
         template = _without_model(template)
     elif model.startswith("-"):

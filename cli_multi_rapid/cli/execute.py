@@ -164,7 +164,9 @@ def _estimate(intake: Intake, configured: Configured, options: RunOptions) -> Es
     rules = options.refine(policies_of(configured.settings)).budget
     limit = intake.plan.budget
     left = None if limit is None else MicroUsd(max(0, limit - intake.spent))
-    return estimate(intake.plan, budget_limit=left, prices=configured.prices(), rules=rules)
+    return estimate(
+        intake.plan, budget_limit=left, prices=configured.prices(), rules=rules, who_can=configured.who_can
+    )
 
 
 def _show(intake: Intake, expected: Estimate, configured: Configured, place: Place, format_: Format) -> int:

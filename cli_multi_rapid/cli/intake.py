@@ -17,15 +17,15 @@ from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking, choose_planner
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, dearest
-from cli_multi_rapid.core.plan import Json, Plan
-from cli_multi_rapid.core.routing import AUTO
+from cli_multi_rapid.core.plan import Json, Node, Plan
+from cli_multi_rapid.core.routing import AUTO, pool
 from cli_multi_rapid.planner.assessment import Assessment
 from cli_multi_rapid.planner.load import load_plan
 from cli_multi_rapid.schema.problems import Problem
 from cli_multi_rapid.schema.settings import LandingApproval, Settings
 from cli_multi_rapid.schema.tools import ToolConfig
 from cli_multi_rapid.schema.validation import Surroundings
-from cli_multi_rapid.schema.work import VERIFY
+from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
 if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository
@@ -58,16 +58,27 @@ class Configured(Struct, frozen=True, kw_only=True):
         """Every name that a node's `tool` may have."""
         return frozenset((VERIFY, AUTO, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
 
+    @property
+    def agents(self) -> tuple[ToolConfig, ...]:
+        """The configured tools that take a goal. A built-in one stands there for its sandbox."""
+        return tuple(tool for tool in self.tools if tool.name not in BUILT_IN_TOOLS)
+
     def default_tool(self, environment: Mapping[str, str]) -> ToolName:
-        """Does what nobody is made for: the first configured tool that is there, else the first agent."""
+        """Does what nobody is made for: the first configured agent that is there, else the first of ours."""
         down = self.down(environment)
-        return next((tool.name for tool in self.tools if tool.name not in down), AGENTS[0])
+        return next((tool.name for tool in self.agents if tool.name not in down), AGENTS[0])
 
     def down(self, environment: Mapping[str, str]) -> frozenset[ToolName]:
         """The configured tools that cannot be used here."""
         available = adapters(self.tools, environment)
         names = [tool.name for tool in self.tools]
         return frozenset(name for name in names if missing(name, available, environment) is not None)
+
+    def who_can(self, node: Node) -> tuple[ToolName, ...]:
+        """Every tool that may do a node's work."""
+        from cli_multi_rapid.tool_facts import tool_facts
+
+        return pool(node, tool_facts(self.settings, self.tools))
 
     def prices(self) -> dict[ToolName, Price]:
         """What is known of each tool's price; an open choice may fall on the dearest."""
@@ -195,7 +206,7 @@ def _from_request(
     )
     toolbox = Toolbox(
         default=configured.default_tool(environment),
-        tools=configured.tools,
+        tools=configured.agents,
         down=configured.down(environment) | pings.unhealthy(),
         latency_ms=pings.latencies_ms(),
     )

@@ -143,7 +143,7 @@ def _drafting(question: Question, records: "Records", run_id: RunId) -> "Draftin
 def _usable(question: Question) -> tuple[ToolName, ...]:
     """The agents that nodes may name: the configured ones, else those that are there; the planner too."""
     available = adapters(question.tools, question.environment)
-    names = [tool.name for tool in question.tools] or list(AGENTS)
+    names = [tool.name for tool in question.toolbox.tools] or list(AGENTS)
     found = [
         name
         for name in names

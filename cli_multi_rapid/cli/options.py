@@ -13,7 +13,6 @@ from cli_multi_rapid.cli.output import Format
 Decorated = Callable[..., Any]
 
 FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
-READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 

@@ -90,11 +90,6 @@ def is_interactive() -> bool:
     return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
-def has_colour(stream: TextIO) -> bool:
-    """Whether a stream may get colours: a terminal that can, and nobody said no."""
-    return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def can_animate() -> bool:
     """Whether progress may be redrawn in place: stderr is a terminal that can."""
     return _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"

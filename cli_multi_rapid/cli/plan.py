@@ -119,7 +119,9 @@ def _estimate(made: Plan, intake: Intake, configured: Configured) -> Estimate:
 
     left = None if made.budget is None else MicroUsd(max(0, made.budget - intake.spent))
     rules = policies_of(configured.settings).budget
-    return estimate(made, budget_limit=left, prices=configured.prices(), rules=rules)
+    return estimate(
+        made, budget_limit=left, prices=configured.prices(), rules=rules, who_can=configured.who_can
+    )
 
 
 def _show(

@@ -59,10 +59,11 @@ def require_sandboxes(plan: Plan, configured: Configured) -> None:
     Raises `UserError` for a node that wants less than is configured, `EnvironmentFault` without a sandbox.
     """
     from cli_multi_rapid.engine.confinement import Sandboxes
+    from cli_multi_rapid.tool_facts import tool_facts
     from cli_multi_rapid.wiring import confinement_rules
 
     rules = confinement_rules(configured.settings, configured.tools)
-    Sandboxes(rules=rules, protected=()).require(plan)
+    Sandboxes(rules=rules, protected=()).require(plan, tool_facts(configured.settings, configured.tools))
 
 
 def missing_program(check: CheckSpec) -> str | None:

@@ -102,10 +102,13 @@ def _unpriced(node: Node, price: Price) -> str:
     """Why no limit can be kept, and the ways out."""
     anyway = "--allow-unpriced runs it anyway"
     if price.models is None:
-        return f"its tool's price is unknown, so no limit can be kept; {anyway}"
+        return f"its price is unknown, so no limit can be kept; {anyway}"
     model = node.model or price.model
     if model is None:
-        return f"it names no model, so its price is unknown and no limit can be kept: set `model:`; {anyway}"
+        return (
+            f"no model is named for {node.tool}, so its price is unknown and no limit can be kept: "
+            f"set `model:` in config/tools.yaml, or in the node that names the tool; {anyway}"
+        )
     return (
         f"the price of its model {model} is unknown, so no limit can be kept: "
         f"add it to `prices:` of {node.tool} in config/tools.yaml; {anyway}"

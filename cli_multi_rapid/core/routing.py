@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.capabilities import capability
 from cli_multi_rapid.core.ids import ToolName
@@ -63,6 +64,11 @@ def chain(tool: ToolName, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName
                 found[name] = None
                 queue.append(name)
     return tuple(found)
+
+
+def done_by(node: Node, tool: ToolName) -> Node:
+    """The node as this tool does it. The node's model is one of its own tool's: another uses what it has."""
+    return node if tool == node.tool else replace(node, tool=tool, model=None)
 
 
 def offered(node: Node, tools: Mapping[ToolName, ToolFacts]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cli_multi_rapid.core import breaker, budget, dag
+from cli_multi_rapid.core.affordability import Purse, refuse
 from cli_multi_rapid.core.breaker import BreakerRules, Closes, Opens
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
 from cli_multi_rapid.core.claims import find_overlaps, first_conflict
@@ -22,7 +23,6 @@ from cli_multi_rapid.core.intents import (
     FinishRun,
     Intent,
     OpenBreaker,
-    RefuseForBudget,
     RetryNode,
     ReworkNode,
     StartAttempt,
@@ -32,7 +32,7 @@ from cli_multi_rapid.core.intents import (
     Withdraw,
 )
 from cli_multi_rapid.core.ledger import Ledger
-from cli_multi_rapid.core.money import MicroUsd, Price
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
@@ -45,7 +45,6 @@ _DEFAULT_WEIGHT_S = 60.0
 """The assumed duration of a node without an estimate; only the ratio to other nodes matters."""
 
 _ENVIRONMENT_FAULTS = frozenset({FailureClass.TOOL_MISSING, FailureClass.ENVIRONMENT})
-_UNKNOWN_TOOL = ToolFacts(price=Price(known=False))
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -232,21 +231,17 @@ def _start(
     node = node_state.node
     if node.approval is Approval.BEFORE and "before" not in node_state.granted:
         return AskApproval(node_id=node.id, what="before")
-    choice = choose(node_state, scene, worn)
+    purse = Purse(tools=limits.tools, ledger=ledger, rules=limits.budget)
+    choice = choose(node_state, scene, worn, purse.refusals(node))
     if isinstance(choice, Later):
         return choice
     if isinstance(choice, Nobody):
         return FailNode(node_id=node.id, failure=choice.failure, reason=choice.reason)
-    facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
-    match budget.fit(node, facts.price, ledger, limits.budget):
+    if isinstance(choice, CannotFit):
+        return refuse(node, choice)
+    match purse.fit(node, choice.tool):
         case CannotFit() as refusal:
-            return RefuseForBudget(
-                node_id=node.id,
-                needed=refusal.needed,
-                available=refusal.available,
-                limit_name=refusal.limit_name,
-                reason=refusal.reason,
-            )
+            return refuse(node, refusal)
         case NotNow():
             return None
         case Fits() as fits:
@@ -257,7 +252,9 @@ def _start(
                 reason=choice.reason,
                 reserve=fits.amount,
                 reserve_source=fits.source,
-                cap=None if facts.price.free else budget.cap_within(node, ledger, limits.budget),
+                cap=None
+                if purse.price_of(choice.tool).free
+                else budget.cap_within(node, ledger, limits.budget),
             )
 
 

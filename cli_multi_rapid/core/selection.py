@@ -7,8 +7,10 @@ from math import inf
 from typing import Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.breaker import BreakerRules, Phase
+from cli_multi_rapid.core.budget import CannotFit
 from cli_multi_rapid.core.capabilities import capability
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
@@ -78,10 +80,21 @@ class _Skip(Struct, frozen=True, kw_only=True):
     """Its trial is under way."""
     silent: bool = False
     """It did not answer a ping."""
+    unpaid: CannotFit | None = None
+    """The budget has no room for it."""
 
 
-def choose(state: NodeState, scene: Scene, worn: Collection[ToolName] = ()) -> Choice | Later | Nobody:
-    """The tool for the next attempt of a node. `worn`: those that have had their tries at it."""
+def choose(
+    state: NodeState,
+    scene: Scene,
+    worn: Collection[ToolName] = (),
+    unpaid: Mapping[ToolName, CannotFit] | None = None,
+) -> Choice | Later | Nobody | CannotFit:
+    """The tool for the next attempt of a node.
+
+    `worn`: those that have had their tries at it. `unpaid`: those that the budget has no room for; when
+    nothing but them is left, that is the answer.
+    """
     node = state.node
     if not is_agents_work(node, scene.tools):
         return Later() if _busy(node.tool, scene) else Choice(tool=node.tool, reason=NAMED)
@@ -90,7 +103,7 @@ def choose(state: NodeState, scene: Scene, worn: Collection[ToolName] = ()) -> C
         return Nobody(failure=FailureClass.TOOL_MISSING, reason=nobody_can(node))
     usable, skips = [], []
     for name in names:
-        skip = _skip(name, scene)
+        skip = _unpaid(name, unpaid or {}) or _skip(name, scene)
         if skip is None:
             usable.append(name)
         elif skip.capped and node.tool != AUTO and not usable:
@@ -180,6 +193,11 @@ def _skip(name: ToolName, scene: Scene) -> _Skip | None:
     return _busy(name, scene)
 
 
+def _unpaid(name: ToolName, unpaid: Mapping[ToolName, CannotFit]) -> _Skip | None:
+    refusal = unpaid.get(name)
+    return None if refusal is None else _Skip(tool=name, why=refusal.reason, unpaid=refusal)
+
+
 def _busy(name: ToolName, scene: Scene) -> _Skip | None:
     facts, used = scene.tools.get(name), scene.in_use[name]
     if facts is None or facts.limit is None or used < facts.limit:
@@ -187,8 +205,8 @@ def _busy(name: ToolName, scene: Scene) -> _Skip | None:
     return _Skip(tool=name, why=f"busy ({used} of {facts.limit})", capped=True)
 
 
-def _without_any(skips: Sequence[_Skip], scene: Scene) -> Choice | Later | Nobody:
-    """Every tool was passed over: wait, ask one that did not answer a ping, or give up."""
+def _without_any(skips: Sequence[_Skip], scene: Scene) -> Choice | Later | Nobody | CannotFit:
+    """Every tool was passed over: wait, ask one that did not answer a ping, name the budget, or give up."""
     times = [skip.until for skip in skips if skip.until is not None]
     if times or any(skip.capped or skip.on_trial for skip in skips):
         return Later(until=min(times, default=None))
@@ -196,6 +214,10 @@ def _without_any(skips: Sequence[_Skip], scene: Scene) -> Choice | Later | Nobod
     silent = next((skip.tool for skip in skips if skip.silent), None)
     if silent is not None:  # its attempt will say better than the ping what is missing
         return Choice(tool=silent, reason=f"nothing better is left; {reasons}")
+    refusal = next((skip.unpaid for skip in skips if skip.unpaid is not None), None)
+    if refusal is not None:
+        same = len({skip.why for skip in skips}) == 1  # such as: nothing of the run's limit is left
+        return refusal if same else replace(refusal, reason=reasons)
     return Nobody(failure=scene.book.breaker(skips[0].tool).last, reason=f"no tool is left; {reasons}")
 
 

@@ -1,7 +1,7 @@
 """Attempts in a sandbox: what the tool of a slot may see, and the command line that shows it no more."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.confinement import Confinement, ConfinementRules, Loosened
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Network, Node, Plan
+from cli_multi_rapid.core.routing import ToolFacts, pool
 from cli_multi_rapid.ports import Invocation
 from cli_multi_rapid.process import ProgramMissing
 from cli_multi_rapid.process_environment import inherited_environment, which
@@ -31,13 +33,13 @@ class Sandboxes(Struct, kw_only=True):
     _found: dict[Network, Bubblewrap] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def require(self, plan: Plan) -> None:
-        """See before the start whether the plan's sandboxes can be had.
+    def require(self, plan: Plan, tools: Mapping[ToolName, ToolFacts]) -> None:
+        """See before the start whether the plan's sandboxes can be had, whichever tools do its nodes.
 
         Raises `UserError` for a node that wants less than is configured, `EnvironmentFault` where bubblewrap
         is missing or forbidden.
         """
-        for confinement in require_rules(plan, self.rules):
+        for confinement in require_rules(plan, self.rules, tools):
             self._bubblewrap(confinement.network)
 
     def confine(
@@ -55,7 +57,7 @@ class Sandboxes(Struct, kw_only=True):
             private=private,
             home=home,
             network=confinement.network,
-            read=(*_runtime(), *self.lent, *_expanded(confinement.read, home)),
+            read=(*_runtime(), *self.lent, *self._readable(confinement, home)),
             write=self._writable(confinement, home),
             hidden=self.protected,
         )
@@ -64,6 +66,19 @@ class Sandboxes(Struct, kw_only=True):
         inner = {name: program.env[name] for name in node.env if name in program.env}
         outer = {name: value for name, value in program.env.items() if name not in inner}
         return replace(program, argv=bubblewrap.command(view, program.argv, inner), env=outer)
+
+    def _readable(self, confinement: Confinement, home: Path | None) -> tuple[Path, ...]:
+        """The declared paths. Raises `UserError` for one that stays hidden below another that is shown."""
+        paths = tuple(_expanded(confinement.read, home))
+        protected = {folder.resolve() for folder in self.protected}
+        for path in paths:
+            if path.resolve() in protected:
+                raise UserError(
+                    f"sandbox_read names {path}, which stays hidden: the repository and what is ours",
+                    hint="tools have their slot; name the file or folder in it that the tool needs, "
+                    "or take the path out of config/tools.yaml",
+                )
+        return paths
 
     def _writable(self, confinement: Confinement, home: Path | None) -> tuple[Path, ...]:
         paths = tuple(_expanded(confinement.write, home))
@@ -87,11 +102,16 @@ class Sandboxes(Struct, kw_only=True):
             return self._found[network]
 
 
-def require_rules(plan: Plan, rules: ConfinementRules) -> list[Confinement]:
-    """How the nodes of a plan that are confined are. Raises `UserError` for one that wants less."""
+def require_rules(
+    plan: Plan, rules: ConfinementRules, tools: Mapping[ToolName, ToolFacts]
+) -> list[Confinement]:
+    """How the nodes of a plan that are confined are, with every tool that may be given to them.
+
+    Raises `UserError` for one that wants less.
+    """
     found = []
-    for node in plan.nodes:
-        confinement = rules.of(node, node.tool)
+    terms = [rules.of(node, tool) for node in plan.nodes for tool in pool(node, tools)]
+    for confinement in terms:
         if isinstance(confinement, Loosened):
             raise UserError(confinement.reason, hint=confinement.hint)
         if confinement is not None:

@@ -4,8 +4,10 @@ from cli_multi_rapid.core.confinement import ConfinementRules
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.routing import done_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import SealedHead
@@ -33,7 +35,7 @@ class OrderBook:
         session_id = session_of(node_state, intent.tool)
         return AttemptOrder(
             run_id=state.run_id,
-            node=node_state.node,
+            node=done_by(node_state.node, intent.tool),
             attempt=intent.attempt,
             tool=intent.tool,
             target=plan.merge_policy.target,
@@ -68,11 +70,12 @@ def session_of(node_state: NodeState, tool: ToolName) -> str | None:
 
 
 def _usage_of(node_state: NodeState, session_id: str | None) -> Usage:
-    """The tokens that all attempts in a session have used together."""
+    """What all attempts in a session have used together."""
     used = [attempt.usage for attempt in node_state.attempts if attempt.session_id == session_id]
     if session_id is None or not used:
         return Usage()
     return Usage(
+        cost=MicroUsd(sum(usage.cost for usage in used)),
         input_tokens=sum(usage.input_tokens for usage in used),
         output_tokens=sum(usage.output_tokens for usage in used),
         cached_tokens=sum(usage.cached_tokens for usage in used),

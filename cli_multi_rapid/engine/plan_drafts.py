@@ -228,6 +228,7 @@ class _Session:
         used, before = reading.usage, self._usage
         self._usage = replace(
             used,
+            cost=MicroUsd(before.cost + used.cost),
             input_tokens=before.input_tokens + used.input_tokens,
             output_tokens=before.output_tokens + used.output_tokens,
             cached_tokens=before.cached_tokens + used.cached_tokens,

@@ -9,6 +9,7 @@ from cli_multi_rapid.core.ids import Branch, Commit, NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, WorktreeKept
 from cli_multi_rapid.core.node_state import Attempt, NodeState
+from cli_multi_rapid.core.routing import done_by
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.journal import Journal
@@ -45,7 +46,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
         node_id = node.node.id
         facts: list[Payload] = []
         adapter = self.adapters.get(attempt.tool)
-        reading = reading_from_log(adapter, attempt.log, state.run_id, node.node)
+        reading = reading_from_log(adapter, attempt.log, state.run_id, done_by(node.node, attempt.tool))
         usage = self._settle(state, node, attempt, reading.usage if reading else Usage(), facts)
         branch, commit, kept = self._save_work(state, node_id, attempt)
         if kept is not None:

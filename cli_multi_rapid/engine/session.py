@@ -207,7 +207,7 @@ class Session:
                 f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",
                 hint=f"rename it (git branch -m {branch} NEW_NAME), or set worktrees.lane to another pattern",
             )
-        shop.sandboxes.require(plan)
+        shop.sandboxes.require(plan, shop.tools)
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
         hands = Hands(

@@ -4,17 +4,18 @@ The budget's own rules are applied, as if each node cost exactly what is set asi
 fits is what a run would start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from cli_multi_rapid.core import budget, dag
-from cli_multi_rapid.core.budget import BudgetRules, CannotFit
+from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price, format_usd
 from cli_multi_rapid.core.plan import Node, Plan, Prompt
+from cli_multi_rapid.core.routing import done_by
 from cli_multi_rapid.core.scheduler import prepare
 from cli_multi_rapid.schema.work import ACTIONS, PYTHON, SHELL, VERIFY
 
@@ -95,11 +96,12 @@ def estimate(
     budget_limit: MicroUsd | None = None,
     prices: Mapping[ToolName, Price] | None = None,
     rules: BudgetRules | None = None,
+    who_can: Callable[[Node], Sequence[ToolName]] | None = None,
 ) -> Estimate:
     """Estimate a plan. `budget_limit` is in place of the plan's own budget when given.
 
     `prices` says which tools cost nothing and what others typically cost; one that is not listed costs what
-    the rules allow a node.
+    the rules allow a node. `who_can` names every tool that may do a node: one that can be paid will do.
     """
     limit = plan.budget if budget_limit is None else budget_limit
     known, rules = prices or {}, rules or BudgetRules()
@@ -109,7 +111,9 @@ def estimate(
     for edge in implied:
         deps[edge.after].append(edge.before)
     path = _critical_path(deps, {name: node.duration_s for name, node in nodes.items()})
-    fitting, left_out = _fill(plan, order, known, Ledger(limit=limit), rules)
+    fitting, left_out = _fill(
+        plan, order, _Till(prices=known, rules=rules, who_can=who_can), Ledger(limit=limit)
+    )
     return Estimate(
         nodes=tuple(nodes.values()),
         total=MicroUsd(sum(node.cost for node in nodes.values())),
@@ -121,6 +125,23 @@ def estimate(
         left_out=left_out,
         by_id=nodes,
     )
+
+
+class _Till(Struct, frozen=True, kw_only=True):
+    """What decides whether a node can be paid."""
+
+    prices: Mapping[ToolName, Price]
+    rules: BudgetRules
+    who_can: Callable[[Node], Sequence[ToolName]] | None
+
+    def fit(self, node: Node, ledger: Ledger) -> Fits | NotNow | CannotFit:
+        """By its own tool, or else by the first that may stand in for it and fits."""
+        verdict = budget.fit(node, _price(node, self.prices), ledger, self.rules)
+        if self.who_can is None or not isinstance(verdict, CannotFit):
+            return verdict
+        others = (done_by(node, tool) for tool in self.who_can(node))
+        verdicts = (budget.fit(other, _price(other, self.prices), ledger, self.rules) for other in others)
+        return next((found for found in verdicts if isinstance(found, Fits)), verdict)
 
 
 def _price(node: Node, prices: Mapping[ToolName, Price]) -> Price:
@@ -155,9 +176,8 @@ def _critical_path(deps: dag.Deps, weight: Mapping[NodeId, float]) -> tuple[Node
 def _fill(
     plan: Plan,
     order: tuple[NodeId, ...],
-    prices: Mapping[ToolName, Price],
+    till: "_Till",
     ledger: Ledger,
-    rules: BudgetRules,
 ) -> tuple[tuple[NodeId, ...], tuple[LeftOut, ...]]:
     """Start the nodes one after the other, as long as the budget lets them."""
     fitting: dict[NodeId, None] = {}
@@ -168,8 +188,8 @@ def _fill(
         if missing is not None:
             left_out.append(LeftOut(node_id=node_id, reason=f"waits for {missing}, which is left out"))
             continue
-        verdict = budget.fit(node, _price(node, prices), ledger, rules)
-        if isinstance(verdict, budget.Fits):
+        verdict = till.fit(node, ledger)
+        if isinstance(verdict, Fits):
             ledger.settle(node_id, 1, verdict.amount)
             fitting[node_id] = None
         else:

@@ -22,6 +22,7 @@ class Toolbox(Struct, frozen=True, kw_only=True):
     default: ToolName
     """Does what no configured tool is made for."""
     tools: Sequence[ToolConfig] = ()
+    """Agents: the tools that take a goal."""
     down: Collection[ToolName] = ()
     """Tools that are missing or unhealthy: never chosen."""
     latency_ms: Mapping[ToolName, float] = field(default_factory=dict)

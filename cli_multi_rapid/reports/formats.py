@@ -34,16 +34,7 @@ _WRITERS: Mapping[ReportFormat, Callable[[RunReport], str]] = {
     ReportFormat.CSV: csv_report,
 }
 
-SUFFIXES: Mapping[ReportFormat, str] = {
-    ReportFormat.JSON: ".json",
-    ReportFormat.MD: ".md",
-    ReportFormat.HTML: ".html",
-    ReportFormat.JUNIT: ".xml",
-    ReportFormat.CSV: ".csv",
-}
-"""What a file in this format is called. Line ends are part of the text: write it with `newline=""`."""
-
 
 def write_report(report: RunReport, report_format: ReportFormat) -> str:
-    """The report as text in a format."""
+    """The report as text in a format. Line ends are a part of it: write a file with `newline=""`."""
     return _WRITERS[report_format](report)

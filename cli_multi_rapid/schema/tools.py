@@ -91,7 +91,7 @@ class ToolConfig(Struct, frozen=True, kw_only=True):
     terms: ToolTerms = field(default_factory=ToolTerms)
     """How it is confined."""
     model: str | None = None
-    """What an agent uses for nodes that name no model."""
+    """What it uses for nodes that name no model, and where it stands in for another tool."""
     args: tuple[str, ...] = ()
     """More arguments for an agent, after those of its adapter."""
     prices: tuple[ModelPrice, ...] = ()

@@ -110,12 +110,6 @@ class TreeBuilder:
             raise Stop
         self._place(value)
 
-    @property
-    def wants_key(self) -> bool:
-        """Whether the next part is a key of the innermost open table."""
-        top = self._stack[-1] if self._stack else None
-        return top is not None and top.items is None and top.key is None and not top.key_unusable
-
     def _open(self, part: _Open) -> None:
         if len(self._stack) >= DEEPEST:
             self.report(

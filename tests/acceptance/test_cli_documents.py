@@ -110,6 +110,17 @@ def test_a_request_becomes_a_plan_file_that_validates_and_says_what_to_expect(
     assert schema_violations(json.loads(saved.read_text()), "plan") == []
 
 
+def test_a_built_in_tool_that_is_described_for_its_sandbox_is_given_no_goal(
+    repository: RepositoryBuilder,
+) -> None:
+    described = "tools: [{name: shell, sandbox: bwrap, network: none, capabilities: [code, tests]}]\n"
+    repository.commit({"config/tools.yaml": described})
+    ended = type_in(repository.path, "plan", "--request", "Add a health check", "-o", "new.json")
+    assert ended.status == 0, ended.err
+    nodes = json.loads((repository.path / "new.json").read_text())["nodes"]
+    assert {node["tool"] for node in nodes} - {"verify"} == {"claude"}
+
+
 def test_files_may_follow_each_other_without_repeating_the_option(repository: RepositoryBuilder) -> None:
     ended = type_in(
         repository.path, "plan", "--format=json", "--request", "Explain it", "--files", "a.md", "b.md"

@@ -22,6 +22,7 @@ from tests.fakes.short_runs import the_report
 
 TOOLS = """\
 tools:
+  - {name: shell, capabilities: [code], sandbox: none}
   - {name: claude, version_cmd: [claude, --version], capabilities: [code, python]}
   - {name: codex, version_cmd: [codex, --version], capabilities: [code], model: gpt-5-codex}
 """
@@ -99,6 +100,7 @@ def test_a_plan_of_a_model_is_repaired_run_and_paid_for_from_the_budget(world: M
     prompt, repair = (asked["argv"][asked["argv"].index("-p") + 1] for asked in (first, second))
     assert "Write the word done" in prompt
     assert "config/tools.yaml" in prompt
+    assert "shell" not in prompt + first["argv"][first["argv"].index("--json-schema") + 1]
     assert "draft-1.json:12:9: error[E301]" in repair
     assert "outside its claims" in repair
     assert first["files"] == []

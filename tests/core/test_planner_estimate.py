@@ -7,6 +7,7 @@ from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd, Price, parse_usd
 from cli_multi_rapid.core.plan import MergePolicy, Node, Plan, Script, ShellLine
+from cli_multi_rapid.core.routing import AUTO
 from cli_multi_rapid.planner.estimate import (
     ASSUMED_AGENT_S,
     ASSUMED_COMMAND_S,
@@ -91,6 +92,15 @@ def test_above_the_budget_the_important_nodes_run() -> None:
     assert found.to_text() == (
         "the plan is estimated at $7.00, the budget is $5.00: 3 of 4 nodes fit ($5.00)"
     )
+
+
+def test_a_node_fits_when_a_tool_that_may_do_it_can_be_paid() -> None:
+    unknown, priced = ToolName("cursor"), ToolName("aider")
+    prices = {unknown: Price(known=False), priced: Price(), AUTO: Price(known=False)}
+    plan = plan_of(node("a", tool=unknown, **cost(1)), node("b", tool=AUTO, **cost(1)), budget=5)
+    assert set(left_out(estimate(plan, prices=prices))) == {"a", "b"}
+    assert estimate(plan, prices=prices, who_can=lambda _: (unknown, priced)).fits
+    assert not estimate(plan, prices=prices, who_can=lambda _: (unknown,)).fits
 
 
 def test_what_depends_on_a_node_that_is_left_out_is_left_out() -> None:

@@ -70,6 +70,13 @@ def test_without_a_model_the_argument_and_its_option_are_left_out(world: Adapter
     assert fill(world, "a", "run", "{model}", "x") == ["a", "run", "x"]
 
 
+def test_a_model_of_the_configuration_is_used_where_the_node_names_none(world: AdapterWorld) -> None:
+    adapter = CommandAdapter(ToolConfig(name=ToolName("two"), argv=("two", "-m{model}"), model="two-model"))
+    assert adapter.prepare(world.brief()).argv == ("two", "-mtwo-model")
+    assert adapter.read(b"done", 0, world.brief()).usage.model == "two-model"
+    assert adapter.prepare(with_model(world.brief(), "mine")).argv == ("two", "-mmine")
+
+
 def test_a_model_cannot_be_an_option(world: AdapterWorld) -> None:
     with pytest.raises(UserError, match=r"n1.*--yolo"):
         fill(world, "a", "{model}", model="--yolo")

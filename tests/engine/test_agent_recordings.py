@@ -15,14 +15,21 @@ from msgspec.structs import replace
 from cli_multi_rapid.adapters.registry import adapters
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.money import parse_usd
+from cli_multi_rapid.core.prices import ModelPrice
 from cli_multi_rapid.ports import Adapter, Brief, ToolReading
+from cli_multi_rapid.schema.tools import ToolConfig
 from tests.conftest import REPOSITORY
 from tests.contract.adapter_world import AdapterWorld, with_model
 
 RECORDINGS = REPOSITORY / "tests" / "data" / "agents"
-AGENTS: dict[ToolName, Adapter] = dict(adapters())
-MODELS = {"codex": "gpt-5-codex", "gemini": "gemini-2.5-flash"}
-"""The models that were asked for in the runs of tools that tell no cost."""
+SERVED = ModelPrice(
+    model="fake", input=parse_usd("0.30"), cached_input=parse_usd("0.03"), output=parse_usd("2.50")
+)
+"""Of the model that the scripted server of the recordings calls itself, which gemini passes on."""
+AGENTS: dict[ToolName, Adapter] = dict(adapters([ToolConfig(name=ToolName("gemini"), prices=(SERVED,))]))
+MODELS = {"codex": "gpt-5-codex"}
+"""The models that were asked for in the runs of tools that tell neither cost nor model."""
 
 
 class Expected(Struct, frozen=True):

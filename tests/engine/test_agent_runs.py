@@ -90,6 +90,7 @@ def test_another_tool_begins_a_session_of_its_own(world: World, programs: Path) 
     assert world.execute(plan).node("n1").landed
     assert "--session-id=" in calls.read_text()
     assert "t-1" not in calls.read_text()
+    assert "--model" not in calls.read_text()  # the plan's model is one of codex
 
 
 def test_an_agent_that_was_not_allowed_to_work_is_not_tried_again(world: World, programs: Path) -> None:

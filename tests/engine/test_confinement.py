@@ -148,6 +148,10 @@ def test_a_declaration_that_cannot_be_kept_is_refused(tmp_path: Path, sandbox_ho
         bench.confine("true", write=("~/nothing",))
     with pytest.raises(UserError, match="belongs to the repository"):
         bench.confine("true", write=(f"{tmp_path}/elsewhere",))
+    (tmp_path / "again").symlink_to(tmp_path / "repository")
+    for whole in ("repository", "again"):
+        with pytest.raises(UserError, match="which stays hidden"):
+            bench.confine("true", read=(f"{tmp_path}/{whole}",))
     with pytest.raises(ProgramMissing, match="nowhere-at-all was not found"):
         bench.confine("nowhere-at-all")
     agent = str(sandbox_home / "bin" / "agent")
@@ -217,6 +221,35 @@ def test_a_slot_that_is_linked_to_the_repository_can_look_at_it_and_change_nothi
 
 # --- where it cannot be had ---------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("tool", ["auto", "plain"])
+def test_a_tool_that_may_get_a_node_is_looked_at_before_the_start(
+    builder: RepositoryBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    """The cheapest tool, and the one that the plan names, is not confined; what may take over is."""
+    described = """\
+        tools:
+          - {name: plain, argv: [sh, -c, "true {prompt}"], cost_hint: 0.1, cost_class: free, fallback: [held]}
+          - {name: held, argv: [sh, -c, "true {prompt}"], cost_hint: 0.9, cost_class: free, sandbox: bwrap}
+        """
+    builder.commit({"config/tools.yaml": described})
+    monkeypatch.setenv("PATH", str(programs_without_bwrap(tmp_path)))
+    plan = f"nodes: [{{id: a, tool: {tool}, goal: Do it, path_claims: [a.txt]}}]"
+    ended = execute(builder, plan)
+    assert ended.status == 5
+    assert "bwrap, which was not found" in ended.err
+    assert not (builder.path / "state").exists()
+
+
+def programs_without_bwrap(tmp_path: Path) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for program in ("git", "sh"):
+        found = run(["sh", "-c", f"command -v {program}"], env=inherited_environment()).text
+        (folder / program).symlink_to(found)
+    return folder
+
+
 CONFINED = ONE.replace("tool: shell", "tool: shell, sandbox: bwrap")
 
 
@@ -224,11 +257,7 @@ CONFINED = ONE.replace("tool: shell", "tool: shell, sandbox: bwrap")
 def test_a_run_that_cannot_be_confined_is_refused_before_anything_is_recorded(
     builder: RepositoryBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
 ) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for program in ("git", "sh"):
-        found = run(["sh", "-c", f"command -v {program}"], env=inherited_environment()).text
-        (folder / program).symlink_to(found)
+    folder = programs_without_bwrap(tmp_path)
     said = {"missing": "bwrap, which was not found", "forbidden": "bwrap: no namespaces"}[obstacle]
     if obstacle == "forbidden":
         (folder / "bwrap").write_text("#!/bin/sh\necho 'bwrap: no namespaces' >&2\nexit 1\n")

@@ -90,7 +90,7 @@ def test_a_hook_of_the_remote_is_quoted(
     assert isinstance(outcome, PushRefused)
     assert not outcome.moved
     assert "hook declined" in outcome.reason
-    assert "frozen until monday" in outcome.details
+    assert "frozen until monday" in outcome.reason
 
 
 def test_a_ref_can_be_deleted_on_the_remote(
@@ -113,7 +113,7 @@ def test_a_remote_that_is_not_there_is_refused_with_gits_words(
 ) -> None:
     outcome = push_to(repository, "nowhere", train(builder.head, builder.head))
     assert isinstance(outcome, PushRefused)
-    assert "nowhere" in outcome.details
+    assert "nowhere" in outcome.reason
 
 
 def test_a_push_without_an_answer_is_given_up_and_counts_as_unreachable(

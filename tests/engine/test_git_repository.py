@@ -254,8 +254,3 @@ def test_a_sha256_repository_works_alike(tmp_path: Path) -> None:
     assert repository.object_format == "sha256"
     assert repository.branch_tip(Branch("main")) == head
     assert len(repository.tree_of(head)) == 64
-
-
-def test_a_commit_graph_can_be_written(repository: Repository, builder: RepositoryBuilder) -> None:
-    repository.write_commit_graph()
-    assert (builder.path / ".git/objects/info/commit-graph").exists()
