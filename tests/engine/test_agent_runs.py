@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.adapters.claude import ClaudeAdapter
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.money import parse_usd
@@ -133,6 +134,21 @@ def test_an_agent_that_was_stopped_is_charged_what_was_set_aside(world: World, p
     (settled,) = story.all_of(BudgetSettled)
     assert isinstance(settled, BudgetSettled)
     assert (settled.usage.cost, settled.usage.source) == (parse_usd("0.75"), "assumed")
+
+
+def test_an_agent_whose_account_we_fail_to_read_is_charged_what_was_set_aside(
+    world: World, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    play(programs, "claude", claude_result())
+    monkeypatch.setattr(ClaudeAdapter, "read", fail)
+    story = world.execute(f"{ONCE}nodes: [{{id: n1, tool: claude, goal: Greet, est_cost: 0.75}}]")
+    (settled,) = story.all_of(BudgetSettled)
+    assert isinstance(settled, BudgetSettled)
+    assert (settled.usage.cost, settled.usage.source) == (parse_usd("0.75"), "assumed")
+    assert story.node("n1").attempts[0].usage == settled.usage
 
 
 UNPRICED = "global_budget_usd: 5\nnodes: [{id: n1, tool: codex, model: house-model, goal: Greet}]"
