@@ -11,6 +11,7 @@ from cli_multi_rapid.adapters.launch import CACHES, invocation
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import UNKNOWN, Usage
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Prompt
 from cli_multi_rapid.core.price_list import LIST_PRICES
 from cli_multi_rapid.core.prices import PriceTable
@@ -137,8 +138,23 @@ def priced(usage: Usage, prices: PriceTable, *models: str | None) -> Usage:
     return replace(usage, cost=cost, source="prices")
 
 
-def without_earlier(usage: Usage, earlier: Usage) -> Usage:
-    """What this attempt used, of a tool that counts all turns of its session."""
+def priced_in_session(
+    told: Usage, brief: Brief, session_id: str | None, prices: PriceTable, *models: str | None
+) -> Usage:
+    """The usage of this attempt with its cost, of a tool that counts all turns of its session.
+
+    `session_id`: the session that the tool says it had. What was assumed for earlier attempts in it was an
+    advance on tokens that are counted now.
+    """
+    goes_on = brief.session_id and (session_id or brief.session_id) == brief.session_id
+    earlier = brief.session_usage if goes_on else Usage()
+    usage = priced(_without(told, earlier), prices, *models)
+    if usage.source != "prices" or earlier.source != "assumed":
+        return usage
+    return replace(usage, cost=MicroUsd(max(0, usage.cost - earlier.cost)))
+
+
+def _without(usage: Usage, earlier: Usage) -> Usage:
     return replace(
         usage,
         input_tokens=max(0, usage.input_tokens - earlier.input_tokens),

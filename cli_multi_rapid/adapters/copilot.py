@@ -18,9 +18,8 @@ from cli_multi_rapid.adapters.agent import (
     model_of,
     model_option,
     new_session_id,
-    priced,
+    priced_in_session,
     prompt_argument,
-    without_earlier,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge
 from cli_multi_rapid.adapters.tool_output import (
@@ -83,7 +82,8 @@ class CopilotAdapter(Agent):
         records = read_jsonl(output.decode("utf-8", "replace")).records
         final = next((record for record in reversed(records) if record.get("type") == "result"), None)
         fault = next((record for record in reversed(records) if record.get("type") == "session.error"), None)
-        usage = self._usage(records, brief)
+        session_id = text_at(final, "sessionId")
+        usage = self._usage(records, session_id, brief)
         if final is not None and not usage.tokens and _has_answer(records):
             usage = replace(usage, source=UNKNOWN)
         end = AgentEnd(
@@ -92,12 +92,12 @@ class CopilotAdapter(Agent):
             error=text_at(fault, "data", "message"),
             failure=failure_of_status(count_at(fault, "data", "statusCode")),
             usage=usage,
-            session_id=text_at(final, "sessionId"),
+            session_id=session_id,
             denied=tuple(_denials(records)),
         )
         return judge(end, exit_code, output)
 
-    def _usage(self, records: Sequence[Record], brief: Brief) -> Usage:
+    def _usage(self, records: Sequence[Record], session_id: str, brief: Brief) -> Usage:
         """The sum over the models of its file, priced by the one that was used most."""
         models = {
             name: entries_at(metrics, "usage")
@@ -113,9 +113,8 @@ class CopilotAdapter(Agent):
             output_tokens=sum(count_at(used, "outputTokens") for used in models.values()),
             model=main,
         )
-        if brief.session_id:
-            told = without_earlier(told, brief.session_usage)
-        return priced(told, self._settings.prices, main, model_of(brief, self._settings))
+        model = model_of(brief, self._settings)
+        return priced_in_session(told, brief, session_id, self._settings.prices, main, model)
 
 
 def _usage_document(folder: Path) -> Record | None:

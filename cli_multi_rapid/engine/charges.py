@@ -17,11 +17,9 @@ def charge_unseen(told: Usage, reserved: MicroUsd, cost: CostClass) -> Usage:
 
     A tool that says nothing may have spent all that was set aside; without that, nobody can tell.
     """
-    if cost not in (CostClass.PRICED, CostClass.METERED):
+    if cost is CostClass.FREE or told.source not in ("none", UNKNOWN) or told.tokens:
         return told
-    if told.source not in ("none", UNKNOWN) or told.tokens:
-        return told
-    if not reserved:
+    if cost is CostClass.UNPRICED or not reserved:
         return replace(told, source=UNKNOWN)
     return replace(told, cost=reserved, source="assumed")
 

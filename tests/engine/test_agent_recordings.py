@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.adapters.registry import adapters
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.ports import Adapter, Brief, ToolReading
 from tests.conftest import REPOSITORY
 from tests.contract.adapter_world import AdapterWorld, with_model
@@ -136,6 +137,38 @@ def test_codex_counts_a_thread_and_only_the_new_tokens_are_charged() -> None:
         100,
     )
     assert (first.usage.cost, second.usage.cost) == (4050, 2025)
+
+
+@pytest.mark.parametrize(
+    ("booked", "cost"),
+    [
+        (Usage(), 6075),
+        (Usage(cost=MicroUsd(1000), source="assumed"), 5075),
+        (Usage(cost=MicroUsd(9000), source="assumed"), 0),
+        (Usage(input_tokens=2000, cached_tokens=400, output_tokens=200), 2025),
+        (Usage(cost=MicroUsd(1000), input_tokens=2000, cached_tokens=400, output_tokens=200), 2025),
+        (
+            Usage(
+                cost=MicroUsd(25), input_tokens=2000, cached_tokens=400, output_tokens=200, source="assumed"
+            ),
+            2000,
+        ),
+    ],
+)
+def test_what_was_assumed_for_a_thread_is_an_advance_on_the_tokens_that_it_tells_later(
+    booked: Usage, cost: int
+) -> None:
+    output = b"".join(streams("codex", "sess2_resume"))
+    thread = read("codex", output, 0).session_id
+    brief = replace(brief_for("codex"), session_id=thread, session_usage=booked)
+    assert AGENTS[ToolName("codex")].read(output, 0, brief).usage.cost == cost
+
+
+def test_a_thread_that_was_begun_anew_is_charged_in_full() -> None:
+    output = b"".join(streams("codex", "sess2_resume"))
+    booked = Usage(cost=MicroUsd(9000), input_tokens=2000, source="assumed")
+    brief = replace(brief_for("codex"), session_id="another-thread", session_usage=booked)
+    assert AGENTS[ToolName("codex")].read(output, 0, brief).usage == read("codex", output, 0).usage
 
 
 def test_copilot_counts_a_session_in_its_file_and_only_the_new_tokens_are_charged(tmp_path: Path) -> None:
