@@ -238,7 +238,7 @@ def _start(
     if isinstance(choice, Nobody):
         return FailNode(node_id=node.id, failure=choice.failure, reason=choice.reason)
     facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
-    match budget.fit(node, facts.price, ledger, limits.budget):
+    match budget.fit(node, facts.price, ledger, limits.budget, node_state.spent):
         case CannotFit() as refusal:
             return RefuseForBudget(
                 node_id=node.id,
@@ -257,7 +257,9 @@ def _start(
                 reason=choice.reason,
                 reserve=fits.amount,
                 reserve_source=fits.source,
-                cap=None if facts.price.free else budget.cap_within(node, ledger, limits.budget),
+                cap=None
+                if facts.price.free
+                else budget.cap_within(node, ledger, limits.budget, node_state.spent),
             )
 
 

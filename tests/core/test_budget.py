@@ -188,3 +188,31 @@ def test_an_attempt_is_never_allowed_more_than_the_run_has_left() -> None:
     ledger.reserve(NodeId("other"), 1, MicroUsd(4_500_000))
     assert cap_within(dear, ledger, BudgetRules()) == 1_500_000
     assert cap_within(dear, Ledger(), BudgetRules()) == 5_000_000
+
+
+@given(maybe, amounts, st.lists(st.tuples(amounts, st.booleans()), max_size=6), prices, rules)
+def test_all_attempts_of_a_node_together_cost_no_more_than_its_max_cost(
+    est: MicroUsd | None,
+    top: MicroUsd,
+    costs: list[tuple[MicroUsd, bool]],
+    price: Price,
+    limits: BudgetRules,
+) -> None:
+    work, spent = node("n", est_cost=est, max_cost=top), MicroUsd(0)
+    for cost, all_of_it in costs:
+        found = fit(work, price, Ledger(), limits, spent)
+        if not isinstance(found, Fits):
+            break
+        cap = cap_within(work, Ledger(), limits, spent)
+        assert found.amount <= cap
+        assert cap or not found.amount
+        spent = MicroUsd(spent + (cap if all_of_it else min(cap, cost)))
+    assert spent <= top
+
+
+def test_a_retry_starts_with_what_is_left_of_max_cost_and_not_without_anything() -> None:
+    work = node("n", est_cost=usd("3"), max_cost=usd("5"))
+    assert fit(work, Price(), Ledger(), BudgetRules(), usd("4")) == Fits(amount=usd("1"), source="est_cost")
+    assert cap_within(work, Ledger(), BudgetRules(), usd("4")) == usd("1")
+    refused = fit(work, Price(), Ledger(), BudgetRules(), usd("5"))
+    assert told(refused) == "node: needs $3.00; $0.00 of the node's $5.00 is left"
