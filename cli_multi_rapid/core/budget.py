@@ -34,7 +34,7 @@ class Fits(Struct, frozen=True, kw_only=True):
 
 
 class NotNow(Struct, frozen=True, kw_only=True):
-    """It would fit if what is set aside for running nodes is not needed after all."""
+    """It would fit if what running nodes may still spend is not needed after all."""
 
 
 class CannotFit(Struct, frozen=True, kw_only=True):
@@ -57,10 +57,10 @@ def cap_of(node: Node, rules: BudgetRules, node_spent: MicroUsd = ZERO) -> Micro
     return MicroUsd(max(node.est_cost or ZERO, rules.node_limit))
 
 
-def cap_within(node: Node, ledger: Ledger, rules: BudgetRules, node_spent: MicroUsd = ZERO) -> MicroUsd:
-    """The most that an attempt which starts now may cost: its own cap, and what the run has left for it."""
-    own, left = cap_of(node, rules, node_spent), ledger.available
-    return own if left is None else MicroUsd(min(own, left))
+def room_for(ledger: Ledger, rules: BudgetRules) -> MicroUsd | None:
+    """What no running attempt may spend of what the run and the day have left; None without such a limit."""
+    left = [limit - spent for _, limit, spent in _shared_limits(ledger, rules)]
+    return MicroUsd(max(0, min(left) - ledger.reserved - ledger.lent)) if left else None
 
 
 def reservation(node: Node, price: Price, rules: BudgetRules) -> Fits:
@@ -109,7 +109,7 @@ def fit(
             used = f"{format_usd(spent)} of the run's {format_usd(limit)} is spent"
             reason = f"{used}: beyond {rules.halt_pct:g} % no paid node starts"
             return CannotFit(needed=want.amount, available=left, limit_name=name, reason=reason)
-        if want.amount + ledger.reserved > left:
+        if want.amount + ledger.reserved + ledger.lent > left:
             return NotNow()
     return want
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from cli_multi_rapid.core import breaker, budget, dag
 from cli_multi_rapid.core.breaker import BreakerRules, Closes, Opens
@@ -31,10 +30,10 @@ from cli_multi_rapid.core.intents import (
     WarnBudget,
     Withdraw,
 )
-from cli_multi_rapid.core.ledger import Ledger
-from cli_multi_rapid.core.money import MicroUsd, Price
+from cli_multi_rapid.core.money import ZERO, Price
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
+from cli_multi_rapid.core.purse import Purse
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
@@ -186,7 +185,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
     """Fill the free workers with ready nodes, in order, as far as tools and money allow."""
     running = [state.nodes[node_id] for node_id in state.frontier.running]
     scene = _scene(state, limits, now)
-    ledger = replace(state.ledger)
+    purse = Purse(state, limits.budget, limits.tools, limits.workers)
     wakes: list[datetime] = []
     for node_state in state.frontier.ready() if len(running) < limits.workers else ():
         if len(running) >= limits.workers:
@@ -197,7 +196,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
         if _claims_are_taken(node_state.node, running) or _awaits_rivals(state, node_state):
             continue  # a node with the same claims that comes later went first, because this one was reset
         worn = worn_out(node_state, plan.retries_of(node_state.node))
-        intent = _start(node_state, worn, limits, scene, ledger)
+        intent = _start(node_state, worn, limits, scene, purse)
         if isinstance(intent, Later):
             wakes.extend(() if intent.until is None else (intent.until,))
         elif intent is not None:
@@ -205,7 +204,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
         if isinstance(intent, StartAttempt):
             scene.take(intent.tool)
             running.append(node_state)
-            ledger.reserved = MicroUsd(ledger.reserved + intent.reserve)
+            purse.take(intent)
     if wakes:
         yield WakeAt(time=min(wakes))
 
@@ -227,7 +226,7 @@ def _awaits_rivals(state: RunState, node_state: NodeState) -> bool:
 
 
 def _start(
-    node_state: NodeState, worn: frozenset[ToolName], limits: Limits, scene: Scene, ledger: Ledger
+    node_state: NodeState, worn: frozenset[ToolName], limits: Limits, scene: Scene, purse: Purse
 ) -> Intent | Later | None:
     node = node_state.node
     if node.approval is Approval.BEFORE and "before" not in node_state.granted:
@@ -238,7 +237,7 @@ def _start(
     if isinstance(choice, Nobody):
         return FailNode(node_id=node.id, failure=choice.failure, reason=choice.reason)
     facts = limits.tools.get(choice.tool, _UNKNOWN_TOOL)
-    match budget.fit(node, facts.price, ledger, limits.budget, node_state.spent):
+    match budget.fit(node, facts.price, purse.ledger, limits.budget, node_state.spent):
         case CannotFit() as refusal:
             return RefuseForBudget(
                 node_id=node.id,
@@ -250,6 +249,7 @@ def _start(
         case NotNow():
             return None
         case Fits() as fits:
+            allowed = None if facts.price.free else purse.allow(node_state, fits.amount)
             return StartAttempt(
                 node_id=node.id,
                 attempt=len(node_state.attempts) + 1,
@@ -257,9 +257,8 @@ def _start(
                 reason=choice.reason,
                 reserve=fits.amount,
                 reserve_source=fits.source,
-                cap=None
-                if facts.price.free
-                else budget.cap_within(node, ledger, limits.budget, node_state.spent),
+                cap=allowed.cap if allowed else None,
+                lent=allowed.lent if allowed else ZERO,
             )
 
 

@@ -248,7 +248,7 @@ class RunState:
     # --- money --------------------------------------------------------------------------------------------
 
     def _budget_reserved(self, event: Event, data: BudgetReserved) -> None:
-        self.ledger.reserve(data.node_id, data.attempt, data.amount)
+        self.ledger.reserve(data.node_id, data.attempt, data.amount, data.lent)
 
     def _budget_settled(self, event: Event, data: BudgetSettled) -> None:
         self.ledger.settle(data.node_id, data.attempt, data.usage.cost)
