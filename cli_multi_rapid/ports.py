@@ -141,7 +141,7 @@ class Brief(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     """The session of an earlier attempt of the same tool, to be continued."""
     session_usage: Usage = field(default_factory=Usage)
-    """What earlier attempts have booked for that session: some tools count a session, not a run."""
+    """What is booked for that session by now, told or assumed: some tools count a session, not a run."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The scrubbed environment with the node's own variables."""
     answer_schema: str | None = None

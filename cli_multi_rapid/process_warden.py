@@ -46,13 +46,17 @@ def main(lifeline: int) -> None:
             os._exit(127)
     os.close(failure_out)
     failure = os.read(failure_in, 4)  # nothing once the program is under way
-    os.write(lifeline, program.to_bytes(4, "big") + (failure or bytes(4)))
-    # Its output ends with the last of its own processes, not with us.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
     ending = _thread.allocate_lock()
-    _thread.start_new_thread(_watch, (lifeline, ending))
+    try:
+        os.write(lifeline, program.to_bytes(4, "big") + (failure or bytes(4)))
+        _thread.start_new_thread(_watch, (lifeline, ending))
+        # Its output ends with the last of its own processes, not with us.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+    except BaseException:  # the orchestrator died during the handover, or nobody would see its death
+        _kill_descendants()
+        raise
     while True:
         dead, status = os.waitpid(-1, 0)
         if dead == program:
@@ -84,12 +88,17 @@ def _watch(lifeline: int, ending: _thread.LockType) -> None:
     with suppress(ConnectionResetError):
         os.read(lifeline, 1)
     with ending:
-        deadline = time.monotonic() + _LONGEST_HUNT_S
-        while (living := _descendants(os.getpid())) and time.monotonic() < deadline:
-            for pid in living:
-                _kill(pid)
-            time.sleep(0.002)
+        _kill_descendants()
         os._exit(1)
+
+
+def _kill_descendants() -> None:
+    """Kill what lives below us until nothing does, or until we give up."""
+    deadline = time.monotonic() + _LONGEST_HUNT_S
+    while (living := _descendants(os.getpid())) and time.monotonic() < deadline:
+        for pid in living:
+            _kill(pid)
+        time.sleep(0.002)
 
 
 def _descendants(ancestor: int) -> list[int]:

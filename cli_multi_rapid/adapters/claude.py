@@ -90,7 +90,8 @@ class ClaudeAdapter(Agent):
         session_id = new_session_id(brief)
         transcript = self._transcript(brief)
         session = ("--session-id", session_id) if transcript is None else ("--resume", str(transcript))
-        cap = ("--max-budget-usd", f"{to_usd(brief.cap):.6f}") if brief.cap else ()
+        # Also when nothing is left: without the option it would have no limit at all.
+        cap = () if brief.cap is None else ("--max-budget-usd", f"{to_usd(max(brief.cap, MicroUsd(1))):.6f}")
         argv = (
             *("claude", "-p", prompt_argument(brief, self.name)),
             *_args(brief),

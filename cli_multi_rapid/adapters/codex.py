@@ -21,7 +21,7 @@ from cli_multi_rapid.adapters.agent import (
     prompt_argument,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, judge
-from cli_multi_rapid.adapters.token_costs import priced, without_earlier
+from cli_multi_rapid.adapters.token_costs import priced_in_session
 from cli_multi_rapid.adapters.tool_output import count_at, read_jsonl, text_at, value_at
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
@@ -72,6 +72,7 @@ class CodexAdapter(Agent):
         text = output.decode("utf-8", "replace")
         records = read_jsonl(text).records
         turn = next((record for record in reversed(records) if _ends_turn(record)), None)
+        thread = next((text_at(each, "thread_id") for each in records if "thread_id" in each), None)
         lost = _LOST_THREAD.search(text) if turn is None else None
         error = lost[0] if lost else text_at(turn, "error", "message")
         if not error and turn is not None and turn.get("type") == "turn.failed":
@@ -82,15 +83,15 @@ class CodexAdapter(Agent):
             error=error,
             # Without its thread the node can still begin anew.
             failure=FailureClass.TRANSIENT if lost else None,
-            usage=self._usage(turn, brief),
-            session_id=next((text_at(each, "thread_id") for each in records if "thread_id" in each), None),
+            usage=self._usage(turn, thread, brief),
+            session_id=thread,
             denied=(*_refused(records), *_broken_sandbox(text)),
             hint=_last_error(records),
         )
         reading = judge(end, exit_code, output)
         return reading if brief.answer_schema is None else replace(reading, answer=_answer_of(end, brief))
 
-    def _usage(self, turn: Record | None, brief: Brief) -> Usage:
+    def _usage(self, turn: Record | None, thread: str | None, brief: Brief) -> Usage:
         model = model_of(brief, self._settings)
         told = Usage(
             input_tokens=count_at(turn, "usage", "input_tokens"),
@@ -98,9 +99,7 @@ class CodexAdapter(Agent):
             output_tokens=count_at(turn, "usage", "output_tokens"),
             model=model,
         )
-        if _is_thread(brief.session_id):
-            told = without_earlier(told, brief.session_usage)
-        return priced([told], self._settings.prices)
+        return priced_in_session([told], brief, thread, self._settings.prices)
 
 
 def _mode(brief: Brief) -> tuple[str, ...]:

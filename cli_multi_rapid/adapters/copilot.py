@@ -20,7 +20,7 @@ from cli_multi_rapid.adapters.agent import (
     prompt_argument,
 )
 from cli_multi_rapid.adapters.agent_end import AgentEnd, failure_of_status, judge
-from cli_multi_rapid.adapters.token_costs import priced, without_earlier
+from cli_multi_rapid.adapters.token_costs import priced_in_session
 from cli_multi_rapid.adapters.tool_output import (
     count_at,
     entries_at,
@@ -81,7 +81,8 @@ class CopilotAdapter(Agent):
         records = read_jsonl(output.decode("utf-8", "replace")).records
         final = next((record for record in reversed(records) if record.get("type") == "result"), None)
         fault = next((record for record in reversed(records) if record.get("type") == "session.error"), None)
-        usage = self._usage(records, brief)
+        session_id = text_at(final, "sessionId")
+        usage = self._usage(records, session_id, brief)
         if final is not None and not usage.tokens and _has_answer(records):
             usage = replace(usage, source=UNKNOWN)
         end = AgentEnd(
@@ -90,20 +91,19 @@ class CopilotAdapter(Agent):
             error=text_at(fault, "data", "message"),
             failure=failure_of_status(count_at(fault, "data", "statusCode")),
             usage=usage,
-            session_id=text_at(final, "sessionId"),
+            session_id=session_id,
             denied=tuple(_denials(records)),
         )
         return judge(end, exit_code, output)
 
-    def _usage(self, records: Sequence[Record], brief: Brief) -> Usage:
+    def _usage(self, records: Sequence[Record], session_id: str, brief: Brief) -> Usage:
         """The sum over the models of its file, less what the session had cost before."""
         models = entries_at(_usage_document(brief.temp), "modelMetrics")
         if not models:
             models_told = (text_at(record, "data", "model") for record in reversed(records))
             return Usage(model=next(filter(None, models_told), None))
         used = [_tokens(name, entries_at(metrics, "usage")) for name, metrics in models.items()]
-        told = priced(used, self._settings.prices)
-        return without_earlier(told, brief.session_usage) if brief.session_id else told
+        return priced_in_session(used, brief, session_id, self._settings.prices)
 
 
 def _tokens(model: str, used: Mapping[str, object]) -> Usage:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.facts import UNKNOWN, Usage
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.core.prices import PriceTable
+from cli_multi_rapid.ports import Brief
 
 
 def priced(used: Iterable[Usage], prices: PriceTable) -> Usage:
@@ -26,8 +27,20 @@ def priced(used: Iterable[Usage], prices: PriceTable) -> Usage:
     return replace(main, cost=ZERO, source=UNKNOWN) if unknown else main
 
 
-def without_earlier(usage: Usage, earlier: Usage) -> Usage:
-    """What this attempt used, of a tool that counts all turns of its session."""
+def priced_in_session(
+    used: Iterable[Usage], brief: Brief, session_id: str | None, prices: PriceTable
+) -> Usage:
+    """What this attempt used, of a tool that counts all turns of its session.
+
+    `session_id`: the session that the tool says it had. What was booked for earlier attempts in it, told or
+    assumed, is paid already.
+    """
+    told = priced(used, prices)
+    goes_on = brief.session_id and (session_id or brief.session_id) == brief.session_id
+    return _without(told, brief.session_usage) if goes_on else told
+
+
+def _without(usage: Usage, earlier: Usage) -> Usage:
     left = replace(
         usage,
         cost=MicroUsd(max(0, usage.cost - earlier.cost)),

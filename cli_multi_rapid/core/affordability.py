@@ -10,6 +10,7 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.intents import RefuseForBudget
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import Price
+from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.plan import Node
 from cli_multi_rapid.core.routing import ToolFacts, done_by, pool
 
@@ -17,7 +18,7 @@ _UNKNOWN = Price(known=False)
 """Of a tool that nobody has heard of."""
 
 
-class Purse(Struct, frozen=True, kw_only=True):
+class Means(Struct, frozen=True, kw_only=True):
     """The money of a run, and what tools cost."""
 
     tools: Mapping[ToolName, ToolFacts]
@@ -29,13 +30,14 @@ class Purse(Struct, frozen=True, kw_only=True):
         facts = self.tools.get(tool)
         return _UNKNOWN if facts is None else facts.price
 
-    def fit(self, node: Node, tool: ToolName) -> Fits | NotNow | CannotFit:
+    def fit(self, node_state: NodeState, tool: ToolName) -> Fits | NotNow | CannotFit:
         """Hold a node, done by this tool, against every limit."""
-        return budget.fit(done_by(node, tool), self.price_of(tool), self.ledger, self.rules)
+        node, price = done_by(node_state.node, tool), self.price_of(tool)
+        return budget.fit(node, price, self.ledger, self.rules, node_state.spent)
 
-    def refusals(self, node: Node) -> dict[ToolName, CannotFit]:
+    def refusals(self, node_state: NodeState) -> dict[ToolName, CannotFit]:
         """The tools of a node's pool that no limit has room for, whatever becomes of the reservations."""
-        verdicts = ((tool, self.fit(node, tool)) for tool in pool(node, self.tools))
+        verdicts = ((tool, self.fit(node_state, tool)) for tool in pool(node_state.node, self.tools))
         return {tool: verdict for tool, verdict in verdicts if isinstance(verdict, CannotFit)}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, format_usd
@@ -33,7 +34,7 @@ class Fits(Struct, frozen=True, kw_only=True):
 
 
 class NotNow(Struct, frozen=True, kw_only=True):
-    """It would fit if what is set aside for running nodes is not needed after all."""
+    """It would fit if what running nodes may still spend is not needed after all."""
 
 
 class CannotFit(Struct, frozen=True, kw_only=True):
@@ -45,17 +46,21 @@ class CannotFit(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def cap_of(node: Node, rules: BudgetRules) -> MicroUsd:
-    """The most that one attempt may cost: `max_cost`, else the larger of the estimate and the default."""
+def cap_of(node: Node, rules: BudgetRules, node_spent: MicroUsd = ZERO) -> MicroUsd:
+    """The most that one attempt may cost.
+
+    What the attempts before it have left of `max_cost`; without one, the larger of the estimate and the
+    default, for each attempt anew.
+    """
     if node.max_cost is not None:
-        return node.max_cost
+        return MicroUsd(max(0, node.max_cost - node_spent))
     return MicroUsd(max(node.est_cost or ZERO, rules.node_limit))
 
 
-def cap_within(node: Node, ledger: Ledger, rules: BudgetRules) -> MicroUsd:
-    """The most that an attempt which starts now may cost: its own cap, and what the run has left for it."""
-    left = ledger.available
-    return cap_of(node, rules) if left is None else MicroUsd(min(cap_of(node, rules), left))
+def room_for(ledger: Ledger, rules: BudgetRules) -> MicroUsd | None:
+    """What no running attempt may spend of what the run and the day have left; None without such a limit."""
+    left = [limit - spent for _, limit, spent in _shared_limits(ledger, rules)]
+    return MicroUsd(max(0, min(left) - ledger.reserved - ledger.lent)) if left else None
 
 
 def reservation(node: Node, price: Price, rules: BudgetRules) -> Fits:
@@ -71,8 +76,14 @@ def reservation(node: Node, price: Price, rules: BudgetRules) -> Fits:
     return Fits(amount=rules.node_limit, source="config")
 
 
-def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | NotNow | CannotFit:
-    """Hold a node against every limit: its own, the run's and the day's."""
+def fit(
+    node: Node, price: Price, ledger: Ledger, rules: BudgetRules, node_spent: MicroUsd = ZERO
+) -> Fits | NotNow | CannotFit:
+    """Hold a node against every limit: its own, the run's and the day's.
+
+    `node_spent`: by its attempts so far. A further one goes on where they ended: what they left of `max_cost`
+    is enough to start it.
+    """
     want = reservation(node, price, rules)
     if not price.known_for(node.model) and not rules.allow_unpriced and _is_capped(node, ledger, rules):
         return CannotFit(
@@ -85,6 +96,11 @@ def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | 
         return _refusal(want.amount, node.max_cost, node.max_cost, "node")
     if want.amount == ZERO:
         return want
+    if node.max_cost is not None and node_spent:
+        own = cap_of(node, rules, node_spent)
+        if own == ZERO:
+            return _refusal(want.amount, own, node.max_cost, "node")
+        want = replace(want, amount=min(want.amount, own))
     for name, limit, spent in _shared_limits(ledger, rules):
         left = MicroUsd(max(0, limit - spent))
         if want.amount > left:
@@ -93,7 +109,7 @@ def fit(node: Node, price: Price, ledger: Ledger, rules: BudgetRules) -> Fits | 
             used = f"{format_usd(spent)} of the run's {format_usd(limit)} is spent"
             reason = f"{used}: beyond {rules.halt_pct:g} % no paid node starts"
             return CannotFit(needed=want.amount, available=left, limit_name=name, reason=reason)
-        if want.amount + ledger.reserved > left:
+        if want.amount + ledger.reserved + ledger.lent > left:
             return NotNow()
     return want
 

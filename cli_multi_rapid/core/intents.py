@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.money import ZERO, MicroUsd
 
 
 class StartAttempt(Struct, frozen=True, kw_only=True):
@@ -20,6 +20,8 @@ class StartAttempt(Struct, frozen=True, kw_only=True):
     reserve_source: str
     cap: MicroUsd | None
     """The most it may cost; None for tools that cost nothing."""
+    lent: MicroUsd = ZERO
+    """The part of the cap beyond the reservation that others must do without."""
 
 
 class RefuseForBudget(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
+from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.core.node_events import (
     NodeAttemptFailed,
     NodeBased,
@@ -151,6 +152,8 @@ class NodeState(Struct, kw_only=True):
     attempts: list[Attempt] = field(default_factory=list)
     tries: int = 0
     """Attempts since the node was last reset, or given back for rework."""
+    spent: MicroUsd = ZERO
+    """What its attempts have cost since a person last reset it."""
     refusals: dict[ToolName, int] = field(default_factory=dict)
     """How often each tool's work could not land and was given back, since the node was last reset."""
     rework: NodeReworkScheduled | None = None
@@ -191,10 +194,14 @@ class NodeState(Struct, kw_only=True):
     open_edges: set[NodeId] = field(default_factory=set)
     """The predecessors that this node still waits for."""
 
+    def pay(self, cost: MicroUsd) -> None:
+        """Book what an attempt cost."""
+        self.spent = MicroUsd(self.spent + cost)
+
     def start_over(self, reason: str) -> None:
         """Forget all but the attempts: as if it had never run."""
         self._forget_work(reason)
-        self.next_tool, self.refusals, self.rework = None, {}, None
+        self.next_tool, self.refusals, self.rework, self.spent = None, {}, None, ZERO
         self.requested, self.granted = set(), set()
 
     def give_back(self, data: NodeReworkScheduled) -> None:

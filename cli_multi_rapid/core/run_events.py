@@ -105,6 +105,8 @@ class BudgetReserved(Payload, frozen=True, kw_only=True):
     amount: MicroUsd
     source: str
     """`est_cost`, `max_cost`, `typical` or `config`."""
+    lent: MicroUsd = ZERO
+    """What it may cost beyond that, by the cap that its tool is given; 0 where no limit is shared."""
     tool: ToolName | None = None
     """Whom it is for, where no node tells: the planner."""
 

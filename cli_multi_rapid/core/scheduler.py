@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from cli_multi_rapid.core import breaker, budget, dag
-from cli_multi_rapid.core.affordability import Purse, refuse
+from cli_multi_rapid.core.affordability import refuse
 from cli_multi_rapid.core.breaker import BreakerRules, Closes, Opens
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
 from cli_multi_rapid.core.claims import find_overlaps, first_conflict
@@ -31,10 +30,10 @@ from cli_multi_rapid.core.intents import (
     WarnBudget,
     Withdraw,
 )
-from cli_multi_rapid.core.ledger import Ledger
-from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
+from cli_multi_rapid.core.purse import Purse
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
@@ -185,7 +184,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
     """Fill the free workers with ready nodes, in order, as far as tools and money allow."""
     running = [state.nodes[node_id] for node_id in state.frontier.running]
     scene = _scene(state, limits, now)
-    ledger = replace(state.ledger)
+    purse = Purse(state, limits.budget, limits.tools, limits.workers)
     wakes: list[datetime] = []
     for node_state in state.frontier.ready() if len(running) < limits.workers else ():
         if len(running) >= limits.workers:
@@ -196,7 +195,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
         if _claims_are_taken(node_state.node, running) or _awaits_rivals(state, node_state):
             continue  # a node with the same claims that comes later went first, because this one was reset
         worn = worn_out(node_state, plan.retries_of(node_state.node))
-        intent = _start(node_state, worn, limits, scene, ledger)
+        intent = _start(node_state, worn, scene, purse)
         if isinstance(intent, Later):
             wakes.extend(() if intent.until is None else (intent.until,))
         elif intent is not None:
@@ -204,7 +203,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
         if isinstance(intent, StartAttempt):
             scene.take(intent.tool)
             running.append(node_state)
-            ledger.reserved = MicroUsd(ledger.reserved + intent.reserve)
+            purse.take(intent)
     if wakes:
         yield WakeAt(time=min(wakes))
 
@@ -226,25 +225,26 @@ def _awaits_rivals(state: RunState, node_state: NodeState) -> bool:
 
 
 def _start(
-    node_state: NodeState, worn: frozenset[ToolName], limits: Limits, scene: Scene, ledger: Ledger
+    node_state: NodeState, worn: frozenset[ToolName], scene: Scene, purse: Purse
 ) -> Intent | Later | None:
     node = node_state.node
     if node.approval is Approval.BEFORE and "before" not in node_state.granted:
         return AskApproval(node_id=node.id, what="before")
-    purse = Purse(tools=limits.tools, ledger=ledger, rules=limits.budget)
-    choice = choose(node_state, scene, worn, purse.refusals(node))
+    choice = choose(node_state, scene, worn, purse.means.refusals(node_state))
     if isinstance(choice, Later):
         return choice
     if isinstance(choice, Nobody):
         return FailNode(node_id=node.id, failure=choice.failure, reason=choice.reason)
     if isinstance(choice, CannotFit):
         return refuse(node, choice)
-    match purse.fit(node, choice.tool):
+    match purse.means.fit(node_state, choice.tool):
         case CannotFit() as refusal:
             return refuse(node, refusal)
         case NotNow():
             return None
         case Fits() as fits:
+            is_free = purse.means.price_of(choice.tool).free
+            allowed = None if is_free else purse.allow(node_state, fits.amount)
             return StartAttempt(
                 node_id=node.id,
                 attempt=len(node_state.attempts) + 1,
@@ -252,9 +252,8 @@ def _start(
                 reason=choice.reason,
                 reserve=fits.amount,
                 reserve_source=fits.source,
-                cap=None
-                if purse.price_of(choice.tool).free
-                else budget.cap_within(node, ledger, limits.budget),
+                cap=allowed.cap if allowed else None,
+                lent=allowed.lent if allowed else ZERO,
             )
 
 

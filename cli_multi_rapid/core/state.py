@@ -248,10 +248,12 @@ class RunState:
     # --- money --------------------------------------------------------------------------------------------
 
     def _budget_reserved(self, event: Event, data: BudgetReserved) -> None:
-        self.ledger.reserve(data.node_id, data.attempt, data.amount)
+        self.ledger.reserve(data.node_id, data.attempt, data.amount, data.lent)
 
     def _budget_settled(self, event: Event, data: BudgetSettled) -> None:
         self.ledger.settle(data.node_id, data.attempt, data.usage.cost)
+        if data.node_id in self.nodes:  # else it is the planner's
+            self.nodes[data.node_id].pay(data.usage.cost)
 
     def _budget_warned(self, event: Event, data: BudgetWarned) -> None:
         self.ledger.warned = True

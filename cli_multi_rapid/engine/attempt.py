@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from cli_multi_rapid.adapters.registry import missing
 from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
-from cli_multi_rapid.core.facts import UNKNOWN, ChangedFile, FailureClass, Payload, Usage
+from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
+from cli_multi_rapid.engine.charges import charge, charge_unseen
 from cli_multi_rapid.engine.confinement import Sandboxes
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
@@ -89,6 +90,7 @@ class _Attempt:
         self._slot: Slot | None = None
         self._based: Based | None = None
         self._reading: ToolReading | None = None
+        self._usage = Usage()
         self._kept_branch: Branch | None = None
         self._kept_commit: Commit | None = None
 
@@ -160,11 +162,16 @@ class _Attempt:
                 guarded=True,
                 sandboxed=order.confinement is not None,
             )
-            ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log, limits)
-            reading = adapter.read(ended.output, _return_code(ended), brief)
+            self._usage = charge_unseen(Usage(), order.reserved, adapter.cost)
+            try:
+                ended = self._supervise(invocation.argv, invocation.env, invocation.cwd, order.log, limits)
+            except OrchestratorError:
+                self._usage = Usage()  # the program was not started
+                raise
+            self._reading = adapter.read(ended.output, _return_code(ended), brief)
+            self._usage = charge(self._reading.usage, ended.outcome, order.reserved, adapter.cost)
         finally:
             remove_temp_folders(order.slot_name)
-        self._reading = replace(reading, usage=self._charged(ended, reading.usage, adapter))
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
@@ -175,15 +182,6 @@ class _Attempt:
             ignore=invocation.ignore,
             made_empty=invocation.made_empty,
         )
-
-    def _charged(self, ended: Exit, usage: Usage, adapter: Adapter) -> Usage:
-        """A tool that was stopped before it told its cost is charged what was set aside, if it has one."""
-        stopped = ended.outcome in (ExitOutcome.TIMED_OUT, ExitOutcome.CANCELLED, ExitOutcome.SIGNALLED)
-        has_price = adapter.cost in (CostClass.PRICED, CostClass.METERED)
-        silent = usage.source in ("none", UNKNOWN) and not usage.tokens
-        if stopped and has_price and silent and self._order.reserved:
-            return replace(usage, cost=self._order.reserved, source="assumed")
-        return usage
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
         order = self._order
@@ -280,7 +278,7 @@ class _Attempt:
                     merged=self._based.merged,
                 )
             )
-        usage = self._reading.usage if self._reading else Usage()
+        usage = self._usage
         if order.reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
                 BudgetSettled(

@@ -159,13 +159,14 @@ class RunLoop:
         """Record the attempt, with its money, before anything of it exists; then give it to a worker."""
         order = self._hands.orders.order_for(self.state, intent)
         facts: list[Payload] = []
-        if intent.reserve:
+        if intent.reserve or intent.lent:
             facts.append(
                 BudgetReserved(
                     node_id=intent.node_id,
                     attempt=intent.attempt,
                     amount=intent.reserve,
                     source=intent.reserve_source,
+                    lent=intent.lent,
                 )
             )
         facts.append(

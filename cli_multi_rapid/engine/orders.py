@@ -1,10 +1,8 @@
 """From an intent to start a node to the complete order that a worker carries out."""
 
 from cli_multi_rapid.core.confinement import ConfinementRules
-from cli_multi_rapid.core.facts import Usage
-from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import StartAttempt
-from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.routing import done_by
@@ -14,6 +12,7 @@ from cli_multi_rapid.engine.bases import SealedHead
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.prompt import write_prompt
+from cli_multi_rapid.engine.tool_sessions import next_session
 from cli_multi_rapid.worktrees import slot_name
 
 
@@ -32,7 +31,7 @@ class OrderBook:
         """The order for one attempt."""
         node_state = state.nodes[intent.node_id]
         plan = _plan_of(state)
-        session_id = session_of(node_state, intent.tool)
+        session = next_session(node_state, intent.tool)
         return AttemptOrder(
             run_id=state.run_id,
             node=done_by(node_state.node, intent.tool),
@@ -46,8 +45,8 @@ class OrderBook:
             slot_name=slot_name(state.run_id, intent.node_id, intent.attempt),
             cap=intent.cap,
             reserved=intent.reserve,
-            session_id=session_id,
-            session_usage=_usage_of(node_state, session_id),
+            session_id=session.id,
+            session_usage=session.booked,
             keep_on_failure=plan.rollback_policy.preserve_worktrees,
             claims_rule=self._claims_rule,
             confinement=self._confinement.of(node_state.node, intent.tool),
@@ -58,28 +57,6 @@ def _plan_of(state: RunState) -> Plan:
     if state.plan is None:
         raise ValueError(f"{state.run_id} has no plan")
     return state.plan
-
-
-def session_of(node_state: NodeState, tool: ToolName) -> str | None:
-    """The session that the last attempt left, if the same tool tries again and the node was not reset.
-
-    Work that is done again begins a new one: what was said before is about another base.
-    """
-    last = node_state.attempts[-1] if node_state.tries else None
-    return last.session_id if last is not None and last.tool == tool else None
-
-
-def _usage_of(node_state: NodeState, session_id: str | None) -> Usage:
-    """What all attempts in a session have used together."""
-    used = [attempt.usage for attempt in node_state.attempts if attempt.session_id == session_id]
-    if session_id is None or not used:
-        return Usage()
-    return Usage(
-        cost=MicroUsd(sum(usage.cost for usage in used)),
-        input_tokens=sum(usage.input_tokens for usage in used),
-        output_tokens=sum(usage.output_tokens for usage in used),
-        cached_tokens=sum(usage.cached_tokens for usage in used),
-    )
 
 
 def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:

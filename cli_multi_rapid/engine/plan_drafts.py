@@ -5,7 +5,6 @@ draft has a reservation before it, and its cost and its problems after it, so th
 """
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,20 +14,21 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core import budget
 from cli_multi_rapid.core.budget import BudgetRules, Fits
-from cli_multi_rapid.core.errors import ToolFault
-from cli_multi_rapid.core.facts import UNKNOWN, Usage
+from cli_multi_rapid.core.errors import OrchestratorError, ToolFault, UserError
+from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.ids import PLANNER, RunId
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price
 from cli_multi_rapid.core.plan import Node, Plan, Role
 from cli_multi_rapid.core.run_events import BudgetReserved, BudgetSettled, PlanDrafted
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.charges import charge, charge_unseen
 from cli_multi_rapid.engine.cut_planning import ACTION, place_of
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.planner.from_model import repair_prompt
-from cli_multi_rapid.ports import Adapter, Brief, ToolReading
+from cli_multi_rapid.ports import Adapter, Brief, Invocation, ToolReading
 from cli_multi_rapid.process import supervise
 from cli_multi_rapid.process_environment import base_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
@@ -69,8 +69,8 @@ class Drafting(Struct, frozen=True, kw_only=True):
     def ask(self, prompt: str, cancel: CancelToken) -> Plan:
         """A draft without errors.
 
-        Raises `ToolFault` when the tool fails or every repair has problems, `OverBudget` when there is no
-        money for a draft.
+        Raises `ToolFault` when the tool fails, cannot be given the prompt, or every repair has problems,
+        `OverBudget` when there is no money for a draft.
         """
         session = _Session(self, prompt, cancel)
         try:
@@ -85,8 +85,6 @@ class _Answered(Struct, frozen=True, kw_only=True):
     reading: ToolReading
     reason: str
     """Why nothing came; empty when something did."""
-    stopped: bool
-    """Whether the program was ended from outside."""
     log: Path
     duration_s: float
 
@@ -133,16 +131,24 @@ class _Session:
     # --- money --------------------------------------------------------------------------------------------
 
     def _paid(self, number: int, prompt: str) -> _Answered:
-        """One draft between its reservation and its settlement, whatever happens."""
+        """One draft between its reservation and its settlement, whatever happens once its program may run."""
         terms = self._terms
-        cap, reserved = self._reserve(number)
-        usage = assumed = Usage(cost=reserved, source="assumed" if reserved else UNKNOWN)
+        cap, verdict = self._afford()
+        brief = self._brief(number, prompt, cap)
         try:
-            answered = self._run(number, prompt, cap)
-            told = answered.reading.usage
-            silent = told.source in ("none", UNKNOWN) and not told.tokens
-            # What was stopped before it told its cost is charged what was set aside.
-            usage = assumed if answered.stopped and silent else told
+            program = terms.adapter.prepare(brief)
+        except UserError as error:
+            raise ToolFault(f"{terms.adapter.name} cannot be asked: {error.message}", hint=_OR) from error
+        self._reserve(number, verdict)
+        usage = charge_unseen(Usage(), verdict.amount, terms.adapter.cost)
+        try:
+            try:
+                ended = self._run(program, brief)
+            except OrchestratorError:
+                usage = Usage()  # the program was not started
+                raise
+            answered = self._answered(ended, brief)
+            usage = charge(answered.reading.usage, ended.outcome, verdict.amount, terms.adapter.cost)
             return answered
         finally:
             terms.journal.record(
@@ -151,8 +157,8 @@ class _Session:
                 )
             )
 
-    def _reserve(self, number: int) -> tuple[MicroUsd | None, MicroUsd]:
-        """The most that this draft may cost, and what is set aside for it."""
+    def _afford(self) -> tuple[MicroUsd | None, Fits]:
+        """The most that the next draft may cost, and what is to be set aside for it. Raises `OverBudget`."""
         terms = self._terms
         ledger = Ledger(limit=terms.limit, spent=terms.journal.state.ledger.spent)
         left = ledger.available
@@ -162,25 +168,27 @@ class _Session:
         if not isinstance(verdict, Fits) or cap == ZERO:
             reason = getattr(verdict, "reason", "") or "nothing of the budget is left"
             raise OverBudget(f"the planner {terms.adapter.name} is not asked: {reason}")
-        terms.journal.record(
+        return cap, verdict
+
+    def _reserve(self, number: int, verdict: Fits) -> None:
+        self._terms.journal.record(
             BudgetReserved(
                 node_id=PLANNER,
                 attempt=number,
                 amount=verdict.amount,
                 source=verdict.source,
-                tool=terms.adapter.name,
+                tool=self._terms.adapter.name,
             )
         )
-        return cap, verdict.amount
 
     # --- the program --------------------------------------------------------------------------------------
 
-    def _run(self, number: int, prompt: str, cap: MicroUsd | None) -> _Answered:
-        terms, began = self._terms, time.monotonic()
+    def _brief(self, number: int, prompt: str, cap: MicroUsd | None) -> Brief:
+        terms = self._terms
         room, temp = self._folder / "room", self._folder / "tmp"
         for folder in (room, temp):
             folder.mkdir(exist_ok=True)
-        brief = Brief(
+        return Brief(
             node=Node(id=PLANNER, label="Plan", tool=terms.adapter.name, role=Role.IPT),
             attempt=number,
             run_id=self._run_id,
@@ -194,14 +202,17 @@ class _Session:
             environment=base_environment({}),
             answer_schema=json.dumps(draft_schema(terms.tools)),
         )
-        program = terms.adapter.prepare(brief)
-        log = terms.home.attempt_log(self._run_id, PLANNER, number)
+
+    def _run(self, program: Invocation, brief: Brief) -> Exit:
+        """The end of the program. Raises `OrchestratorError` when it could not be started."""
+        terms = self._terms
+        log = terms.home.attempt_log(self._run_id, PLANNER, brief.attempt)
         log.parent.mkdir(parents=True, exist_ok=True)
-        ended = supervise(
+        return supervise(
             program.argv,
             cwd=program.cwd,
             env=program.env,
-            marker=f"{self.name}/{number}",
+            marker=f"{self.name}/{brief.attempt}",
             log=log,
             redactor=terms.redactor,
             supervision=Supervision(
@@ -209,17 +220,18 @@ class _Session:
             ),
             cancel=self._cancel,
         )
+
+    def _answered(self, ended: Exit, brief: Brief) -> _Answered:
+        terms = self._terms
         reading = terms.adapter.read(
             ended.output, ended.code if ended.signal is None else -ended.signal, brief
         )
         self._remember(reading)
-        reason = _why_nothing(ended, reading, brief.timeout_s)
         return _Answered(
             reading=reading,
-            reason=terms.redactor.redact(reason),
-            stopped=ended.outcome is not ExitOutcome.EXITED and ended.outcome is not ExitOutcome.NOT_FOUND,
-            log=log,
-            duration_s=round(time.monotonic() - began, 3),
+            reason=terms.redactor.redact(_why_nothing(ended, reading, brief.timeout_s)),
+            log=ended.log,
+            duration_s=round(ended.duration_s, 3),
         )
 
     def _remember(self, reading: ToolReading) -> None:

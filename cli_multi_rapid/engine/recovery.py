@@ -9,15 +9,15 @@ from cli_multi_rapid.core.ids import Branch, Commit, NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, WorktreeKept
 from cli_multi_rapid.core.node_state import Attempt, NodeState
-from cli_multi_rapid.core.routing import done_by
 from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.engine.charges import charge_unseen
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.settlement import reading_from_log
 from cli_multi_rapid.engine.temp_folders import remove_temp_folders
 from cli_multi_rapid.git import RefChange, Repository
-from cli_multi_rapid.ports import Adapter, Clock
+from cli_multi_rapid.ports import Adapter, Clock, CostClass
 from cli_multi_rapid.process_tree import kill_marked
 from cli_multi_rapid.worktrees import SealRefused, Slot, SlotState, Snapshot, SnapshotRefused, Worktrees
 
@@ -38,15 +38,16 @@ class Recovery(Struct, frozen=True, kw_only=True):
         kill_marked(journal.stream)
         for node_id in list(journal.state.frontier.running):
             node = journal.state.nodes[node_id]
+            facts = self._interrupted(journal.state, node)
             remove_temp_folders(node.attempts[-1].slot)
-            journal.record(*self._interrupted(journal.state, node))
+            journal.record(*facts)
 
     def _interrupted(self, state: RunState, node: NodeState) -> list[Payload]:
         attempt = node.attempts[-1]
         node_id = node.node.id
         facts: list[Payload] = []
         adapter = self.adapters.get(attempt.tool)
-        reading = reading_from_log(adapter, attempt.log, state.run_id, done_by(node.node, attempt.tool))
+        reading = reading_from_log(adapter, state.run_id, node)
         usage = self._settle(state, node, attempt, reading.usage if reading else Usage(), facts)
         branch, commit, kept = self._save_work(state, node_id, attempt)
         if kept is not None:
@@ -71,9 +72,9 @@ class Recovery(Struct, frozen=True, kw_only=True):
     ) -> Usage:
         """Book what the attempt cost: by its tool's own record, else all that was set aside."""
         reserved = state.ledger.open.get((node.node.id, attempt.number), ZERO)
-        if reserved and not usage.cost:
-            usage = Usage(cost=reserved, source="assumed")
-        if reserved or usage.cost:
+        adapter = self.adapters.get(attempt.tool)
+        usage = charge_unseen(usage, reserved, adapter.cost if adapter else CostClass.PRICED)
+        if reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
                 BudgetSettled(
                     node_id=node.node.id,

@@ -15,9 +15,14 @@ def make_temp_folder(slot_name: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=_prefix(slot_name)))
 
 
+def find_temp_folders(slot_name: str) -> tuple[Path, ...]:
+    """The folders of a slot's work that are still there."""
+    return tuple(Path(tempfile.gettempdir()).glob(f"{_prefix(slot_name)}*"))
+
+
 def remove_temp_folders(slot_name: str) -> None:
     """Remove what a dead process left of a slot's work; what belongs to another user stays."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(slot_name)}*"):
+    for folder in find_temp_folders(slot_name):
         shutil.rmtree(folder, ignore_errors=True)
 
 

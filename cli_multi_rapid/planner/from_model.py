@@ -34,6 +34,10 @@ LIGHTEST: Final = 0.3
 HEAVIEST: Final = 2.0
 _MOST_FILES: Final = 300
 """Names of files that the model is shown: those that lie near what was named come first."""
+_LONGEST_ANSWER: Final = 40 * 1024
+_LONGEST_PROBLEMS: Final = 16 * 1024
+"""Bytes of a refused draft and of its problems that the model is shown again. A prompt is one argument of a
+program, which Linux bounds at 128 KiB, and what was asked stands in it too."""
 
 _RULES: Final = """\
 You plan work for coding agents on one git repository. You change nothing yourself: your answer is the plan.
@@ -75,12 +79,21 @@ def first_prompt(
 
 def repair_prompt(prompt: str, answer: str, problems: Iterable[str]) -> str:
     """What the model is asked after a draft with problems. It stands for itself: sessions get lost."""
-    said = "\n".join(problems)
+    said = _beginning("\n".join(problems), _LONGEST_PROBLEMS)
+    shown = _beginning(answer, _LONGEST_ANSWER) or "(nothing of the form that was asked for)"
     return (
         f"Your plan cannot be run. Answer with the whole plan again, without these problems:\n\n{said}\n\n"
-        f"Your plan was:\n{answer or '(nothing of the form that was asked for)'}\n\n"
+        f"Your plan was:\n{shown}\n\n"
         f"What was asked:\n{prompt}"
     )
+
+
+def _beginning(text: str, most: int) -> str:
+    """At most so many bytes of a text; what is left out is counted in its place."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= most:
+        return text
+    return f"{data[:most].decode('utf-8', 'ignore')}\n[... {len(data) - most} bytes are left out here ...]"
 
 
 def _tool_line(name: ToolName, toolbox: Toolbox) -> str:

@@ -10,7 +10,7 @@ from cli_multi_rapid.core import run_events as run
 from cli_multi_rapid.core import tool_events as tool
 from cli_multi_rapid.core.events import Event, Unknown, payload_to_data
 from cli_multi_rapid.core.facts import Payload, Usage
-from cli_multi_rapid.core.money import format_usd
+from cli_multi_rapid.core.money import MicroUsd, format_usd
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso, span
 
@@ -152,6 +152,11 @@ def _halted(data: run.BudgetHalted) -> str:
     return f"{data.percent} % spent, no new attempts: {format_usd(data.spent)} of {format_usd(data.limit)}"
 
 
+def _reserved(data: run.BudgetReserved) -> str:
+    most = f", at most {format_usd(MicroUsd(data.amount + data.lent))}" if data.lent else ""
+    return f"{format_usd(data.amount)} for {data.node_id} try {data.attempt} ({data.source}){most}"
+
+
 def _refused(data: run.BudgetRefused) -> str:
     if data.limit_name == run.UNPRICED:
         return f"nobody can tell what {data.node_id} would cost, so no limit can be kept"
@@ -187,7 +192,7 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     run.RunUnpaused: lambda _: "attempts start again",
     run.RunCancelling: lambda d: d.reason,
     run.RunFinished: lambda d: f"{d.status} (exit code {d.exit_code}){_because(d.reason)}",
-    run.BudgetReserved: lambda d: f"{format_usd(d.amount)} for {d.node_id} try {d.attempt} ({d.source})",
+    run.BudgetReserved: _reserved,
     run.BudgetSettled: lambda d: f"{d.node_id} try {d.attempt} with {d.tool}: {_usage(d.usage)}",
     run.BudgetWarned: lambda d: f"{d.percent} % spent: {format_usd(d.spent)} of {format_usd(d.limit)}",
     run.BudgetHalted: _halted,

@@ -4,7 +4,7 @@ from collections import Counter
 
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.affordability import Purse
+from cli_multi_rapid.core.affordability import Means
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.capabilities import capabilities
 from cli_multi_rapid.core.facts import FailureClass
@@ -88,8 +88,9 @@ def test_a_fallback_that_can_be_paid_does_what_the_plans_tool_may_not() -> None:
 def test_a_tool_that_can_be_paid_is_waited_for() -> None:
     tools = {ONE: agent(UNKNOWN, 0.1), TWO: replace(agent(Price()), limit=1)}
     scene = Scene(tools=tools, in_use=Counter({TWO: 1}), now=START)
-    purse = Purse(tools=tools, ledger=Ledger(limit=parse_usd(5)), rules=BudgetRules())
-    assert choose(NodeState(node=work()), scene, (), purse.refusals(work())) == Later()
+    means = Means(tools=tools, ledger=Ledger(limit=parse_usd(5)), rules=BudgetRules())
+    waiting = NodeState(node=work())
+    assert choose(waiting, scene, (), means.refusals(waiting)) == Later()
 
 
 def test_only_when_no_tool_can_be_paid_the_node_is_refused_with_every_reason() -> None:

@@ -11,13 +11,11 @@ from cli_multi_rapid.core.budget import (
     Fits,
     NotNow,
     cap_of,
-    cap_within,
     fit,
     has_spent,
     percent_spent,
     reservation,
 )
-from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price, parse_usd
 from tests.fakes.sample_plans import node
@@ -26,7 +24,7 @@ amounts = st.integers(0, 5_000_000).map(MicroUsd)
 maybe = st.none() | amounts
 prices = st.builds(Price, free=st.booleans(), known=st.booleans(), typical=maybe)
 ledgers = st.builds(
-    Ledger, limit=maybe, spent=amounts, reserved=amounts, open=st.just({}), warned=st.booleans()
+    Ledger, limit=maybe, spent=amounts, reserved=amounts, lent=amounts, open=st.just({}), warned=st.booleans()
 )
 rules = st.builds(
     BudgetRules,
@@ -49,21 +47,23 @@ def test_what_fits_overruns_no_limit_even_if_all_reservations_are_used_up(
     capped = top is not None or ledger.limit is not None or limits.day_limit is not None
     assert price.known or limits.allow_unpriced or not capped
     if found.amount and ledger.limit is not None:
-        assert ledger.spent + ledger.reserved + found.amount <= ledger.limit
+        assert ledger.spent + ledger.reserved + ledger.lent + found.amount <= ledger.limit
         assert not has_spent(ledger, limits.halt_pct)
     if found.amount and limits.day_limit is not None:
-        assert limits.day_spent + ledger.spent + ledger.reserved + found.amount <= limits.day_limit
+        assert (
+            limits.day_spent + ledger.spent + ledger.reserved + ledger.lent + found.amount <= limits.day_limit
+        )
 
 
 @given(maybe, maybe, prices, ledgers, rules)
-def test_not_now_means_that_only_reservations_are_in_the_way(
+def test_not_now_means_that_only_what_running_nodes_may_spend_is_in_the_way(
     est: MicroUsd | None, top: MicroUsd | None, price: Price, ledger: Ledger, limits: BudgetRules
 ) -> None:
     work = node("n", est_cost=est, max_cost=top)
     found = fit(work, price, ledger, limits)
-    alone = fit(work, price, replace(ledger, reserved=MicroUsd(0)), limits)
+    alone = fit(work, price, replace(ledger, reserved=MicroUsd(0), lent=MicroUsd(0)), limits)
     if isinstance(found, NotNow):
-        assert ledger.reserved > 0
+        assert ledger.reserved + ledger.lent > 0
         assert not isinstance(alone, NotNow)
     elif isinstance(found, CannotFit):
         assert isinstance(alone, CannotFit)
@@ -182,9 +182,29 @@ def test_a_line_is_crossed_exactly_when_more_than_its_part_is_spent(
         assert percent_spent(ledger) == 0
 
 
-def test_an_attempt_is_never_allowed_more_than_the_run_has_left() -> None:
-    dear = node("n", max_cost=MicroUsd(5_000_000))
-    ledger = Ledger(limit=MicroUsd(6_000_000))
-    ledger.reserve(NodeId("other"), 1, MicroUsd(4_500_000))
-    assert cap_within(dear, ledger, BudgetRules()) == 1_500_000
-    assert cap_within(dear, Ledger(), BudgetRules()) == 5_000_000
+@given(maybe, amounts, st.lists(st.tuples(amounts, st.booleans()), max_size=6), prices, rules)
+def test_all_attempts_of_a_node_together_cost_no_more_than_its_max_cost(
+    est: MicroUsd | None,
+    top: MicroUsd,
+    costs: list[tuple[MicroUsd, bool]],
+    price: Price,
+    limits: BudgetRules,
+) -> None:
+    work, spent = node("n", est_cost=est, max_cost=top), MicroUsd(0)
+    for cost, all_of_it in costs:
+        found = fit(work, price, Ledger(), limits, spent)
+        if not isinstance(found, Fits):
+            break
+        cap = cap_of(work, limits, spent)
+        assert found.amount <= cap
+        assert cap or not found.amount
+        spent = MicroUsd(spent + (cap if all_of_it else min(cap, cost)))
+    assert spent <= top
+
+
+def test_a_retry_starts_with_what_is_left_of_max_cost_and_not_without_anything() -> None:
+    work = node("n", est_cost=usd("3"), max_cost=usd("5"))
+    assert fit(work, Price(), Ledger(), BudgetRules(), usd("4")) == Fits(amount=usd("1"), source="est_cost")
+    assert cap_of(work, BudgetRules(), usd("4")) == usd("1")
+    refused = fit(work, Price(), Ledger(), BudgetRules(), usd("5"))
+    assert told(refused) == "node: needs $3.00; $0.00 of the node's $5.00 is left"

@@ -20,7 +20,7 @@ def test_what_is_reserved_is_the_sum_of_the_open_reservations(
     open_: dict[tuple[NodeId, int], int] = {}
     for what, (node_id, attempt), amount in history:
         if what == "reserve":
-            ledger.reserve(node_id, attempt, amount)
+            ledger.reserve(node_id, attempt, amount, lent=amount)
             open_[node_id, attempt] = amount
             continue
         open_.pop((node_id, attempt), None)
@@ -30,7 +30,11 @@ def test_what_is_reserved_is_the_sum_of_the_open_reservations(
             ledger.settle(node_id, attempt, amount)
             spent += amount
     assert (ledger.spent, ledger.reserved, ledger.open) == (spent, sum(open_.values()), open_)
-    left = None if limit is None else max(0, limit - spent - sum(open_.values()))
+    assert (ledger.lent, ledger.loans) == (
+        ledger.reserved,
+        {key: sum_ for key, sum_ in open_.items() if sum_},
+    )
+    left = None if limit is None else max(0, limit - spent - 2 * sum(open_.values()))
     assert ledger.available == left
 
 

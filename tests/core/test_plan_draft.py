@@ -170,3 +170,12 @@ def test_a_repair_stands_for_itself() -> None:
 
     for part in ("the question", '{"nodes": []}', "draft-1.json:1:1: error[E1]: bad"):
         assert part in repair
+
+
+@pytest.mark.parametrize("letter", ["x", "\u20ac", "\ud800"])
+def test_a_repair_shows_the_beginning_of_what_is_too_long_and_all_of_what_was_asked(letter: str) -> None:
+    repair = repair_prompt("the question", "answer " + letter * 200_000, ["problem " + letter * 200_000])
+
+    assert len(repair.encode("utf-8", "replace")) < 64 * 1024
+    for part in ("problem ", "answer ", "bytes are left out here", "the question"):
+        assert part in repair

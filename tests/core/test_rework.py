@@ -32,7 +32,8 @@ from cli_multi_rapid.core.plan import ShellLine
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.run_facts import facts_of
 from cli_multi_rapid.core.scheduler import Limits, decide
-from cli_multi_rapid.engine.orders import evidence_for, session_of
+from cli_multi_rapid.engine.orders import evidence_for
+from cli_multi_rapid.engine.tool_sessions import next_session
 from tests.fakes.sample_plans import MAIN, START
 from tests.fakes.small_runs import Story, bare, same
 
@@ -221,14 +222,14 @@ def test_a_session_is_gone_on_with_by_the_same_tool_only_and_not_after_a_refusal
             node_id=A, attempt=1, failure=FailureClass.TIMED_OUT, reason="slow", session_id="s-1"
         )
     )
-    assert (session_of(state, T), session_of(state, U)) == ("s-1", None)
+    assert (next_session(state, T).id, next_session(state, U).id) == ("s-1", None)
     retry = next(intent for intent in follow(story) if isinstance(intent, RetryNode))
     story.tell(*facts_of(retry, story.state.ledger))
     follow(story, late=9)
     succeed(story, A)
     refuse(story, queue(story, A))
     follow(story)
-    assert session_of(state, T) is None
+    assert next_session(state, T).id is None
 
 
 def test_a_node_is_done_again_only_when_work_with_its_claims_that_is_queued_has_landed() -> None:

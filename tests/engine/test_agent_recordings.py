@@ -3,89 +3,17 @@
 import json
 import re
 import time
-from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Struct
 from msgspec.structs import replace
 
-from cli_multi_rapid.adapters.registry import adapters
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.money import parse_usd
-from cli_multi_rapid.core.prices import ModelPrice
-from cli_multi_rapid.ports import Adapter, Brief, ToolReading
-from cli_multi_rapid.schema.tools import ToolConfig
-from tests.conftest import REPOSITORY
 from tests.contract.adapter_world import AdapterWorld, with_model
-
-RECORDINGS = REPOSITORY / "tests" / "data" / "agents"
-SERVED = ModelPrice(
-    model="fake", input=parse_usd("0.30"), cached_input=parse_usd("0.03"), output=parse_usd("2.50")
-)
-"""Of the model that the scripted server of the recordings calls itself, which gemini passes on."""
-AGENTS: dict[ToolName, Adapter] = dict(adapters([ToolConfig(name=ToolName("gemini"), prices=(SERVED,))]))
-MODELS = {"codex": "gpt-5-codex"}
-"""The models that were asked for in the runs of tools that tell neither cost nor model."""
-
-
-class Expected(Struct, frozen=True):
-    """A row of `expected.txt`."""
-
-    tool: str
-    case: str
-    exit: str
-    outcome: str
-    cost: str
-    tokens: str
-    session: str
-    denied: str
-    words: str
-
-    @property
-    def exit_code(self) -> int:
-        return int(self.exit)
-
-    def told(self, reading: ToolReading) -> "Expected":
-        """The same row, as a reading has it."""
-        usage = reading.usage
-        words = re.sub(r"\s", " ", reading.summary or reading.reason)
-        return Expected(
-            tool=self.tool,
-            case=self.case,
-            exit=self.exit,
-            outcome="ok" if reading.ok else str(reading.failure),
-            cost=f"{usage.cost} {usage.source}",
-            tokens=f"{usage.input_tokens}/{usage.cached_tokens}/{usage.output_tokens}",
-            session=(reading.session_id or "-")[: len(self.session)],
-            denied=" ; ".join(reading.denied) or "-",
-            words=words[: len(self.words)].strip(),
-        )
-
-
-@cache
-def expected() -> dict[tuple[str, str], Expected]:
-    lines = (RECORDINGS / "expected.txt").read_text(encoding="utf-8").splitlines()[4:]
-    rows = (Expected(*(cell.strip() for cell in line.split(" | ", 8))) for line in lines)
-    return {(row.tool, row.case): row for row in rows}
-
-
-def streams(tool: str, case: str) -> tuple[bytes, bytes]:
-    folder = RECORDINGS / tool / case
-    errors = folder / "stderr.txt"
-    return (folder / "stdout.txt").read_bytes(), errors.read_bytes() if errors.exists() else b""
-
-
-def brief_for(tool: str) -> Brief:
-    brief = AdapterWorld(Path("/w/wt"), Path("/nowhere")).brief()
-    return with_model(brief, MODELS[tool]) if tool in MODELS else brief
-
-
-def read(tool: str, output: bytes, exit_code: int | None) -> ToolReading:
-    return AGENTS[ToolName(tool)].read(output, exit_code, brief_for(tool))
+from tests.fakes.recorded_agents import AGENTS, RECORDINGS, brief_for, expected, read, streams
 
 
 def test_every_recording_has_its_row() -> None:
@@ -129,41 +57,6 @@ def test_what_came_where_an_answer_was_wanted_is_told_from_nothing(
     reading = AGENTS[ToolName(tool)].read(b"".join(streams(tool, case)), row.exit_code, brief)
     found = reading.answer
     assert found == answer or (found is not None and answer and found.startswith(answer))
-
-
-def test_codex_counts_a_thread_and_only_the_new_tokens_are_charged() -> None:
-    output = b"".join(streams("codex", "sess2_resume"))
-    first = read("codex", b"".join(streams("codex", "sess1")), 0)
-    brief = replace(brief_for("codex"), session_id=first.session_id, session_usage=first.usage)
-    second = AGENTS[ToolName("codex")].read(output, 0, brief)
-    assert second.session_id == first.session_id
-    assert (second.usage.input_tokens, second.usage.cached_tokens, second.usage.output_tokens) == (
-        1000,
-        200,
-        100,
-    )
-    assert (first.usage.cost, second.usage.cost) == (4050, 2025)
-
-
-def test_copilot_counts_a_session_in_its_file_and_only_the_new_tokens_are_charged(tmp_path: Path) -> None:
-    output, _ = streams("copilot", "ok_json")
-    brief = replace(brief_for("copilot"), temp=tmp_path)
-    (tmp_path / "copilot-usage.json").write_bytes((RECORDINGS / "copilot_usage/first.json").read_bytes())
-    first = AGENTS[ToolName("copilot")].read(output, 0, brief)
-    (tmp_path / "copilot-usage.json").write_bytes((RECORDINGS / "copilot_usage/resumed.json").read_bytes())
-    resumed = replace(brief, session_id=first.session_id, session_usage=first.usage)
-    second = AGENTS[ToolName("copilot")].read(output, 0, resumed)
-    # gpt-4.1: 800 fresh at $2, 200 cached at $0.50, 100 answered at $8 for a million.
-    told = Usage(
-        cost=first.usage.cost,
-        input_tokens=1000,
-        cached_tokens=200,
-        output_tokens=100,
-        model="gpt-4.1",
-        source="prices",
-    )
-    assert first.usage == second.usage == told
-    assert first.usage.cost == 2500
 
 
 def test_tokens_of_a_model_without_a_price_have_an_unknown_cost() -> None:

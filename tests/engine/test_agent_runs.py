@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.adapters.claude import ClaudeAdapter
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.money import parse_usd
@@ -13,7 +15,9 @@ from cli_multi_rapid.core.run_events import BudgetSettled
 from cli_multi_rapid.reports.cost import CostBy, cost_document, cost_text, ledger_line, ledger_rows
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.schema.published import schema_violations
+from tests.engine.process.bench import linux_only
 from tests.fakes.clock import START
+from tests.fakes.moments import Moment, start_work
 from tests.fakes.worlds import World
 
 HEAD = "merge_policy: {checklist: []}\n"
@@ -80,6 +84,61 @@ def test_a_retry_of_the_same_tool_goes_on_with_its_session_and_pays_for_the_new_
     assert [attempt.usage.cost for attempt in (first, second)] == [2250, 4500]
 
 
+def test_a_retry_of_an_agent_that_was_stopped_pays_for_what_its_thread_cost_beyond_what_was_assumed(
+    world: World, programs: Path
+) -> None:
+    begun = told({"type": "thread.started", "thread_id": "t-1"})
+    again = f"*resume*) echo hello > src/new.txt\n{codex_turn(300)}\n;;"
+    play(programs, "codex", f'case "$*" in {again}\n*) {begun}\nexec sleep 1000\n;; esac')
+    node = "{id: n1, tool: codex, model: gpt-5-codex, goal: Greet, est_cost: 0.001, timeout_s: 1, retries: 1}"
+    story = world.execute(f"{HEAD}nodes: [{node}]")
+    assert story.node("n1").landed
+    first, second = (attempt.usage for attempt in story.node("n1").attempts)
+    assert (first.source, first.cost, first.tokens) == ("assumed", 1000, 0)
+    # The thread's tokens, those of the first attempt among them, cost 6750.
+    assert (second.source, second.cost, second.output_tokens) == ("prices", 5750, 300)
+    assert story.state.ledger.spent == 6750
+
+
+def test_a_resumed_thread_is_charged_for_its_new_tokens_also_when_the_orchestrator_dies(
+    world: World, programs: Path
+) -> None:
+    count = f'echo >> "{programs}/n"; case $(wc -l < "{programs}/n") in'
+    turns = f"1) {codex_turn(100)}\n;;\n2) {codex_turn(300)}\n;;\n*) {codex_turn(400)}\n;;"
+    calls = play(programs, "codex", f"{count} {turns} esac; echo hello > src/new.txt")
+    node = "{id: n1, tool: codex, model: gpt-5-codex, goal: Greet, outputs: [src/gone.txt], retries: 1}"
+    run_id = world.accept(f"{HEAD}nodes: [{node}]")
+    second_settlement = Moment(type="budget.settled", before=True, at=2)
+    assert start_work(world.repository.path, "run", second_settlement) == -signal.SIGKILL
+    story = world.drive(run_id)
+    attempts = story.node("n1").attempts
+    assert [attempt.usage.output_tokens for attempt in attempts] == [100, 200, 100]
+    assert [attempt.usage.cost for attempt in attempts] == [2250, 4500, 2250]
+    assert "resume t-1" in calls.read_text().splitlines()[2]
+
+
+@linux_only
+def test_what_copilot_wrote_before_the_orchestrator_died_is_charged_and_not_what_was_set_aside(
+    world: World, programs: Path
+) -> None:
+    used = json.dumps({"modelMetrics": {"gpt-4.1": {"usage": {"inputTokens": 1000, "outputTokens": 100}}}})
+    ended = told({"type": "result", "sessionId": "s-1", "exitCode": 0})
+    file = 'for word; do case $word in --usage-output-file=*) file="${word#*=}";; esac; done'
+    # Its parent is the warden, whose parent is the orchestrator.
+    kill = "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat); exec sleep 1000"
+    once = f'[ -e "{programs}/dead" ] || {{ touch "{programs}/dead"; {kill}; }}'
+    write = f"echo '{used}' > \"$file\"; echo hello > src/new.txt"
+    play(programs, "copilot", f"{file}\n{write}\n{ended}\n{once}")
+    node = "{id: n1, tool: copilot, model: gpt-4.1, goal: Greet, est_cost: 1}"
+    run_id = world.accept(f"{HEAD}nodes: [{node}]")
+    assert start_work(world.repository.path, "run", Moment(at=99)) == -signal.SIGKILL
+    story = world.drive(run_id)
+    first = story.node("n1").attempts[0]
+    assert first.failure is FailureClass.INTERRUPTED
+    # $2 for a million sent and $8 for a million answered.
+    assert (first.usage.source, first.usage.tokens, first.usage.cost) == ("prices", 1100, 2800)
+
+
 def test_another_tool_begins_a_session_of_its_own(world: World, programs: Path) -> None:
     (world.repository.path / "config").mkdir()
     (world.repository.path / "config/tools.yaml").write_text("tools: [{name: codex, fallback: [copilot]}]")
@@ -134,6 +193,21 @@ def test_an_agent_that_was_stopped_is_charged_what_was_set_aside(world: World, p
     (settled,) = story.all_of(BudgetSettled)
     assert isinstance(settled, BudgetSettled)
     assert (settled.usage.cost, settled.usage.source) == (parse_usd("0.75"), "assumed")
+
+
+def test_an_agent_whose_account_we_fail_to_read_is_charged_what_was_set_aside(
+    world: World, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    play(programs, "claude", claude_result())
+    monkeypatch.setattr(ClaudeAdapter, "read", fail)
+    story = world.execute(f"{ONCE}nodes: [{{id: n1, tool: claude, goal: Greet, est_cost: 0.75}}]")
+    (settled,) = story.all_of(BudgetSettled)
+    assert isinstance(settled, BudgetSettled)
+    assert (settled.usage.cost, settled.usage.source) == (parse_usd("0.75"), "assumed")
+    assert story.node("n1").attempts[0].usage == settled.usage
 
 
 UNPRICED = "global_budget_usd: 5\nnodes: [{id: n1, tool: codex, model: house-model, goal: Greet}]"

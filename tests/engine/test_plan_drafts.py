@@ -209,3 +209,27 @@ def test_a_secret_in_an_answer_is_shown_to_nobody_and_a_repair_names_twenty_prob
     assert len(drafted) == 4
     assert SECRET not in f"{raised.value.message}{drafted}{asked}"
     assert [len(problems) for problems in asked] == [20] * 4
+
+
+def test_a_planner_that_cannot_be_given_its_prompt_is_not_charged_and_leaves_it_to_others(
+    world: World,
+) -> None:
+    drafting = world.drafting(f"echo > {world.folder}/begun")
+
+    with CancelToken() as cancel, pytest.raises(ToolFault, match=r"claude cannot be asked: .* longer than"):
+        drafting.ask("x" * 200_000, cancel)
+
+    assert world.facts == []
+    assert not (world.folder / "begun").exists()
+
+
+def test_a_draft_that_is_longer_than_an_argument_may_be_is_repaired_like_any_other(world: World) -> None:
+    answer = (
+        '{"type":"result","subtype":"success","is_error":false,"result":"%0200000d","total_cost_usd":0.1}'
+    )
+    drafting = world.drafting(f"printf '{answer}' 1")
+
+    with pytest.raises(ToolFault, match="also after 3 repairs"):
+        ask(drafting)
+
+    assert [fact.attempt for fact in world.facts if isinstance(fact, BudgetReserved)] == [1, 2, 3, 4]

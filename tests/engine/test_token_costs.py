@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import adapters
-from cli_multi_rapid.adapters.token_costs import priced, without_earlier
+from cli_multi_rapid.adapters.token_costs import priced, priced_in_session
 from cli_multi_rapid.core.facts import UNKNOWN, Usage
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import MicroUsd, parse_usd
@@ -50,19 +51,21 @@ def test_a_figure_of_the_tool_itself_stays() -> None:
     assert priced([own], PriceTable(PRICES)) == own
 
 
-def test_what_a_session_had_cost_before_is_not_paid_again() -> None:
-    table = PriceTable(PRICES)
-    first, both = [used("small", 1000)], [used("small", 1000), used("large", 10)]
-    left = without_earlier(priced(both, table), priced(first, table))
-    assert (left.tokens, left.cost, left.source) == (10, 1000, "prices")
-    nothing = without_earlier(priced(first, table), priced(first, table))
-    assert (nothing.tokens, nothing.cost, nothing.source) == (0, 0, "none")
-
-
 @pytest.fixture
 def brief(tmp_path: Path) -> Brief:
     # The model that was asked for has a price; what was used beside it is paid at its own.
     return with_model(AdapterWorld(tmp_path, tmp_path).brief(), "small")
+
+
+def test_what_a_session_had_cost_before_is_not_paid_again(brief: Brief) -> None:
+    table = PriceTable(PRICES)
+    first, both = [used("small", 1000)], [used("small", 1000), used("large", 10)]
+    resumed = replace(brief, session_id="s", session_usage=priced(first, table))
+    left = priced_in_session(both, resumed, "s", table)
+    assert (left.tokens, left.cost, left.source) == (10, 1000, "prices")
+    nothing = priced_in_session(first, resumed, None, table)
+    assert (nothing.tokens, nothing.cost, nothing.source) == (0, 0, "none")
+    assert priced_in_session(both, resumed, "another", table) == priced(both, table)
 
 
 def usage_of(tool: str, models: dict[str, int], brief: Brief) -> Usage:

@@ -80,14 +80,19 @@ class RunRules(Struct, kw_only=True):
         ledger, rules = self.state.ledger, self.limits.budget
         assert ledger.reserved == sum(ledger.open.values())
         assert {node_id for node_id, _ in ledger.open} <= set(self.state.frontier.running)
-        after = ledger.spent + ledger.reserved + intent.reserve
+        assert ledger.lent == sum(ledger.loans.values())
+        assert ledger.loans.keys() <= ledger.open.keys()
+        after = ledger.spent + ledger.reserved + ledger.lent + intent.reserve + intent.lent
+        assert not intent.lent or intent.cap == intent.reserve + intent.lent
         if intent.reserve and ledger.limit is not None:
             assert after <= ledger.limit, "the run's limit would be overrun"
             assert ledger.spent * 100 <= ledger.limit * rules.halt_pct, "it was to halt"
         if intent.reserve and rules.day_limit is not None:
             assert after + rules.day_spent <= rules.day_limit, "the day's limit would be overrun"
-        most = self.state.nodes[intent.node_id].node.max_cost
-        assert most is None or intent.reserve <= most
+        node = self.state.nodes[intent.node_id]
+        most = node.node.max_cost
+        assert most is None or intent.reserve <= max(0, most - node.spent)
+        assert most is None or intent.cap is None or intent.cap <= max(0, most - node.spent)
 
     def check_refusal(self, intent: RefuseForBudget) -> None:
         ledger, rules = self.state.ledger, self.limits.budget

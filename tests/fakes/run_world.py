@@ -260,13 +260,14 @@ class RunWorld:
     def _start(self, intent: StartAttempt) -> None:
         self.rules.check_start(intent, self.now)
         facts: list[Payload] = []
-        if intent.reserve:
+        if intent.reserve or intent.lent:
             facts.append(
                 BudgetReserved(
                     node_id=intent.node_id,
                     attempt=intent.attempt,
                     amount=intent.reserve,
                     source=intent.reserve_source,
+                    lent=intent.lent,
                 )
             )
         started = NodeStarted(

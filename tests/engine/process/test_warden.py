@@ -1,6 +1,7 @@
 """A guarded program: whatever it started dies with the orchestrator, and nobody else notices the warden."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid import process_warden
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import CancelToken, ExitOutcome, Supervision, find_marked, kill_marked
-from cli_multi_rapid.process_table import living_processes
+from cli_multi_rapid.process_table import MARKER_VARIABLE, living_processes
 from tests.engine.process.bench import PATIENCE_S, Bench, is_alive, linux_only, until
 from tests.fakes.wardens import kill_with_wardens
 
@@ -71,6 +73,22 @@ def test_a_child_that_left_no_trace_dies_with_a_killed_orchestrator(crashed: Ben
     orchestrator.kill()
     orchestrator.wait()
     until(lambda: not any(map(is_alive, (orphan, program, warden))), "the end of all of them")
+
+
+def test_a_program_whose_orchestrator_dies_during_the_handover_dies_too(crashed: Bench) -> None:
+    ours, theirs = socket.socketpair()
+    own = {MARKER_VARIABLE: crashed.marker}
+    words = ("2", "sleep", "1000", "PATH=/usr/bin:/bin", f"{MARKER_VARIABLE}={crashed.marker}")
+    order = "\0".join(words).encode()
+    command = [sys.executable, "-I", "-S", process_warden.__file__, str(theirs.fileno())]
+    with theirs:
+        warden = subprocess.Popen(
+            command, pass_fds=(theirs.fileno(),), env=own, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    ours.sendall(len(order).to_bytes(8, "big") + order)
+    ours.close()  # before the warden can say which process it started
+    assert warden.wait(PATIENCE_S) != 0
+    assert find_marked(crashed.marker) == ()
 
 
 def test_when_the_warden_was_killed_as_well_a_resume_still_finds_what_has_the_marker(crashed: Bench) -> None:
