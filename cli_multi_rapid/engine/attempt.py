@@ -116,7 +116,11 @@ class _Attempt:
             return Failed(failure=FailureClass.BASE_CONFLICT, reason=reason)
         self._based = based
         self._slot = runner.worktrees.open(order.slot_name, based.base, lane=order.lane)
-        ended = self._hydrate() or self._work(adapter)
+        try:
+            ended = self._hydrate() or self._work(adapter)
+        except BaseException:
+            self._save_remains(self._slot)
+            raise
         if isinstance(ended, Failed):
             self._save_remains(self._slot)
             return ended

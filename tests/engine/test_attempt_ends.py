@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import cast
 
+import pytest
+
+from cli_multi_rapid.adapters.shell import ShellAdapter
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import Branch, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO
@@ -57,6 +60,24 @@ def test_the_evidence_of_a_thousand_unsafe_files_stays_small(world: World) -> No
     attempt = story.node("n1").attempts[-1]
     assert attempt.failure is FailureClass.UNSAFE_TREE
     assert attempt.evidence.endswith("and 950 more")
+
+
+def test_work_whose_adapter_breaks_down_is_kept_on_a_branch_and_not_left_in_its_slot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ShellAdapter, "read", break_down)
+    story = world.execute(NO_CHECKS + "nodes: [{id: n1, tool: shell, run: 'echo 1 > src/1.txt'}]")
+    attempt = story.node("n1").attempts[-1]
+    assert (attempt.failure, attempt.outcome) == (
+        FailureClass.ENVIRONMENT,
+        "internal error: ZeroDivisionError: ",
+    )
+    assert attempt.branch is not None
+    assert world.repository.show(attempt.branch, "src/1.txt") == "1\n"
+    world.assert_nothing_left(story.run_id, kept=[attempt.branch])
 
 
 class BrokenRunner:
