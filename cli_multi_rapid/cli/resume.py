@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         "resume",
         "resume 20261120-094612-k3f9",
         "resume --budget 20  # what did not fit is tried again",
-        "resume --allow-unpriced  # so is what nobody can tell the cost of",
+        "resume --allow-unpriced  # so is what has no price",
     )
 )
 @run_argument

@@ -153,7 +153,7 @@ class NodeState(Struct, kw_only=True):
     tries: int = 0
     """Attempts since the node was last reset, or given back for rework."""
     spent: MicroUsd = ZERO
-    """What its attempts have cost since a person last reset it."""
+    """What its attempts are known to have cost since a person last reset it."""
     refusals: dict[ToolName, int] = field(default_factory=dict)
     """How often each tool's work could not land and was given back, since the node was last reset."""
     rework: NodeReworkScheduled | None = None
@@ -194,9 +194,10 @@ class NodeState(Struct, kw_only=True):
     open_edges: set[NodeId] = field(default_factory=set)
     """The predecessors that this node still waits for."""
 
-    def pay(self, cost: MicroUsd) -> None:
-        """Book what an attempt cost."""
-        self.spent = MicroUsd(self.spent + cost)
+    def pay(self, usage: Usage) -> None:
+        """Book what an attempt cost. What is only assumed counts for the run, or a crash would end the node."""
+        if usage.source != "assumed":
+            self.spent = MicroUsd(self.spent + usage.cost)
 
     def start_over(self, reason: str) -> None:
         """Forget all but the attempts: as if it had never run."""

@@ -253,7 +253,7 @@ class RunState:
     def _budget_settled(self, event: Event, data: BudgetSettled) -> None:
         self.ledger.settle(data.node_id, data.attempt, data.usage.cost)
         if data.node_id in self.nodes:  # else it is the planner's
-            self.nodes[data.node_id].pay(data.usage.cost)
+            self.nodes[data.node_id].pay(data.usage)
 
     def _budget_warned(self, event: Event, data: BudgetWarned) -> None:
         self.ledger.warned = True

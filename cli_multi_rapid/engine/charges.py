@@ -19,7 +19,7 @@ def charge_unseen(told: Usage, reserved: MicroUsd, cost: CostClass) -> Usage:
     """
     if cost is CostClass.FREE or told.source not in ("none", UNKNOWN) or told.tokens:
         return told
-    if cost is CostClass.UNPRICED or not reserved:
+    if not reserved:
         return replace(told, source=UNKNOWN)
     return replace(told, cost=reserved, source="assumed")
 
