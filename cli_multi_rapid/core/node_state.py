@@ -195,7 +195,7 @@ class NodeState(Struct, kw_only=True):
     """The predecessors that this node still waits for."""
 
     def pay(self, usage: Usage) -> None:
-        """Book what an attempt cost. What is only assumed counts for the run, or a crash would end the node."""
+        """Book what an attempt cost; what is only assumed counts for the run, or a crash ends the node."""
         if usage.source != "assumed":
             self.spent = MicroUsd(self.spent + usage.cost)
 
