@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e worlds lint types contracts security cov check lock clean
+.PHONY: help venv demo test e2e worlds faults lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -63,6 +63,10 @@ e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) ag
 
 worlds: $(READY) ## hold the merge queue to its promises in 10,000 made-up queues, and on real git (minutes)
 	@$(PY) -m tests.worlds --jobs $(WORKERS) $(ARGS)
+
+faults: $(READY) ## strike in every way we know, and write what came of it into docs/reliability.md (minutes)
+	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider tests/faults \
+	  --fault-results artifacts/faults/results.json $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .
