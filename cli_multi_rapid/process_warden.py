@@ -1,9 +1,10 @@
 """The warden of one program: a process between the orchestrator and the program that outlives neither.
 
 Run as a script, without the package: `python -I -S process_warden.py FD`. It starts the program that the
-orchestrator names on the socket FD, and ends as the program ends. When the socket closes first, the
-orchestrator is dead, killed for instance: then the warden kills the program and everything that it started.
-As a child subreaper it is an ancestor of all that, whatever left its session or cleared its environment.
+orchestrator names on the socket FD, and ends as the program ends, when nothing that the program left runs any
+more. When the socket closes first, the orchestrator is dead, killed for instance: then the warden kills the
+program too. As a child subreaper it is an ancestor of all that, whatever left its session or cleared its
+environment.
 """
 
 import _thread  # threading would take longer to load than all the rest
@@ -61,6 +62,9 @@ def main(lifeline: int) -> None:
         dead, status = os.waitpid(-1, 0)
         if dead == program:
             with ending:  # who hunts goes on to the end
+                # Here and now: only we can tell whose an orphan without a trace is.
+                if _has_children():
+                    _kill_descendants()
                 _die_as(os.waitstatus_to_exitcode(status))
 
 
@@ -99,6 +103,15 @@ def _kill_descendants() -> None:
         for pid in living:
             _kill(pid)
         time.sleep(0.002)
+
+
+def _has_children() -> bool:
+    """Whether there is anything to look for: a look at all processes takes longer."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _descendants(ancestor: int) -> list[int]:

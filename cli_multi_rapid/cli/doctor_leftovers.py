@@ -14,6 +14,7 @@ from cli_multi_rapid.cli.loaded_run import load_run
 from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queues
 from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.ids import Branch, RunId, is_queue_stream
+from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.reports import commands
 
 if TYPE_CHECKING:
@@ -46,7 +47,20 @@ def examine_leftovers(place: Place) -> Iterator[Finding]:
     except OrchestratorError as error:
         yield problem("records", f"{error.message} ({error.hint})" if error.hint else error.message)
         return
+    yield from _proofs_of_life(home)
     yield from _worktrees_and_refs(place)
+
+
+def _proofs_of_life(home: Home) -> Iterator[Finding]:
+    """Sockets and lock files say who lives; those of the dead mean nothing."""
+    from cli_multi_rapid.process_table import read_process
+
+    files = [*(home.state / "bus").glob("*.sock"), *(home.state / "git" / "owners").glob("*")]
+    for path in files:
+        pid = path.name.partition("-")[0]
+        if pid.isdecimal() and read_process(int(pid)) is None:
+            detail = f"{path.relative_to(home.root)} is of a dead process; the next run removes it"
+            yield good("locks", detail)
 
 
 def _runs(records: "Records") -> Iterator[Finding]:
