@@ -47,12 +47,12 @@ def examine_leftovers(place: Place) -> Iterator[Finding]:
     except OrchestratorError as error:
         yield problem("records", f"{error.message} ({error.hint})" if error.hint else error.message)
         return
-    yield from _proofs_of_life(home)
+    yield from _remains(home)
     yield from _worktrees_and_refs(place)
 
 
-def _proofs_of_life(home: Home) -> Iterator[Finding]:
-    """Sockets and lock files say who lives; those of the dead mean nothing."""
+def _remains(home: Home) -> Iterator[Finding]:
+    """What means nothing any more: sockets and proofs of life of the dead, and what was thrown away."""
     from cli_multi_rapid.process_table import read_process
 
     files = [*(home.state / "bus").glob("*.sock"), *(home.state / "git" / "owners").glob("*")]
@@ -61,6 +61,11 @@ def _proofs_of_life(home: Home) -> Iterator[Finding]:
         if pid.isdecimal() and read_process(int(pid)) is None:
             detail = f"{path.relative_to(home.root)} is of a dead process; the next run removes it"
             yield good("locks", detail)
+    if graves := list((home.state / "trash").glob("*")):
+        where = (home.state / "trash").relative_to(home.root)
+        yield good(
+            "worktrees", f"{where} has {len(graves)} on the way out; the next run deletes what is left"
+        )
 
 
 def _runs(records: "Records") -> Iterator[Finding]:

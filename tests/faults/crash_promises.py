@@ -241,12 +241,18 @@ def no_process_lives_on(after: Aftermath) -> Iterator[str]:
 def nothing_is_left_unexplained(after: Aftermath) -> Iterator[str]:
     """No worktree, lock, ref or file of ours but what doctor names."""
     for what in _left(after):
-        if what.rpartition("/")[2] in after.doctor:
+        if _is_named(what, after):
             after.explained.append(what)
         else:
             yield what
     problems = [found for found in json.loads(after.doctor)["findings"] if found["standing"] == "problem"]
     yield from (f"doctor: {found['detail']}" for found in problems)
+
+
+def _is_named(what: str, after: Aftermath) -> bool:
+    """Whether doctor speaks of it, or of the folder that it lies in, by its path in the repository."""
+    place = Path(what.removeprefix(f"{after.world.repository.path}/"))
+    return any(f"{named} " in after.doctor for named in (place, *place.parents[:-1]))
 
 
 def _left(after: Aftermath) -> Iterator[str]:

@@ -51,6 +51,8 @@ EFFECTS = tuple(
         (SLOT_MADE, SLOT_BACK, PROCESS, SNAPSHOT, LANDING, ALONE_PUSH, *GIT_EFFECTS.values()),
     )
 )
+_BUSY = 0.9
+"""Of the time that a run takes: at its very end a random instant would often be too late."""
 OF_A_CHECKOUT = (STEP, ALONE_STEP, LANDING, "merge.landing", "merge.landed")
 OF_A_PUSH = tuple(kind for kind in (*EVENTS, *EFFECTS) if kind != STEP)
 """Nothing steps forward where the target is not checked out."""
@@ -137,7 +139,7 @@ def test_a_run_killed_at_a_random_instant_is_taken_up(
     tally, random = Tally(), Random(batch)
     for number in range(1 if short else 20):
         pushes = number % 4 != 3
-        seconds = sweep.census(pushes=pushes)[1]
+        seconds = sweep.census(pushes=pushes)[1] * _BUSY
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds))
     tell(Part.CRASHES, f"killed at random instants ({batch + 1} of 5)", str(tally), cases=tally.struck)
 
