@@ -17,8 +17,7 @@ name: All that can happen in one run
 global_budget_usd: 0.5
 checks:
   ok: {run: "! grep -rq BAD src"}
-  whole: {run: "test -s src/start.txt"}
-merge_policy: {target: main, checklist: [ok, whole]}
+merge_policy: {target: main, checklist: [ok]}
 rollback_policy: {max_retry_attempts: 1}
 nodes:
   - {id: first, tool: shell, run: "echo 1 > src/first.txt", path_claims: [src/first.txt]}
@@ -78,7 +77,7 @@ ENDS: Final[Mapping[str, tuple[NodeStatus, MergeStatus | None]]] = {
 """How each node must end whatever happens, but for the rivals."""
 EXIT_CODE: Final = 3
 """Of a run in which a node did not fit the budget."""
-CHECKS: Final = ("ok", "whole")
+CHECKS: Final = ("ok",)
 
 
 class CrashWorld(Struct, frozen=True, kw_only=True):
