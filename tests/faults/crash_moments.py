@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Final
 
 from msgspec import Struct
@@ -57,7 +57,7 @@ class Errand(Struct, frozen=True, kw_only=True):
     after_s: float | None = None
     """It is killed after so many seconds, wherever it is."""
     trace: str = ""
-    """Where to write every moment that it passes."""
+    """Where to write every moment that it passes, but for those that are another one under a second name."""
 
 
 class Returned(Struct, frozen=True, kw_only=True):
@@ -73,13 +73,18 @@ class Passages:
     def __init__(self, moment: Moment | None, trace: str) -> None:
         self._moment, self._seen, self._turn = moment, Counter[tuple[str, bool]](), Lock()
         self._trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if trace else None
+        self._after_an_event = local()
 
     def pass_by(self, kind: str, *, before: bool) -> None:
         """The process is right before, or right after, something of a kind."""
         with self._turn:
             self._seen[kind, before] += 1
             at = self._seen[kind, before]
-        if self._trace is not None:
+        is_event = "." in kind
+        # Before an event that follows another one, with no effect between them: that is after the other.
+        is_new = not (is_event and before and getattr(self._after_an_event, "now", False))
+        self._after_an_event.now = is_event and not before
+        if self._trace is not None and is_new:
             os.write(self._trace, encode(Moment(type=kind, before=before, at=at)) + b"\n")
         if Moment(type=kind, before=before, at=at) == self._moment:
             os.kill(os.getpid(), signal.SIGKILL)

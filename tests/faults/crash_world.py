@@ -20,6 +20,10 @@ checks:
 merge_policy: {target: main, checklist: [ok]}
 rollback_policy: {max_retry_attempts: 1}
 nodes:
+  - {id: clash-a, tool: shell, run: "echo a > src/clash.txt",
+     path_claims: [{path: src/clash.txt, mode: shared}]}
+  - {id: clash-b, tool: shell, run: "echo b > src/clash.txt",
+     path_claims: [{path: src/clash.txt, mode: shared}]}
   - {id: first, tool: shell, run: "echo 1 > src/first.txt", path_claims: [src/first.txt]}
   - {id: second, tool: shell, run: "cat src/first.txt > src/second.txt", deps: [first],
      path_claims: [src/second.txt]}
@@ -34,10 +38,6 @@ nodes:
   - {id: lost, tool: shell, run: "echo half > src/lost.txt; exit 1", path_claims: [src/lost.txt], retries: 0}
   - {id: orphan, tool: shell, run: "echo o > src/orphan.txt", deps: [lost], path_claims: [src/orphan.txt]}
   - {id: red, tool: shell, run: "echo BAD > src/red.txt", path_claims: [src/red.txt]}
-  - {id: clash-a, tool: shell, run: "echo a > src/clash.txt",
-     path_claims: [{path: src/clash.txt, mode: shared}]}
-  - {id: clash-b, tool: shell, run: "echo b > src/clash.txt",
-     path_claims: [{path: src/clash.txt, mode: shared}]}
   - {id: children, tool: shell, path_claims: [src/children.txt],
      run: "setsid sleep 600 & (env -i setsid sleep 600 &) ; sleep 0.05; echo c > src/children.txt"}
   - {id: too-dear, tool: meter, goal: g, est_cost: 0.6, env: {FILE: src/too-dear.txt, COST: "0.6"},
