@@ -67,6 +67,8 @@ class Aftermath(Struct, kw_only=True):
     doctor: str
     """What `doctor` says now, as JSON."""
     rows: list[Row] = field(default_factory=list)
+    had_ended: bool = False
+    """Whether the run had come to its end before the crash: then nobody works on it any more."""
     explained: list[str] = field(default_factory=list)
     """What is left and doctor explains."""
 
@@ -239,9 +241,12 @@ def no_process_lives_on(after: Aftermath) -> Iterator[str]:
 
 
 def nothing_is_left_unexplained(after: Aftermath) -> Iterator[str]:
-    """No worktree, lock, ref or file of ours but what doctor names."""
+    """No worktree, lock, ref or file of ours, but what doctor names after a run that had ended by itself.
+
+    Who takes a run up puts all of it away; only the trash may take longer than the process that fills it.
+    """
     for what in _left(after):
-        if _is_named(what, after):
+        if _is_named(what, after) and (after.had_ended or "/state/trash/" in what):
             after.explained.append(what)
         else:
             yield what

@@ -20,6 +20,7 @@ from tests.faults.crash_moments import Errand, Returned
 from tests.faults.crash_promises import Aftermath
 from tests.faults.crash_world import EXIT_CODE, CrashWorld, make_crash_world
 
+_RUNS = "SELECT DISTINCT run_id FROM events WHERE run_id NOT LIKE 'queue:%'"
 _MOST_RESUMES = 3
 """One is promised. More are tried, so that the table can say how many it took."""
 
@@ -88,7 +89,7 @@ class Sweep:
             tally.struck += 1
         else:
             tally.missed += 1
-        status, resumes = killed.status, 0
+        status, resumes, had_ended = killed.status, 0, "run.finished" in _types(world)
         for seconds in again_s:
             if status != EXIT_CODE:
                 status = self._do(world, "resume", after_s=seconds).status
@@ -102,15 +103,17 @@ class Sweep:
                 assert self._do(world, "resume").status == 2
                 status = self._do(world, "execute", "../plan.yaml", "--yes").status
         tally.resumes[resumes] += 1
-        tally.explained += self._hold(world, status, f"killed at {moment or after_s}")
+        tally.explained += self._hold(world, status, f"killed at {moment or after_s}", had_ended=had_ended)
 
-    def _hold(self, world: CrashWorld, status: int, why: str = "") -> int:
+    def _hold(self, world: CrashWorld, status: int, why: str = "", *, had_ended: bool = True) -> int:
         """Hold it to its promises; how many things are left that doctor explains."""
         before = (world.folder / "output").stat().st_size
         self._do(world, "doctor", "--format", "json")
         output = (world.folder / "output").read_text(encoding="utf-8", errors="replace")
         doctor = output.encode()[before:].decode()
-        after = Aftermath(world=world, run_id=_run_of(world), status=status, doctor=doctor)
+        after = Aftermath(
+            world=world, run_id=_run_of(world), status=status, doctor=doctor, had_ended=had_ended
+        )
         broken = after.broken()
         assert not broken, "\n".join([why, *broken, "", output])
         shutil.rmtree(world.folder)
@@ -159,20 +162,24 @@ def open_sweep(folder: Path) -> Iterator[Sweep]:
 
 
 def _is_in_the_log(world: CrashWorld) -> bool:
-    return bool(_streams(world))
+    return bool(_ask(world, _RUNS))
 
 
 def _run_of(world: CrashWorld) -> str:
-    (run_id,) = _streams(world)
+    (run_id,) = _ask(world, _RUNS)
     return run_id
 
 
-def _streams(world: CrashWorld) -> list[str]:
-    """The runs of which an event is in the log; none when there is no log yet."""
+def _types(world: CrashWorld) -> list[str]:
+    """The types of all events so far."""
+    return _ask(world, "SELECT type FROM events")
+
+
+def _ask(world: CrashWorld, question: str) -> list[str]:
+    """The only column of an answer of the log; nothing when there is no log yet."""
     database = world.repository.path / "state" / "orchestrator.db"
     try:
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-            found = connection.execute("SELECT DISTINCT run_id FROM events WHERE run_id NOT LIKE 'queue:%'")
-            return [run_id for (run_id,) in found]
+            return [value for (value,) in connection.execute(question)]
     except sqlite3.OperationalError:  # no file, or no table in it
         return []
