@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.faults.page import PAGE, again, read_page, render
 from tests.faults.rows import Part, Results, Row
 
@@ -35,6 +37,14 @@ def test_a_row_is_read_back_from_the_page_as_it_was_told() -> None:
     (row,) = read_page(render(SESSION)).rows
     assert (row.fault, row.seen, row.naive) == ("a | in a name", ODD.seen, ODD.naive)
     assert (row.part, row.cases, row.kept, row.test, row.seconds) == (Part.TEXT, 3, False, ODD.test, 0.4)
+
+
+def test_what_could_not_be_tried_is_named_and_read_back() -> None:
+    session = replace(SESSION, skipped=("test_a", "test_b[1]"))
+    page = render(session)
+    assert "Could not be tried on that machine: test_a, test_b[1]\n" in page
+    assert read_page(page).skipped == session.skipped
+    assert read_page(render(SESSION)).skipped == ()
 
 
 def test_a_promise_that_was_not_kept_is_named_with_its_reason() -> None:

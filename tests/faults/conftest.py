@@ -62,6 +62,7 @@ class _Rows:
         self._path = path
         self._began = time.monotonic()
         self._rows: list[Row] = []
+        self._skipped: list[str] = []
         self._results: Results | None = None
         self._whole = not config.getoption(_SHORT) and not _selects(config)
 
@@ -70,7 +71,9 @@ class _Rows:
             told = [value for name, value in report.user_properties if name == _PROPERTY]
             rows = [msgspec.json.decode(str(value), type=Row) for value in told]
             self._rows += [replace(row, seconds=round(report.duration, 1)) for row in rows]
-        self._whole &= report.passed
+        self._whole &= not report.failed
+        if report.skipped:
+            self._skipped.append(report.nodeid.rpartition("::")[2])
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         order = list(Part)
@@ -79,6 +82,7 @@ class _Rows:
             day=f"{datetime.now(UTC):%Y-%m-%d}",
             seconds=round(time.monotonic() - self._began),
             whole=self._whole and exitstatus == 0,
+            skipped=tuple(sorted(self._skipped)),
         )
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_bytes(msgspec.json.format(msgspec.json.encode(self._results), indent=1) + b"\n")

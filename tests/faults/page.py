@@ -18,6 +18,7 @@ _PLACE = re.compile(r"<!-- ([a-z ]+?)(?:: (\w+))? -->")
 _HEAD = ("what is done", "times", "what comes of it", "and of a careless way", "again", "s")
 _BROKEN = "**Not kept.** "
 _MADE = re.compile(r"^Made on (\d{4}-\d\d-\d\d): \d+ lines in (\d+) s\.$", re.MULTILINE)
+_NOT_TRIED = "Could not be tried on that machine: "
 _PLAIN_NAME = re.compile(r"[\w.:+-]+(\[[\w.:+-]*\])?")
 _BAR = "\\|"
 _CELL = re.compile(r"(?<!\\)\|")
@@ -36,6 +37,8 @@ def _filling(results: Results, what: str, part: str) -> Iterator[str]:
     match what:
         case "made":
             yield f"Made on {results.day}: {len(results.rows)} lines in {results.seconds} s."
+            if results.skipped:
+                yield f"{_NOT_TRIED}{', '.join(results.skipped)}"
         case "table":
             yield from _table([row for row in results.rows if row.part is Part(part)])
         case "not kept":
@@ -55,7 +58,14 @@ def read_page(text: str) -> Results:
         if place[1] == "table":
             head_and_rows = text[place.end() :].partition("\n\n")[0].splitlines()[1:]
             rows += [_row(Part(place[2]), line) for line in head_and_rows[2:]]
-    return Results(rows=tuple(rows), day=made[1], seconds=int(made[2]), whole=True)
+    _, _, skipped = text[made.end() :].partition("\n\n")[0].partition(_NOT_TRIED)
+    return Results(
+        rows=tuple(rows),
+        day=made[1],
+        seconds=int(made[2]),
+        whole=True,
+        skipped=tuple(skipped.split(", ")) if skipped else (),
+    )
 
 
 def again(test: str) -> str:

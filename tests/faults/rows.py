@@ -45,4 +45,6 @@ class Results(Struct, frozen=True, kw_only=True):
     """When it ended, as an ISO date (UTC)."""
     seconds: int
     whole: bool
-    """Whether every test of the folder ran in its full form and passed: only that makes a page."""
+    """Whether no test was left out, failed, or ran in its short form: only that makes a page."""
+    skipped: tuple[str, ...] = ()
+    """The tests that could not strike on this machine."""
