@@ -1,5 +1,6 @@
 """kill -9 of the orchestrator around every event and every effect, and at random; then `resume`."""
 
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -74,13 +75,18 @@ SHORT = (
 )
 
 
+def _plain(kind: str) -> str:
+    """A kind as a word that can be typed after `-k`."""
+    return re.sub(r"[^\w.]+", "-", kind)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The short form has fewer kinds and batches."""
     short = metafunc.config.getoption("--short")
     if "kind_to_push" in metafunc.fixturenames:
-        metafunc.parametrize("kind_to_push", SHORT if short else OF_A_PUSH)
+        metafunc.parametrize("kind_to_push", SHORT if short else OF_A_PUSH, ids=_plain)
     if "kind_in_checkout" in metafunc.fixturenames:
-        metafunc.parametrize("kind_in_checkout", (STEP,) if short else OF_A_CHECKOUT)
+        metafunc.parametrize("kind_in_checkout", (STEP,) if short else OF_A_CHECKOUT, ids=_plain)
     if "batch" in metafunc.fixturenames:
         metafunc.parametrize("batch", range(2 if short else 5))
 
