@@ -38,6 +38,8 @@ class Tally(Struct, kw_only=True):
     """How many resumes were killed as well."""
     resumes: Counter[int] = field(default_factory=Counter)
     explained: int = 0
+    broken: list[str] = field(default_factory=list)
+    """For each strike after which something did not hold, all of that."""
 
     def __str__(self) -> str:
         taken = ", ".join(f"{many} times {times}" for times, many in sorted(self.resumes.items()))
@@ -79,7 +81,7 @@ class Sweep:
         after_s: float | None = None,
         again_s: Sequence[float] = (),
     ) -> None:
-        """Kill a run once, resume it, and look. Raises `AssertionError` with all that does not hold.
+        """Kill a run once, resume it, and look; what does not hold is noted in the tally.
 
         `again_s`: its first resumes are killed too, after so many seconds each.
         """
@@ -103,7 +105,11 @@ class Sweep:
                 assert self._do(world, "resume").status == 2
                 status = self._do(world, "execute", "../plan.yaml", "--yes").status
         tally.resumes[resumes] += 1
-        tally.explained += self._hold(world, status, f"killed at {moment or after_s}", had_ended=had_ended)
+        why = f"killed at {moment or after_s}"
+        try:
+            tally.explained += self._hold(world, status, why, had_ended=had_ended)
+        except AssertionError as broken:  # the next moments are struck all the same
+            tally.broken.append(str(broken))
 
     def _hold(self, world: CrashWorld, status: int, why: str = "", *, had_ended: bool = True) -> int:
         """Hold it to its promises; how many things are left that doctor explains."""

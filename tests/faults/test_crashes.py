@@ -106,11 +106,17 @@ def _strike_all(sweep: Sweep, moments: list[Moment], *, short: bool, pushes: boo
     return tally
 
 
+def _tell(tell: Tell, tally: Tally, fault: str) -> None:
+    """The row of these strikes, or all that did not hold after some of them."""
+    assert not tally.broken, f"{len(tally.broken)} of {tally.struck}\n\n" + "\n\n".join(tally.broken)
+    tell(Part.CRASHES, fault, str(tally), cases=tally.struck)
+
+
 def test_a_run_killed_there_is_taken_up(sweep: Sweep, tell: Tell, short: bool, kind_to_push: str) -> None:
     moments = [moment for moment in sweep.census(pushes=True)[0] if moment.type == kind_to_push]
     tally = _strike_all(sweep, moments, short=short)
     assert tally.struck, f"no run came to {kind_to_push}"
-    tell(Part.CRASHES, f"killed before and after: {kind_to_push}", str(tally), cases=tally.struck)
+    _tell(tell, tally, f"killed before and after: {kind_to_push}")
 
 
 def test_a_run_killed_at_any_other_moment_is_taken_up(sweep: Sweep, tell: Tell, short: bool) -> None:
@@ -118,12 +124,7 @@ def test_a_run_killed_at_any_other_moment_is_taken_up(sweep: Sweep, tell: Tell, 
     moments = [moment for moment in sweep.census(pushes=True)[0] if moment.type not in known]
     tally = _strike_all(sweep, moments, short=short)
     kinds = ", ".join(sorted({moment.type for moment in moments}))
-    tell(
-        Part.CRASHES,
-        f"killed before and after what not every run has: {kinds}",
-        str(tally),
-        cases=tally.struck,
-    )
+    _tell(tell, tally, f"killed before and after what not every run has: {kinds}")
 
 
 def test_a_run_that_lands_into_the_checkout_is_taken_up(
@@ -133,7 +134,7 @@ def test_a_run_that_lands_into_the_checkout_is_taken_up(
     tally = _strike_all(sweep, moments, short=short, pushes=False)
     assert tally.struck, f"no run came to {kind_in_checkout}"
     fault = f"`main` is checked out, killed before and after: {kind_in_checkout}"
-    tell(Part.CRASHES, fault, str(tally), cases=tally.struck)
+    _tell(tell, tally, fault)
 
 
 def test_a_run_killed_at_a_random_instant_is_taken_up(
@@ -145,7 +146,7 @@ def test_a_run_killed_at_a_random_instant_is_taken_up(
         pushes = number % 4 != 3
         seconds = sweep.census(pushes=pushes)[1] * _BUSY
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds))
-    tell(Part.CRASHES, f"killed at random instants ({batch + 1} of 5)", str(tally), cases=tally.struck)
+    _tell(tell, tally, f"killed at random instants ({batch + 1} of 5)")
 
 
 def test_a_run_killed_again_while_it_resumes_is_taken_up(sweep: Sweep, tell: Tell, short: bool) -> None:
@@ -156,4 +157,4 @@ def test_a_run_killed_again_while_it_resumes_is_taken_up(sweep: Sweep, tell: Tel
         again_s = [random.uniform(0, seconds / 2) for _ in range(2)]
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds), again_s=again_s)
     fault = "killed at a random instant, and two of its resumes as well"
-    tell(Part.CRASHES, fault, str(tally), cases=tally.struck)
+    _tell(tell, tally, fault)
