@@ -97,11 +97,11 @@ def _watch(lifeline: int, ending: _thread.LockType) -> None:
 
 
 def _kill_descendants() -> None:
-    """Kill what lives below us until nothing does, or until we give up."""
+    """Kill what lives below us until nothing does but other users' processes, or until we give up."""
     deadline = time.monotonic() + _LONGEST_HUNT_S
-    while (living := _descendants(os.getpid())) and time.monotonic() < deadline:
-        for pid in living:
-            _kill(pid)
+    refused: set[int] = set()
+    while (living := {*_descendants(os.getpid())} - refused) and time.monotonic() < deadline:
+        refused.update(pid for pid in living if not _kill(pid))
         time.sleep(0.002)
 
 
@@ -137,9 +137,15 @@ def _descendants(ancestor: int) -> list[int]:
     return found
 
 
-def _kill(pid: int) -> None:
-    with suppress(OSError):  # it is dead by now, or another user's
+def _kill(pid: int) -> bool:
+    """Kill a process, unless it is dead by now; whether we may."""
+    try:
         os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _die_as(code: int) -> None:
