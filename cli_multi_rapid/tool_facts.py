@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from cli_multi_rapid.adapters.registry import adapters
+from cli_multi_rapid.adapters.registry import ANSWERERS, adapters
 from cli_multi_rapid.core.capabilities import capabilities
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
@@ -49,6 +49,7 @@ def _facts_of(
         agent=name not in BUILT_IN_TOOLS,
         described=config is not None,
         capabilities=capabilities(config.capabilities if config else ()),
+        answers=name in ANSWERERS and not (config and config.argv),
         cost_hint=config.cost_hint if config else None,
     )
 

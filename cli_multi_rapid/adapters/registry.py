@@ -15,6 +15,7 @@ from cli_multi_rapid.adapters.shell import ShellAdapter
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.ports import Adapter
+from cli_multi_rapid.schema import work
 from cli_multi_rapid.schema.tools import ToolConfig
 
 BUILT_IN: Final[tuple[Adapter, ...]] = (ShellAdapter(), PythonAdapter(), ActionsAdapter(), ScriptedAdapter())
@@ -37,8 +38,8 @@ AGENTS: Final = tuple(_AGENT_CLASSES)
 KNOWN_TOOLS: Final = (*(adapter.name for adapter in BUILT_IN), *AGENTS)
 """Names that a plan may use without any configuration."""
 
-ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
-"""Agents whose own adapters can be asked for an answer by a schema: no work, no tools, nothing written."""
+ANSWERERS: Final = work.ANSWERERS
+"""Agents whose own adapters can be asked for an answer by a schema: no work, nothing written."""
 
 
 def answerer(

@@ -155,6 +155,12 @@ class RunState(QueueMirror):
         return plan
 
     @property
+    def order(self) -> tuple[NodeId, ...]:
+        """Every node of the plan as it is now: the dispatch order among ready nodes."""
+        last = self.amendments[-1] if self.amendments else self.accepted
+        return last.order if last else ()
+
+    @property
     def implied(self) -> tuple[ImpliedEdge, ...]:
         """The order that follows from the claims of the plan as it is now."""
         last = self.amendments[-1] if self.amendments else self.accepted

@@ -4,19 +4,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cli_multi_rapid.adapters.health import ToolHealth
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.plan import FixMode, Form, Node, Plan
 from cli_multi_rapid.core.routing import ToolFacts, pool
 from cli_multi_rapid.core.tool_events import ToolPinged
+from cli_multi_rapid.schema.work import ANSWERERS, VERIFY
 
 
 def tool_health(
     plan: Plan,
     tools: Mapping[ToolName, ToolFacts],
     ask: Callable[[Iterable[ToolName]], Sequence[ToolHealth]],
+    fix: FixMode = FixMode.OFF,
 ) -> list[ToolPinged]:
-    """What those tools answer. A node that only one tool can do needs no ping: its attempt will tell."""
+    """What those tools answer. A node that only one tool can do needs no ping: its attempt will tell.
+
+    `fix`: when nodes may be added after a verification, those are asked as well that could plan them.
+    """
     pools = (pool(node, tools) for node in plan.nodes)
     names = dict.fromkeys(name for names in pools if len(names) > 1 for name in names)
+    if fix is not FixMode.OFF and any(_verifies(node) for node in plan.nodes):
+        names |= dict.fromkeys(name for name in ANSWERERS if name in tools and tools[name].answers)
     return [
         ToolPinged(
             tool=health.tool,
@@ -28,3 +35,7 @@ def tool_health(
         )
         for health in (ask(names) if names else ())
     ]
+
+
+def _verifies(node: Node) -> bool:
+    return node.tool == VERIFY or node.form is Form.REVIEW

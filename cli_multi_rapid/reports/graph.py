@@ -93,9 +93,8 @@ def graph_of_plan(plan: Plan, implied: Sequence[ImpliedEdge] = ()) -> Graph:
 
 def graph_of_run(state: RunState) -> Graph:
     """The graph of a run, with where each node stands."""
-    implied = state.accepted.implied if state.accepted else ()
     nodes = [node.node for node in state.nodes.values()]
-    return _graph(state.plan.name if state.plan else state.run_id, nodes, implied, state.nodes)
+    return _graph(state.plan.name if state.plan else state.run_id, nodes, state.implied, state.nodes)
 
 
 def _graph(

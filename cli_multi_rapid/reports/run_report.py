@@ -125,8 +125,7 @@ def merge_summary(state: RunState, chronicle: Chronicle) -> MergeSummary:
 
 def implied_edges(state: RunState) -> list[EdgeReport]:
     """The orders that come from path claims, with the reason of each."""
-    implied = state.accepted.implied if state.accepted else ()
-    return [EdgeReport(before=edge.before, after=edge.after, reason=edge.reason) for edge in implied]
+    return [EdgeReport(before=edge.before, after=edge.after, reason=edge.reason) for edge in state.implied]
 
 
 def _nodes_of(entries: Sequence[EntryId], state: RunState) -> list[str]:

@@ -19,6 +19,9 @@ ACTIONS: Final = ToolName("actions")
 SCRIPTED: Final = ToolName("scripted")
 VERIFY: Final = ToolName("verify")
 
+ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
+"""Agents whose own adapters can be asked for an answer by a schema: no work, nothing written."""
+
 WORK_KEYS: Final[Mapping[str, ToolName]] = {
     "run": SHELL,
     "argv": SHELL,
@@ -98,7 +101,8 @@ def _without_key(fields: Fields, tool: ToolName | None, needs_goal: bool) -> Wor
         message = f"{fields.what} has the tool `{tool}`, which needs {keys}"
         fields.reading.report(Code.WORK, fields.at("tool"), message, suggestion=_EXAMPLES[tool])
         return None
-    if needs_goal and tool != VERIFY and not (fields.has("goal") or fields.has("prompt")):
+    said = fields.has("goal") or fields.has("prompt") or fields.has("review")
+    if needs_goal and tool != VERIFY and not said:
         fields.missing("goal", f"say what {tool or 'the tool'} shall do: goal: Add tests for the parser")
         return None
     return Prompt()
