@@ -53,8 +53,8 @@ def resume(
 
     Nothing that is finished runs again. What a dead process left is ended and saved first. Failed nodes stay
     failed: `retry` does them again, and a run in which nothing else is left, or that was cancelled, is only
-    told. With `--fix` nodes are added for what its verification found. A paused run goes on. The exit codes are
-    those of `execute`.
+    told. With `--fix` nodes are added for what its verification found. A paused run goes on. The exit codes
+    are those of `execute`.
     """
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
@@ -76,7 +76,7 @@ def resume(
 
 
 def _may_fix(state: RunState, options: RunOptions) -> bool:
-    """Whether it is worth to look again at what its verification found: asked for, or once left for a reason."""
+    """Whether to look again at what its verification found: as is asked for, or because it waits for that."""
     rests = state.finished is not None and state.status in (RunStatus.WAITING, RunStatus.BUDGET_STOPPED)
     return rests if options.fix is None else options.fix is not FixMode.OFF
 

@@ -5,7 +5,7 @@ that plan. All of it happens when nothing else is left to do, so that every fail
 budget; and in so many rounds, so that it ends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -230,15 +230,15 @@ class _Terms(Struct, frozen=True, kw_only=True):
         )
 
     def _agent(self, findings: Sequence[Finding]) -> ToolName | None:
-        """Who knows the work: the agent that is concerned, else one of those that did any of it."""
-        tools = self.around.tools
+        """Who knows the work: the agent that is concerned, else one that did any of it, or looked at it."""
+        tools, state = self.around.tools, self.state
         if self.around.policy.tool is not None:
             return self.around.policy.tool
-        named = [finding.node for finding in findings if finding.node in self.state.nodes]
-        for name in (*named, *self.deps, *self.state.nodes):
-            node = self.state.nodes[name] if name else None
-            tool = node.attempts[-1].tool if node and node.attempts and node.node.role is Role.WT else None
-            if tool is not None and tool in tools and tools[tool].agent:
+        tried = [node for node in state.nodes.values() if node.attempts]
+        named = {finding.node for finding in findings}
+        for node in sorted(tried, key=lambda node: _distance(node, named, self.deps)):
+            tool = node.attempts[-1].tool
+            if tool in tools and tools[tool].agent:
                 return tool
         return AUTO if pool(Node(id=NodeId("any"), label="", tool=AUTO), tools) else None
 
@@ -250,6 +250,12 @@ class _Terms(Struct, frozen=True, kw_only=True):
             return claims
         file = _literal(finding.file)
         return claims if covered(file, claims) else (*claims, PathClaim(path=file))
+
+
+def _distance(node: NodeState, named: Collection[NodeId | None], deps: Collection[NodeId]) -> int:
+    """How far a node is from what was found: named in it, part of what was verified, other work, a look."""
+    near = (node.node.id in named, node.node.id in deps, node.node.role is Role.WT, True)
+    return near.index(True)
 
 
 def _literal(path: str) -> str:

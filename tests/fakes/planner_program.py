@@ -2,11 +2,15 @@
 
 It is put on the PATH under both names. `answers/N.json` beside it is the N-th answer; the last one is given
 again and again. What it was asked, and where, is kept beside it. Asked for work it writes `done.txt`.
+
+With a file `scribbles` beside it, it writes where it was asked for an answer only. With a file `hangs`, it
+does not come to the end of its work.
 """
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +82,14 @@ if __name__ == "__main__":
         number = 1 + len(list(here.glob("asked.*")))
         question = {"argv": args, "cwd": os.getcwd(), "files": os.listdir()}  # noqa: PTH109, PTH208
         (here / f"asked.{number}").write_text(json.dumps(question), encoding="utf-8")
+        if (here / "scribbles").exists():
+            Path("scribble.txt").write_text("me too\n", encoding="utf-8")
         said = answer_of(number)
     else:
         Path("done.txt").write_text("done\n", encoding="utf-8")
+        if (here / "hangs").exists():
+            (here / "hanging").touch()
+            time.sleep(600)
     if name == "claude":
         tell_end_of_claude(said)
     else:
