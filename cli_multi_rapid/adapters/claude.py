@@ -61,7 +61,6 @@ _ARGS: Final = (
     "--disallowedTools=Bash(git commit:*),Bash(git push:*)",
     *_OWN_SETTINGS,
 )
-_ANSWER_ARGS: Final = (*("--output-format", "json"), *("--permission-mode", "dontAsk"), *_OWN_SETTINGS)
 _READING: Final = "Read,Grep,Glob"
 """The tools of one that may look and touch nothing."""
 _NO_FORM: Final = "error_max_structured_output_retries"
@@ -135,7 +134,8 @@ def _args(brief: Brief) -> tuple[str, ...]:
     if brief.answer_schema is None:
         return _ARGS
     tools = _READING if brief.may_read else ""
-    return (*_ANSWER_ARGS, "--tools", tools, "--json-schema", brief.answer_schema)
+    may = ("--tools", tools, "--permission-mode", "dontAsk")
+    return ("--output-format", "json", *may, *_OWN_SETTINGS, "--json-schema", brief.answer_schema)
 
 
 def _answer_of(final: Record) -> str | None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.affordability import Means
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits
-from cli_multi_rapid.core.claims import PathClaim, covered
+from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -243,13 +243,19 @@ class _Terms(Struct, frozen=True, kw_only=True):
         return AUTO if pool(Node(id=NodeId("any"), label="", tool=AUTO), tools) else None
 
     def _claims(self, finding: Finding) -> tuple[PathClaim, ...]:
-        """The claims of the node that is concerned, and the file. Without either nothing is claimed."""
+        """The claims of the node that is concerned, and the file. Without either nothing is claimed.
+
+        Nor where the name of the file cannot be said in a claim: then a conflict shows in the merge queue.
+        """
         node = self.plan.by_id.get(finding.node) if finding.node else None
         claims = node.path_claims if node else ()
         if not finding.file or (node and not claims):
             return claims
         file = _literal(finding.file)
-        return claims if covered(file, claims) else (*claims, PathClaim(path=file))
+        try:
+            return claims if covered(file, claims) else (*claims, PathClaim(path=file))
+        except InvalidGlob:
+            return ()
 
 
 def _distance(node: NodeState, named: Collection[NodeId | None], deps: Collection[NodeId]) -> int:

@@ -93,7 +93,8 @@ def parse_review(text: str, name: str, problems: Problems, reviewed: Reviewed) -
 
 
 def _words(fields: Fields, what: str) -> str:
-    text = fields.string("summary").strip()
+    text = "".join(letter for letter in fields.string("summary") if letter.isprintable() or letter in "\n\t")
+    text = text.strip()
     if not text:
         fields.missing("summary", f"say {what}")
     return text if len(text) <= _LONGEST_SUMMARY else f"{text[: _LONGEST_SUMMARY - 1]}…"
