@@ -1,11 +1,13 @@
 """What was added to a run and why, and what a person can do about a verification that failed."""
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus, Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeFailed
-from cli_multi_rapid.core.plan import Form, MergePolicy, Plan, Role
+from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form, MergePolicy, Plan, Role
 from cli_multi_rapid.core.verification_events import (
     Amending,
     Cause,
@@ -19,13 +21,16 @@ from cli_multi_rapid.reports.events_text import event_lines
 from cli_multi_rapid.reports.graph import graph_of_run, graph_text
 from cli_multi_rapid.reports.markdown import markdown_report
 from cli_multi_rapid.reports.next_step import Advice
+from cli_multi_rapid.reports.replay import diff_runs, diff_text
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.reports.status import status_text
 from cli_multi_rapid.reports.verification import verification_report
 from cli_multi_rapid.schema.published import schema_violations
+from tests.core.schema_reading import good_plan
 from tests.fakes.histories import History
 from tests.fakes.sample_plans import MAIN, commit_id, node, tree_id
 
+REPOSITORY = Path(__file__).parents[2]
 LOOK = NodeId("look")
 HOLE = Finding(summary="a hole", severity=Severity.MAJOR, file="src/n1/a.py", line=3, node=NodeId("n1"))
 
@@ -137,6 +142,21 @@ def test_every_view_shows_what_was_added_and_why() -> None:
     (verdict,) = verification["verdicts"]
     assert (verdict["node_id"], verdict["verdict"], verdict["findings"][0]["line"]) == ("look", "failed", 3)
     assert verification["amendments"] == report["amendments"]
+
+
+def test_two_moments_of_a_diff_runser_by_what_was_added_between() -> None:
+    text = diff_text(diff_runs(rejected().state, amended().state))
+    assert "run: amended - -> round 1 (fixes): fix-1-1, then look again" in text
+    assert "fix-1-1: status - -> pending" in text
+    assert "look: status failed -> pending" in text
+
+
+def test_the_example_of_the_page_is_a_plan_without_problems() -> None:
+    page = (REPOSITORY / "docs" / "verification.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    plan = good_plan(example)
+    assert [each.form for each in plan.nodes] == [None, None, Form.REVIEW]
+    assert plan.fix == FixPolicy(mode=FixMode.ASK)
 
 
 def test_what_a_review_found_is_recommended_to_be_put_right() -> None:
