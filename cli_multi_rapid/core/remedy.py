@@ -282,9 +282,9 @@ def unused(name: str, taken: Mapping[NodeId, object] | set[NodeId]) -> NodeId:
 
 def _planner(state: RunState, around: Surroundings) -> ToolName | None:
     """The first tool that can answer by a schema and that answered its last ping as it should."""
-    for tool, ping in state.tools.pings.items():
-        facts = around.tools.get(tool)
-        able = facts is not None and facts.answers and ping.status is HealthStatus.HEALTHY
+    pings = state.tools.pings
+    for tool in (name for name in around.tools if name in pings):
+        able = around.tools[tool].answers and pings[tool].status is HealthStatus.HEALTHY
         if able and state.tools.breaker(tool).opened is None:
             return tool
     return None

@@ -331,7 +331,7 @@ def _wind_down(state: RunState, reason: str) -> Iterator[Intent]:
 
 
 def _finish(state: RunState, plan: Plan, limits: Limits) -> Iterator[Intent]:
-    """End the run when nothing can move any more without a person, or nothing is left and is to be added."""
+    """End the run when nothing can move without a person, or nothing is left, unless there is more to add."""
     if limits.queue_halted is None and can_land(state):
         return
     remedy: Amendment | Unpaid | Unplanned | None = None

@@ -264,6 +264,8 @@ class _Attempt:
                 if reading.ok and ended.outcome is ExitOutcome.EXITED:
                     return None
                 failure = reading.failure or FailureClass.TOOL_FAILED
+                if self._order.question is not None and reading.answer == "":
+                    failure = FailureClass.BAD_ANSWER  # it came, and the tool's own look at its form failed
                 reason = reading.reason or _describe(ended)
                 return Failed(failure=failure, reason=reason, evidence=_evidence(ended))
 

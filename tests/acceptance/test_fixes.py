@@ -94,14 +94,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def test_what_a_review_finds_is_fixed_by_an_added_node_and_reviewed_again(world: Make) -> None:
-    here = world(bad(line=7), bad(), GOOD)
+    here = world("no form", bad(line=7), bad(), GOOD)
     (here.programs / "scribbles").touch()
 
     ended = here.run(PLAN + REVIEW + FIX, "--budget", "5")
 
     assert ended.status == 0, ended.out + ended.err
     assert here.done()
-    first, repair, again = here.questions
+    first, _, repair, again = here.questions
     assert after(first, "--tools") == "Read,Grep,Glob"
     assert '"n1"' in after(first, "--json-schema")
     assert "\n+todo\n" in after(first, "-p")
@@ -119,7 +119,7 @@ def test_what_a_review_finds_is_fixed_by_an_added_node_and_reviewed_again(world:
     assert "scribble.txt" not in here.repository.git("ls-tree", "--name-only", "main")
 
     assert schema_violations(here.report, "report") == []
-    assert here.report["cost_summary"]["total_used_usd"] == 1.0
+    assert here.report["cost_summary"]["total_used_usd"] == 1.25
     assert here.node("fix-1-1")["added"].startswith("round 1, fixes: look: done.txt:1: It says todo.")
     assert here.node("n1")["added"] is None
     page = here.type("report", "--format", "md").out
