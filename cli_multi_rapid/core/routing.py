@@ -14,6 +14,9 @@ from cli_multi_rapid.core.plan import Node, Prompt
 AUTO: Final = ToolName("auto")
 """The tool of a node that leaves the choice open: by its `capabilities`, then price, then speed."""
 
+ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
+"""Agents whose own adapters can be asked for an answer by a schema: no work, nothing written."""
+
 NAMED: Final = "named by the plan"
 """The reason of a choice that the plan has made."""
 

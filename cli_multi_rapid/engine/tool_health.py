@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cli_multi_rapid.adapters.health import ToolHealth
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import FixMode, Form, Node, Plan
-from cli_multi_rapid.core.routing import ToolFacts, pool
+from cli_multi_rapid.core.routing import ANSWERERS, ToolFacts, pool
 from cli_multi_rapid.core.tool_events import ToolPinged
-from cli_multi_rapid.schema.work import ANSWERERS, VERIFY
 
 
 def tool_health(

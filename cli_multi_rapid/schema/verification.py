@@ -2,15 +2,16 @@
 
 from typing import Final
 
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form
-from cli_multi_rapid.core.routing import AUTO
+from cli_multi_rapid.core.routing import ANSWERERS, AUTO
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import is_tool_name, tool_name
 from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Scalar, boolean_of
-from cli_multi_rapid.schema.work import ANSWERERS, BUILT_IN_TOOLS, WORK_KEYS
+from cli_multi_rapid.schema.work import WORK_KEYS
 
 FIX_KEYS: Final = keys("fix rounds tool")
 MOST_ROUNDS: Final = 10
