@@ -12,7 +12,7 @@ from cli_multi_rapid.core.remedy_words import shortly
 from cli_multi_rapid.core.verification_events import NodeVerified
 from cli_multi_rapid.engine.answers import bad_answer, errors_in
 from cli_multi_rapid.engine.attempt_terms import Failed, Judged, Sealed
-from cli_multi_rapid.git import ChangeKind, Repository
+from cli_multi_rapid.git import Repository
 from cli_multi_rapid.schema.problems import Problems
 from cli_multi_rapid.schema.review_answer import Opinion, Review, Reviewed, parse_review, review_schema
 
@@ -82,11 +82,8 @@ class ReviewQuestion(Struct, frozen=True, kw_only=True):
 
     def _reviewed(self, repository: Repository, base: Commit) -> Reviewed:
         known = frozenset(repository.list_files(base))
-        gone = [
-            change.path
-            for change in repository.changes(self.since, base)
-            if change.status is ChangeKind.DELETED
-        ]
+        names = (name for change in repository.changes(self.since, base) for name in change.names)
+        gone = [name for name in names if name not in known]
 
         def lines_of(path: str) -> int | None:
             content = repository.read_file(base, path) if path in known else None

@@ -97,7 +97,7 @@ class Advice:
         if run.status is RunStatus.WAITING:
             wish = commands.plan_fix(shortly(findings))
             again = f"then: {commands.retry(run.run_id, name)}"
-            return _step(f"{found}, and nobody here can plan what to do: put it right, {again}", wish)
+            return _step(f"{found}, and no agent here can plan or do what is needed: do it, {again}", wish)
         if any(name == cause.node_id for past in run.amendments for cause in past.causes):
             rounds = max(past.number for past in run.amendments)
             what = (

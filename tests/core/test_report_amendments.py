@@ -103,7 +103,8 @@ def test_a_fix_without_money_names_the_budget_to_give() -> None:
 def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
     text, command = next_of(rejected().finish(RunStatus.WAITING, 4))
     assert command == "cli-orchestrator plan --request 'Put right: src/n1/a.py:3: a hole'"
-    assert "nobody here can plan" in text
+    assert "no agent here can plan or do what is needed" in text
+    assert "cli-orchestrator retry r1003-oauth2 look" in text
 
 
 def test_after_the_last_round_a_person_puts_it_right() -> None:
