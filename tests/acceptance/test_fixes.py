@@ -195,9 +195,12 @@ def test_checks_that_fail_on_what_has_landed_are_repaired_before_it_is_verified_
     assert [each["verdict"] for each in here.verification["verdicts"]] == ["failed", "passed"]
 
 
-def test_a_run_that_is_killed_in_the_middle_of_a_fix_goes_on_with_that_fix(world: Make) -> None:
-    here = world(bad(), GOOD)
-    (here.programs / "hangs").touch()
+@pytest.mark.parametrize("where", ["answer", "work"])
+def test_a_run_that_is_killed_in_a_review_or_a_fix_goes_on_with_it(world: Make, where: str) -> None:
+    # Nobody hears the first answer where that is cut off.
+    here = world(*([bad("never heard")] if where == "answer" else []), bad(), GOOD)
+    (here.programs / "scribbles").touch()
+    (here.programs / "hangs").write_text(where)
     program = subprocess.Popen(
         [
             sys.executable,
@@ -214,7 +217,7 @@ def test_a_run_that_is_killed_in_the_middle_of_a_fix_goes_on_with_that_fix(world
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until((here.programs / "hanging").exists, "the fix is under way")
+        wait_until((here.programs / "hanging").exists, f"the {where} is under way")
     finally:
         program.send_signal(signal.SIGKILL)
         program.wait()
@@ -225,4 +228,6 @@ def test_a_run_that_is_killed_in_the_middle_of_a_fix_goes_on_with_that_fix(world
     assert ended.status == 0, ended.out + ended.err
     assert here.done()
     assert [past["nodes"] for past in here.report["amendments"]] == [["fix-1-1"]]
-    assert [attempt["failure"] for attempt in here.node("fix-1-1")["attempts"]] == ["interrupted", None]
+    cut = here.node("fix-1-1" if where == "work" else "look")
+    assert cut["attempts"][0]["failure"] == "interrupted"
+    assert (cut["attempts"][0]["branch"] is None) is (where == "answer")
