@@ -23,7 +23,7 @@ from cli_multi_rapid.reports.markdown import markdown_report
 from cli_multi_rapid.reports.next_step import Advice
 from cli_multi_rapid.reports.replay import diff_runs, diff_text
 from cli_multi_rapid.reports.run_report import run_report
-from cli_multi_rapid.reports.status import status_text
+from cli_multi_rapid.reports.status import status_document, status_text
 from cli_multi_rapid.reports.verification import verification_report
 from cli_multi_rapid.schema.published import schema_violations
 from tests.core.schema_reading import good_plan
@@ -125,6 +125,9 @@ def test_every_view_shows_what_was_added_and_why() -> None:
     state, events, now = history.state, history.events, history.now
     why = "because look: src/n1/a.py:3: a hole"
     assert f"amended: round 1 (fixes): fix-1-1, then look again, {why}" in status_text(state, events, now=now)
+    document = status_document(state, events, now=now)
+    assert schema_violations(document, "status") == []
+    assert [past["nodes"] for past in document["amendments"]] == [["fix-1-1"]]
     lines = event_lines(events)
     assert f"plan.amended           round 1 (fixes): fix-1-1, then look again, {why}" in lines
     assert "look try 1 failed on tree" in lines
