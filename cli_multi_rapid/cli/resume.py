@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         "resume 20261120-094612-k3f9",
         "resume --budget 20  # what did not fit is tried again",
         "resume --allow-unpriced  # so is what has no price",
-        "resume --fix auto  # have put right what the verification found",
+        "resume --fix auto  # put right what the verification found",
     )
 )
 @run_argument
