@@ -1,6 +1,7 @@
 """From an intent to start a node to the complete order that a worker carries out."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from cli_multi_rapid.core.confinement import ConfinementRules
 from cli_multi_rapid.core.ids import NodeId, ToolName
@@ -17,6 +18,9 @@ from cli_multi_rapid.engine.prompt import write_prompt
 from cli_multi_rapid.engine.questions import files_of, question_of, reviewed
 from cli_multi_rapid.engine.tool_sessions import next_session
 from cli_multi_rapid.worktrees import slot_name
+
+_LONGEST_GOAL: Final = 1_000
+"""Characters of the goal of a node that a reviewer is shown."""
 
 
 class OrderBook:
@@ -100,7 +104,8 @@ def prompt_of(state: RunState, node_state: NodeState) -> str:
 def _landed(node_state: NodeState) -> str:
     """What a reviewer is told of a node whose work has landed."""
     files = ", ".join(dict.fromkeys(files_of(node_state)))
-    goal = node_state.node.goal or node_state.node.label
+    goal = " ".join((node_state.node.goal or node_state.node.label).split())
+    goal = goal if len(goal) <= _LONGEST_GOAL else f"{goal[: _LONGEST_GOAL - 1]}…"
     return f"{node_state.node.id}: {goal}\n  changed: {files or 'nothing'}"
 
 

@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
-from cli_multi_rapid.core.plan import Role
+from cli_multi_rapid.core.plan import Form, Role
 from cli_multi_rapid.core.remedy import found_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.verification_events import NodeVerified
@@ -245,10 +245,20 @@ def _summary(
         return f"{name}: there was nothing to land and nothing to verify."
     examined = [category for category, verdict in checks.items() if verdict is not None]
     missing = [category for category, verdict in checks.items() if verdict is None]
+    reviewed = "".join(
+        f" {one_line(node.node.id)} reviewed it: it passed." for node in _passed_reviews(state)
+    )
     if not examined:
-        return f"{name} landed. Nothing was examined, because no check is configured for it."
-    text = f"{name} was verified: {_words(examined)} passed."
+        what = "No check was examined, because none" if reviewed else "Nothing was examined, because no check"
+        return f"{name} landed.{reviewed} {what} is configured for it."
+    text = f"{name} was verified: {_words(examined)} passed.{reviewed}"
     return f"{text} Not examined: {_words(missing)}." if missing else text
+
+
+def _passed_reviews(state: RunState) -> Iterator[NodeState]:
+    for node in _verifiers(state):
+        if node.node.form is Form.REVIEW and node.status is NodeStatus.COMPLETED:
+            yield node
 
 
 def _words(categories: Sequence[str]) -> str:

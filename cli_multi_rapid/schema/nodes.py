@@ -32,6 +32,7 @@ NODE_KEYS: Final = keys(
     kwargs="args",
 )
 _CLAIM_KEYS: Final = keys("path mode")
+_REVIEW: Final = "Review what has landed"
 _LARGEST_PRIORITY: Final = 1_000_000
 
 
@@ -107,7 +108,7 @@ def _node(fields: Fields, node_id: NodeId, tool: ToolName) -> Node:
     form = read_form(fields, tool or None)
     return Node(
         id=node_id,
-        label=_label(fields.string("label"), goal or prompt, node_id),
+        label=_label(fields.string("label"), goal or prompt or (_REVIEW if form else ""), node_id),
         tool=tool,
         role=fields.choice("role", Role) or (Role.IPT if tool == VERIFY or form else Role.WT),
         goal=goal or prompt,

@@ -115,6 +115,8 @@ def test_what_a_review_finds_is_fixed_by_an_added_node_and_reviewed_again(world:
     assert failed["findings"][0]["summary"] == "It says todo."
     assert failed["dropped"] == ["scribble.txt"]
     assert here.verification["overall_status"] == "PASSED"
+    assert "look reviewed it: it passed." in here.verification["summary"]
+    assert "dropped: scribble.txt" in here.node("look")["warnings"][0]
     assert here.verification["tree"] == passed["tree"] == here.repository.tree_of("main")
     assert "scribble.txt" not in here.repository.git("ls-tree", "--name-only", "main")
 

@@ -230,6 +230,7 @@ def test_a_review_looks_at_what_has_landed_and_needs_no_goal() -> None:
     assert plan.fix == FixPolicy(mode=FixMode.AUTO, rounds=1, tool=ToolName("aider"))
     look = plan.nodes[1]
     assert (look.role, look.form, look.work) == (Role.IPT, Form.REVIEW, Prompt())
+    assert look.label == "Review what has landed"
 
 
 @pytest.mark.parametrize("word", ["off", "false", "'off'"])
