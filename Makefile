@@ -64,9 +64,10 @@ e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) ag
 worlds: $(READY) ## hold the merge queue to its promises in 10,000 made-up queues, and on real git (minutes)
 	@$(PY) -m tests.worlds --jobs $(WORKERS) $(ARGS)
 
+# One test may strike a hundred times, so that it takes longer than any of the suite may.
 faults: $(READY) ## strike in every way we know, and write what came of it into docs/reliability.md (minutes)
-	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider tests/faults \
-	  --fault-results artifacts/faults/results.json $(ARGS)
+	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider \
+	  -o faulthandler_timeout=3600 tests/faults --fault-results artifacts/faults/results.json $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .

@@ -69,7 +69,9 @@ def scratch_remains(index: Path) -> list[Path]:
 
     `~` is in no slot's name, so that these are this very slot's.
     """
-    return [*index.parent.glob(f"{index.stem}~*"), index.with_name(f"{index.name}.lock")]
+    # No glob: each pattern would stay in the cache of `re`, and be compiled for one look.
+    remains = [path for path in index.parent.iterdir() if path.name.startswith(f"{index.stem}~")]
+    return [*remains, index.with_name(f"{index.name}.lock")]
 
 
 def fill(git: Git, files: SlotFiles, base: Commit) -> None:

@@ -1,9 +1,10 @@
 """The warden of one program: a process between the orchestrator and the program that outlives neither.
 
 Run as a script, without the package: `python -I -S process_warden.py FD`. It starts the program that the
-orchestrator names on the socket FD, and ends as the program ends. When the socket closes first, the
-orchestrator is dead, killed for instance: then the warden kills the program and everything that it started.
-As a child subreaper it is an ancestor of all that, whatever left its session or cleared its environment.
+orchestrator names on the socket FD, and ends as the program ends, when nothing that the program left runs any
+more. When the socket closes first, the orchestrator is dead, killed for instance: then the warden kills the
+program too. As a child subreaper it is an ancestor of all that, whatever left its session or cleared its
+environment.
 """
 
 import _thread  # threading would take longer to load than all the rest
@@ -61,6 +62,9 @@ def main(lifeline: int) -> None:
         dead, status = os.waitpid(-1, 0)
         if dead == program:
             with ending:  # who hunts goes on to the end
+                # Here and now: only we can tell whose an orphan without a trace is.
+                if _has_children():
+                    _kill_descendants()
                 _die_as(os.waitstatus_to_exitcode(status))
 
 
@@ -93,12 +97,21 @@ def _watch(lifeline: int, ending: _thread.LockType) -> None:
 
 
 def _kill_descendants() -> None:
-    """Kill what lives below us until nothing does, or until we give up."""
+    """Kill what lives below us until nothing does but other users' processes, or until we give up."""
     deadline = time.monotonic() + _LONGEST_HUNT_S
-    while (living := _descendants(os.getpid())) and time.monotonic() < deadline:
-        for pid in living:
-            _kill(pid)
+    refused: set[int] = set()
+    while (living := {*_descendants(os.getpid())} - refused) and time.monotonic() < deadline:
+        refused.update(pid for pid in living if not _kill(pid))
         time.sleep(0.002)
+
+
+def _has_children() -> bool:
+    """Whether there is anything to look for: a look at all processes takes longer."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _descendants(ancestor: int) -> list[int]:
@@ -124,9 +137,15 @@ def _descendants(ancestor: int) -> list[int]:
     return found
 
 
-def _kill(pid: int) -> None:
-    with suppress(OSError):  # it is dead by now, or another user's
+def _kill(pid: int) -> bool:
+    """Kill a process, unless it is dead by now; whether we may."""
+    try:
         os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _die_as(code: int) -> None:
