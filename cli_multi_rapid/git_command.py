@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.machine_faults import remedy_in
 from cli_multi_rapid.process import Completed, run
 
 SAFE_SETTINGS = (
@@ -142,9 +143,14 @@ def _hint(words: str) -> str:
         return "another git command is running there; if none is, remove the index.lock file that it names"
     if "dubious ownership" in words:
         return "the repository belongs to another user; see `git config --global --add safe.directory`"
-    if "No space left" in words:
-        return "free some disk space, then resume the run"
-    return ""
+    remedy = remedy_in(words)
+    return f"{remedy}, then try again" if remedy else ""
+
+
+def blame_machine(done: Completed) -> None:
+    """Raise `EnvironmentFault` when git was refused by the machine and not by what it was asked to do."""
+    if not done.ok and remedy_in(done.error_text):
+        raise git_failed(done)
 
 
 def joined(names: Iterable[str]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
+from cli_multi_rapid.machine_faults import remedy_in
 from cli_multi_rapid.process_table import MARKER_VARIABLE
 
 _WARDEN: Final = Path(__file__).with_name("process_warden.py")
@@ -138,4 +139,6 @@ def cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> Or
         return ProgramMissing(f"{name} cannot be executed: {error.strerror}", hint="check its permissions")
     if error.errno == errno.E2BIG:
         return EnvironmentFault(f"the command line of {name} is too long for this system")
-    return EnvironmentFault(f"{name} could not be started: {error.strerror}")
+    remedy = remedy_in(error.strerror or "")
+    hint = f"{remedy}, then try again" if remedy else ""
+    return EnvironmentFault(f"{name} could not be started: {error.strerror}", hint=hint)

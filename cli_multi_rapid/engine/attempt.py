@@ -16,13 +16,14 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
+from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed, Told
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.charges import charge, charge_unseen
 from cli_multi_rapid.engine.confinement import Sandboxes
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
+from cli_multi_rapid.machine_faults import machine_fault
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, Invocation, ToolReading
 from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
@@ -47,20 +48,35 @@ class AttemptRunner(Struct, kw_only=True):
     sandboxes: Sandboxes
     verifier: "Verify"
 
-    def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
-        """The facts of the attempt, in the order to record them. Never raises: a fault is a fact too."""
+    def run(self, order: AttemptOrder, cancel: CancelToken) -> Told:
+        """The facts of the attempt, in the order to record them. Never raises: a fault is a fact too.
+
+        One of the machine is none about the attempt: nothing is told then, and the slot stays, so that
+        recovery finds what it would after a crash.
+        """
         began = time.monotonic()
         work = _Attempt(self, order, cancel)
         try:
             if order.tool == VERIFY:
-                return self.verifier.run(order, cancel)
+                return Told(facts=self.verifier.run(order, cancel))
             ended: Sealed | Failed = work.carry_out()
-        except OrchestratorError as error:
-            ended = Failed(failure=FailureClass.ENVIRONMENT, reason=error.message, evidence=error.hint)
-        except Exception as error:  # noqa: BLE001  # a worker's bug must not take the night's run with it
-            reason = f"internal error: {type(error).__name__}: {error}"
-            ended = Failed(failure=FailureClass.ENVIRONMENT, reason=reason, evidence=traceback.format_exc())
-        return tuple(work.facts_of(ended, time.monotonic() - began))
+        except BaseException as error:  # noqa: BLE001  # a worker's bug must not take the night's run with it
+            if fault := machine_fault(error):
+                return Told(fault=fault)
+            ended = _failed_by(error)
+        return Told(facts=tuple(work.facts_of(ended, time.monotonic() - began)))
+
+
+def _failed_by(error: BaseException) -> Failed:
+    """The end of an attempt that a fault of ours or of its surroundings broke off."""
+    if not isinstance(error, Exception):
+        reason = f"the thread of the attempt died: {type(error).__name__}"
+        return Failed(failure=FailureClass.INTERRUPTED, reason=reason, evidence="")
+    if isinstance(error, OrchestratorError):
+        return Failed(failure=FailureClass.ENVIRONMENT, reason=error.message, evidence=error.hint)
+    reason = f"internal error: {type(error).__name__}: {error}"
+    evidence = "".join(traceback.format_exception(error))
+    return Failed(failure=FailureClass.ENVIRONMENT, reason=reason, evidence=evidence)
 
 
 _LETTERS = {

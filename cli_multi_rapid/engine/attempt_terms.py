@@ -5,7 +5,8 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from cli_multi_rapid.core.confinement import Confinement, Loosened
-from cli_multi_rapid.core.facts import FailureClass, Usage
+from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
@@ -48,6 +49,14 @@ class Failed(Struct, frozen=True, kw_only=True):
     failure: FailureClass
     reason: str
     evidence: str = ""
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What a worker reports of an attempt."""
+
+    facts: tuple[Payload, ...] = ()
+    fault: EnvironmentFault | None = None
+    """Of the machine, which would meet every other attempt too: the run is to stop until it is gone."""
 
 
 class Sealed(Struct, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ from cli_multi_rapid.engine.tool_health import tool_health
 from cli_multi_rapid.engine.verification import Verifier
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.process_environment import inherited_environment
+from cli_multi_rapid.process_tree import kill_marked
 
 Observer = Callable[[Event], None]
 
@@ -225,6 +226,10 @@ class Session:
         )
         try:
             return RunLoop(self._journal, hands, self._limits(queue)).run()
+        except KeyboardInterrupt:
+            for marker in (self.state.run_id, _checkers_marker(shop, plan.merge_policy.target)):
+                kill_marked(marker)  # who asks for the second time does not wait for anybody's last words
+            raise
         finally:
             dispatcher.close()
 
