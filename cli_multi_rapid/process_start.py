@@ -129,7 +129,10 @@ def cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> Or
     if isinstance(error, ValueError):
         return UserError(f"an argument of {name} holds a NUL character", hint="remove it from the plan")
     if cwd is not None and not cwd.is_dir():
-        return EnvironmentFault(f"the folder {cwd} in which {name} should run does not exist")
+        return EnvironmentFault(
+            f"the folder {cwd} in which {name} should run does not exist",
+            hint="something removes it while it is in use, such as `git clean -fdx`",
+        )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return ProgramMissing(
             f"the program {name}, or the interpreter that it names, was not found",

@@ -173,4 +173,5 @@ class _Listener:
             self._stopping = True  # also when `wake` raised: nobody may write to a closed handle
             os.close(self._end)
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # read-only by now: who hints next finds that nobody listens
+            self._path.unlink()

@@ -35,9 +35,8 @@ def drive(shop: "Workshop", run_id: RunId, *, format_: Format, ci: bool = False)
         try:
             finished = session.run()
         except BaseException:
-            with suppress(
-                OSError, MemoryError, OrchestratorError
-            ):  # the reason why it stopped is what the person has to know
+            # The reason why it stopped is what the person has to know.
+            with suppress(OSError, MemoryError, OrchestratorError):
                 write_run_files(shop.home, shop.log, shop.clock, run_id)
             raise
         written = write_run_files(shop.home, shop.log, shop.clock, run_id)

@@ -77,6 +77,16 @@ def after_failure(
     return GiveUp(reason=f"{last.outcome}{times}")
 
 
+def is_waiting(state: NodeState, now: datetime) -> bool:
+    """Whether the pause before a node's next try lasts on.
+
+    A time that is further off than the longest pause was set by a clock that went back since.
+    """
+    if state.not_before is None:
+        return False
+    return timedelta(0) < state.not_before - now <= timedelta(seconds=_LONGEST_WAIT_S)
+
+
 def worn_out(state: NodeState, retries: int) -> frozenset[ToolName]:
     """The tools that have had their tries at a node since it was last reset."""
     recent = state.attempts[len(state.attempts) - state.tries :]

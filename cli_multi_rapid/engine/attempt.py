@@ -276,7 +276,8 @@ class _Attempt:
         """Keep what a failed attempt had changed: as a branch, else in its slot."""
         worktrees = self._runner.worktrees
         saved = self._audit.save_remains(slot)
-        if isinstance(saved, SealRefused | SnapshotRefused) and self._order.keep_on_failure:
+        refused = isinstance(saved, SealRefused | SnapshotRefused)
+        if refused and self._order.keep_on_failure and slot.path.exists():  # a tool may have deleted it
             worktrees.keep(slot)
             return
         if isinstance(saved, tuple):

@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -65,23 +66,25 @@ class Scene(Struct, frozen=True, kw_only=True):
         return path
 
     @contextmanager
-    def at_work(
-        self, *, before: Sequence[str] = (), environment: Mapping[str, str] | None = None
-    ) -> Iterator["subprocess.Popen[str]"]:
+    def at_work(self, **how: Any) -> Iterator["subprocess.Popen[str]"]:
         """The run, from the moment that its second node works; it does not outlive the body."""
-        with self.typing("execute", self.plan(), before=before, environment=environment) as program:
+        with self.typing("execute", self.plan(), **how) as program:
             wait_for(self.started)
             yield program
 
     @contextmanager
     def typing(
-        self, *words: str | Path, before: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        self, *words: str | Path, before: Sequence[str] = (), instead: Sequence[str | Path] = ()
     ) -> Iterator["subprocess.Popen[str]"]:
-        """A command under way, started through the program `before`; it does not outlive the body."""
+        """A command under way; it does not outlive the body.
+
+        It is started through the program `before`, or is the module and the words `instead` of our own.
+        """
+        module = instead or ["cli_multi_rapid.cli.main"]
         program = subprocess.Popen(
-            [*before, sys.executable, "-m", "cli_multi_rapid.cli.main", *map(str, words)],
+            [*before, sys.executable, "-m", *map(str, (*module, *words))],
             cwd=self.repository.path,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,9 +97,9 @@ class Scene(Struct, frozen=True, kw_only=True):
             program.kill()
             program.communicate()
 
-    def type(self, *words: str | Path, before: Sequence[str] = ()) -> Ended:
+    def type(self, *words: str | Path, **how: Any) -> Ended:
         """A command, to its end."""
-        with self.typing(*words, before=before) as program:
+        with self.typing(*words, **how) as program:
             return end_of(program)
 
     def resume(self) -> Ended:
