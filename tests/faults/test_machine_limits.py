@@ -20,6 +20,9 @@ PLACES = {
 }
 """What lies on the small disk, below the repository."""
 
+_FULL = ("No space left", "the disk is full", "diskspace", "unable to write")
+"""Git, SQLite and the system have words of their own for it."""
+
 _BIG_FILE = """\
 plan_id: struck
 nodes:
@@ -49,7 +52,7 @@ def assert_stopped(ended: Ended, words: str, remedy: str) -> None:
 def test_a_full_disk_stops_the_run_and_resume_finishes_it(
     tmp_path: Path, tell: Tell, place: str, short: bool
 ) -> None:
-    room = [0] if short else [0, 4096, 16384, 65536]
+    room = [0] if short else [0, 4096, 65536]
     for leave in room:
         scene = make_scene(tmp_path / str(leave))
         with small_disk(scene.repository.path / PLACES[place]) as disk:
@@ -70,10 +73,10 @@ def test_a_full_disk_stops_the_run_and_resume_finishes_it(
 
 
 def assert_stopped_by_full_disk(ended: Ended) -> None:
-    """Git, SQLite and the system have words of their own for it."""
-    assert ended.status in (0, 5), ended.err  # what was left may have been enough
+    """It says so, or what was left was enough."""
+    assert ended.status in (0, 5), ended.err
     if ended.status == 5:
-        assert any(words in ended.err for words in ("No space left", "the disk is full", "diskspace"))
+        assert any(words in ended.err for words in _FULL)
         assert "hint: free space, then: cli-orchestrator resume " in ended.err
 
 
@@ -113,7 +116,7 @@ def test_a_disk_that_is_full_at_the_landing_leaves_the_checkout_as_it_was(
 def test_too_many_open_files_stop_the_run_and_resume_finishes_it(
     tmp_path: Path, tell: Tell, short: bool
 ) -> None:
-    limits = [16, 24] if short else [0, *range(10, 32, 2)]
+    limits = [16, 24] if short else [0, 12, 16, 20, 22, 24, 28]
     seen: set[int] = set()
     for limit in limits:
         scene = make_scene(tmp_path / str(limit))
@@ -139,7 +142,7 @@ def test_too_many_open_files_stop_the_run_and_resume_finishes_it(
 
 
 def test_a_memory_limit_stops_the_run_and_resume_finishes_it(tmp_path: Path, tell: Tell, short: bool) -> None:
-    limits = [60] if short else [40, 45, 50, 55, 60, 65, 70, 80]
+    limits = [60] if short else [40, 50, 55, 60, 70]
     statuses = []
     for megabytes in limits:
         scene = make_scene(tmp_path / str(megabytes))
