@@ -1,5 +1,6 @@
 """A run that something happens to while it is at work, as the person sees it who typed the command."""
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -126,6 +127,11 @@ def make_scene(folder: Path) -> Scene:
     folder.mkdir(exist_ok=True)
     world = make_world(folder / "repo", {"README.md": "# Example\n", "src/a.txt": "a\n"})
     return Scene(world=world, start=world.repository.head, started=folder / "started", go=folder / "go")
+
+
+def take_time() -> None:
+    """Let this test take longer than `faulthandler_timeout` allows the others: it strikes many times."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 def end_of(program: "subprocess.Popen[str]") -> Ended:

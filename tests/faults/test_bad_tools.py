@@ -8,6 +8,7 @@ from msgspec import Struct
 from tests.faults.conftest import Tell
 from tests.faults.rogue_tools import let_loose
 from tests.faults.rows import Part
+from tests.faults.struck_runs import take_time
 
 _BASE_KB = 80_000
 """Of an interpreter with all that a run loads, and of git, with room to spare."""
@@ -142,6 +143,7 @@ def test_good_work_lands_whatever_else_its_tool_does(tmp_path: Path, tell: Tell,
 def test_a_flood_of_output_takes_bounded_memory_and_disk(
     tmp_path: Path, tell: Tell, form: str, short: bool
 ) -> None:
+    take_time()
     size = 50_000_000 if short else 1_000_000_000
     made = "yes 0123456789abcdef" if form == "lines" else "tr '\\0' x < /dev/zero"
     misdeed = let_loose(tmp_path, f"{made} | head -c {size}; echo odd > src/bad", timeout_s=900)

@@ -18,7 +18,7 @@ from tests.fakes.repositories import RepositoryBuilder
 from tests.fakes.worlds import World, make_world
 from tests.faults.conftest import Tell
 from tests.faults.rows import Part
-from tests.faults.struck_runs import Scene, end_of, make_scene
+from tests.faults.struck_runs import Scene, end_of, make_scene, take_time
 
 # --- two orchestrators ------------------------------------------------------------------------------------
 
@@ -194,6 +194,7 @@ DEEDS = {
 def test_whatever_a_person_does_at_any_moment_the_work_lands_and_theirs_stays(
     tmp_path: Path, tell: Tell, name: str, short: bool
 ) -> None:
+    take_time()
     moments = MOMENTS[-3:-1] if short else MOMENTS
     waited = sum(had_to_wait(tmp_path / str(number), name, moment) for number, moment in enumerate(moments))
     hint = f", {waited} times only after resume" if waited else ""
@@ -234,6 +235,7 @@ def had_to_wait(folder: Path, name: str, moment: Moment) -> bool:
 def test_a_person_who_prunes_without_grace_loses_nothing_that_resume_does_not_make_again(
     tmp_path: Path, tell: Tell, short: bool
 ) -> None:
+    take_time()
     moments = MOMENTS[3:4] if short else MOMENTS
     hints: list[str] = []
     failed = 0

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.command_line import Ended
 from tests.faults.conftest import Tell
 from tests.faults.rows import Part
-from tests.faults.struck_runs import end_of, make_scene
+from tests.faults.struck_runs import end_of, make_scene, take_time
 from tests.faults.tight_disks import small_disk
 
 PLACES = {
@@ -52,6 +52,7 @@ def assert_stopped(ended: Ended, words: str, remedy: str) -> None:
 def test_a_full_disk_stops_the_run_and_resume_finishes_it(
     tmp_path: Path, tell: Tell, place: str, short: bool
 ) -> None:
+    take_time()
     room = [0] if short else [0, 4096, 65536]
     for leave in room:
         scene = make_scene(tmp_path / str(leave))
@@ -83,6 +84,7 @@ def assert_stopped_by_full_disk(ended: Ended) -> None:
 def test_a_disk_that_is_full_at_the_landing_leaves_the_checkout_as_it_was(
     tmp_path: Path, tell: Tell, short: bool
 ) -> None:
+    take_time()
     room = [300_000] if short else [100_000, 300_000, 304_000, 308_000, 312_000, 325_000]
     statuses = []
     for leave in room:
@@ -116,6 +118,7 @@ def test_a_disk_that_is_full_at_the_landing_leaves_the_checkout_as_it_was(
 def test_too_many_open_files_stop_the_run_and_resume_finishes_it(
     tmp_path: Path, tell: Tell, short: bool
 ) -> None:
+    take_time()
     limits = [16, 24] if short else [0, 12, 16, 20, 22, 24, 28]
     seen: set[int] = set()
     for limit in limits:
@@ -142,6 +145,7 @@ def test_too_many_open_files_stop_the_run_and_resume_finishes_it(
 
 
 def test_a_memory_limit_stops_the_run_and_resume_finishes_it(tmp_path: Path, tell: Tell, short: bool) -> None:
+    take_time()
     limits = [60] if short else [40, 50, 55, 60, 70]
     statuses = []
     for megabytes in limits:
