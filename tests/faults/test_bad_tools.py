@@ -10,7 +10,7 @@ from tests.faults.rogue_tools import let_loose
 from tests.faults.rows import Part
 from tests.faults.struck_runs import take_time
 
-_BASE_KB = 80_000
+_BASE_KB = 60_000
 """Of an interpreter with all that a run loads, and of git, with room to spare."""
 _MOST_KB = 60_000
 """What the output of a tool may take on top: it is read in pieces and kept in excerpts."""
@@ -76,6 +76,7 @@ def test_a_bad_tool_fails_its_node_with_a_reason_and_a_retry_lands_it(
         assert misdeed.scene.repository.show(node["branch"], "src/bad") == bad.work
     misdeed.assert_cured(kept=name == "moved")
     kept = ", its work kept on a branch" if bad.work else ""
+    kept += ", the folder that it moved away stays in state/worktrees" if name == "moved" else ""
     tell(Part.TOOLS, bad.does, f"exit 1, `{bad.says}`{kept}; the other node landed; a retry landed this one")
 
 
