@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from cli_multi_rapid.adapters.registry import adapters
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS, VERIFY
 from cli_multi_rapid.core.capabilities import capabilities
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
@@ -14,7 +15,6 @@ from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.ports import Adapter, CostClass
 from cli_multi_rapid.schema.settings import Settings
 from cli_multi_rapid.schema.tools import ToolConfig
-from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
 
 def tool_facts(settings: Settings, tools: tuple[ToolConfig, ...]) -> Mapping[ToolName, ToolFacts]:

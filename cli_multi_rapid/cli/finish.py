@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import RunId
@@ -17,7 +18,6 @@ from cli_multi_rapid.ports import Clock, EventLog
 from cli_multi_rapid.reports.document import RunReport
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.reports.verification import verification_report
-from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.store.plain_files import write_plain_files
 
 

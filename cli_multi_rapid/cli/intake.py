@@ -14,6 +14,7 @@ from cli_multi_rapid.adapters.registry import AGENTS, ANSWERERS, KNOWN_TOOLS, ad
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.output import shown_path, tell
 from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking, choose_planner
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS, VERIFY
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, dearest
@@ -25,7 +26,6 @@ from cli_multi_rapid.schema.problems import Problem
 from cli_multi_rapid.schema.settings import LandingApproval, Settings
 from cli_multi_rapid.schema.tools import ToolConfig
 from cli_multi_rapid.schema.validation import Surroundings
-from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
 if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository

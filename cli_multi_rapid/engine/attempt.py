@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import missing
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
 from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
@@ -29,7 +30,6 @@ from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
-from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000

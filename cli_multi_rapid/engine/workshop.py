@@ -1,10 +1,10 @@
 """All that the engine works with, gathered by the composition root."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from cli_multi_rapid.adapters.health import ToolHealth
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
@@ -17,6 +17,9 @@ from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Bus, Clock, EventLog, Ids, Leases
 from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.worktrees import Worktrees
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.adapters.health import ToolHealth
 
 
 class Policies(Struct, frozen=True, kw_only=True):
@@ -49,7 +52,7 @@ class Workshop(Struct, frozen=True, kw_only=True):
     redactor: Redactor
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
-    pings: Callable[[Iterable[ToolName]], Sequence[ToolHealth]]
+    pings: Callable[[Iterable[ToolName]], Sequence["ToolHealth"]]
     """The health of tools, asked anew where the last answer is old."""
     policies: Policies
     sandboxes: Sandboxes

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.plan import Approval, Node, Prompt, Role, Sandbox
@@ -17,7 +18,7 @@ from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Scalar, Table, Value, number_of
-from cli_multi_rapid.schema.work import VERIFY, read_tool, read_work
+from cli_multi_rapid.schema.work import read_tool, read_work
 
 NODE_KEYS: Final = keys(
     "id label role tool goal prompt run argv target kwargs actions script inputs outputs path_claims deps "

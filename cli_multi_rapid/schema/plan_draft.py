@@ -7,6 +7,7 @@ what they shall do, and our own rules do the rest.
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import ClaimMode
 from cli_multi_rapid.core.plan import Plan, Role
 from cli_multi_rapid.schema.document import Document, read_document
@@ -15,7 +16,6 @@ from cli_multi_rapid.schema.plan import PLAN_KEYS, parse_plan
 from cli_multi_rapid.schema.problems import Code, Problems
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table
-from cli_multi_rapid.schema.work import VERIFY
 
 MOST_NODES: Final = 40
 """More than a person can look over before saying yes."""
