@@ -152,7 +152,12 @@ class _Listener:
         poll.register(self._end, select.POLLIN)
         try:
             while not self._stopping:
-                poll.poll()
+                try:
+                    poll.poll()
+                except (
+                    OSError
+                ):  # fewer files may be open than we wait for: whoever works looks by itself then
+                    return
                 for run_id in self._hints():
                     if not self._stopping:
                         self._wake(run_id)

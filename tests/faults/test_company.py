@@ -284,7 +284,7 @@ def assert_told_what_to_do(world: World, run_id: RunId) -> None:
     """Held work names its reason and the command that lands it."""
     facts = [event.data for event in world.events_of(run_id)]
     held = [fact for fact in facts if isinstance(fact, MergeHeld)]
-    assert held
+    assert held, [getattr(fact, "reason", "") for fact in facts]
     assert all(fact.reason and fact.command for fact in held)
 
 
