@@ -325,6 +325,7 @@ def policies_of(settings: "Settings") -> "Policies":
         lane=settings.worktrees.lane,
         claims_rule=settings.claims.violation.value,
         update_checkout=settings.landing.update_checkout,
+        fix=settings.verification.policy,
         push=settings.landing.push,
     )
 

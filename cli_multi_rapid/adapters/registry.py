@@ -8,6 +8,7 @@ from typing import Final
 
 from cli_multi_rapid.core.built_in_tools import ACTIONS, PYTHON, SCRIPTED, SHELL
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.routing import ANSWERERS
 from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.ports import Adapter
 from cli_multi_rapid.schema.tools import ToolConfig
@@ -36,9 +37,6 @@ AGENTS: Final = tuple(_AGENT_CLASSES)
 
 KNOWN_TOOLS: Final = (*BUILT_IN, *AGENTS)
 """Names that a plan may use without any configuration."""
-
-ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
-"""Agents whose own adapters can be asked for an answer by a schema: no work, no tools, nothing written."""
 
 
 def answerer(

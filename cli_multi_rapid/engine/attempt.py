@@ -1,10 +1,8 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,10 +15,19 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed, Told
+from cli_multi_rapid.engine.attempt_terms import (
+    DEFAULT_TIMEOUT_S,
+    AttemptOrder,
+    Failed,
+    Sealed,
+    Told,
+    Verify,
+    failed_by,
+)
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.charges import charge, charge_unseen
 from cli_multi_rapid.engine.confinement import Sandboxes
+from cli_multi_rapid.engine.ignored_work import shown_few
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
@@ -46,7 +53,7 @@ class AttemptRunner(Struct, kw_only=True):
     redactor: Redactor
     clock: Clock
     sandboxes: Sandboxes
-    verifier: "Verify"
+    verifier: Verify
 
     def run(self, order: AttemptOrder, cancel: CancelToken) -> Told:
         """The facts of the attempt, in the order to record them. Never raises: a fault is a fact too.
@@ -63,20 +70,8 @@ class AttemptRunner(Struct, kw_only=True):
         except BaseException as error:  # noqa: BLE001  # a worker's bug must not take the night's run with it
             if fault := machine_fault(error):
                 return Told(fault=fault)
-            ended = _failed_by(error)
+            ended = failed_by(error)
         return Told(facts=tuple(work.facts_of(ended, time.monotonic() - began)))
-
-
-def _failed_by(error: BaseException) -> Failed:
-    """The end of an attempt that a fault of ours or of its surroundings broke off."""
-    if not isinstance(error, Exception):
-        reason = f"the thread of the attempt died: {type(error).__name__}"
-        return Failed(failure=FailureClass.INTERRUPTED, reason=reason, evidence="")
-    if isinstance(error, OrchestratorError):
-        return Failed(failure=FailureClass.ENVIRONMENT, reason=error.message, evidence=error.hint)
-    reason = f"internal error: {type(error).__name__}: {error}"
-    evidence = "".join(traceback.format_exception(error))
-    return Failed(failure=FailureClass.ENVIRONMENT, reason=reason, evidence=evidence)
 
 
 _LETTERS = {
@@ -86,13 +81,6 @@ _LETTERS = {
     ChangeKind.RENAMED: "R",
     ChangeKind.RETYPED: "T",
 }
-
-
-class Verify(Protocol):
-    """The built-in verifier, which needs no slot of its own."""
-
-    def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
-        """The facts of the attempt."""
 
 
 class _Attempt:
@@ -107,6 +95,8 @@ class _Attempt:
         self._based: Based | None = None
         self._reading: ToolReading | None = None
         self._usage = Usage()
+        self._answer_facts: tuple[Payload, ...] = ()
+        self._dropped: tuple[str, ...] = ()
         self._kept_branch: Branch | None = None
         self._kept_commit: Commit | None = None
 
@@ -188,35 +178,53 @@ class _Attempt:
             except OrchestratorError:
                 self._usage = Usage()  # the program was not started
                 raise
-            self._reading = adapter.read(ended.output, _return_code(ended), brief)
+            self._reading = adapter.read(ended.output, ended.returncode, brief)
             self._usage = charge(self._reading.usage, ended.outcome, order.reserved, adapter.cost)
         finally:
             remove_temp_folders(order.slot_name)
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
-        return self._audit.look(
+        looked = self._audit.look(
             slot,
             self._reading,
             expects_change=adapter.expects_change,
             ignore=invocation.ignore,
             made_empty=invocation.made_empty,
         )
+        return looked if order.question is None or isinstance(looked, Failed) else self._judge_answer(looked)
+
+    def _judge_answer(self, ended: Sealed) -> Sealed | Failed:
+        """What the answer comes to, where one was wanted."""
+        order, runner = self._order, self._runner
+        assert order.question is not None and self._based is not None and self._reading is not None  # noqa: S101, PT018  # carry_out
+        if self._reading.answer is None:
+            reason = f"{order.tool} gave no answer"
+            return Failed(failure=FailureClass.BAD_ANSWER, reason=reason, evidence=ended.summary)
+        answer = runner.redactor.redact(self._reading.answer)
+        judged = order.question.judge(answer, ended, runner.repository, self._based.base)
+        self._answer_facts = judged.facts
+        return judged.ended
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
-        order = self._order
+        order, question, based = self._order, self._order.question, self._based
+        prompt = order.prompt
+        if question is not None and based is not None:
+            prompt = question.add_to(prompt, self._runner.repository, based.base)
         return Brief(
             node=order.node,
             attempt=order.attempt,
             run_id=order.run_id,
             slot=slot.path,
             temp=temp,
-            prompt=order.prompt,
+            prompt=prompt,
             timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S,
             cap=order.cap,
             session_id=order.session_id if adapter.resumes else None,
             session_usage=order.session_usage,
             environment=self._environment(adapter),
+            answer_schema=question.schema if question is not None else None,
+            may_read=question is not None,
         )
 
     def _confine(self, program: Invocation, temp: Path) -> Invocation:
@@ -259,6 +267,8 @@ class _Attempt:
                 if reading.ok and ended.outcome is ExitOutcome.EXITED:
                     return None
                 failure = reading.failure or FailureClass.TOOL_FAILED
+                if self._order.question is not None and reading.answer == "":
+                    failure = FailureClass.BAD_ANSWER  # it came, and the tool's own look at its form failed
                 reason = reading.reason or _describe(ended)
                 return Failed(failure=failure, reason=reason, evidence=_evidence(ended))
 
@@ -275,6 +285,11 @@ class _Attempt:
     def _save_remains(self, slot: Slot) -> None:
         """Keep what a failed attempt had changed: as a branch, else in its slot."""
         worktrees = self._runner.worktrees
+        if self._order.question is not None:  # who is asked may write nothing, so nothing of it is work
+            self._dropped = self._audit.dropped(slot)
+            worktrees.release(slot)
+            self._slot = None
+            return
         saved = self._audit.save_remains(slot)
         refused = isinstance(saved, SealRefused | SnapshotRefused)
         if refused and self._order.keep_on_failure and slot.path.exists():  # a tool may have deleted it
@@ -299,6 +314,7 @@ class _Attempt:
                     merged=self._based.merged,
                 )
             )
+        facts.extend(self._answer_facts)
         usage = self._usage
         if order.reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
@@ -319,12 +335,13 @@ class _Attempt:
     def _failure_facts(self, ended: Failed, usage: Usage, duration_s: float) -> list[Payload]:
         order = self._order
         redact = self._runner.redactor.redact
+        dropped = f"\nwhat it wrote was dropped: {shown_few(self._dropped)}" if self._dropped else ""
         failed = NodeAttemptFailed(
             node_id=order.node.id,
             attempt=order.attempt,
             failure=ended.failure,
             reason=redact(ended.reason),
-            evidence=redact(ended.evidence),
+            evidence=redact(ended.evidence + dropped),
             branch=self._kept_branch,
             commit=self._kept_commit,
             usage=usage,
@@ -367,11 +384,6 @@ class _Attempt:
             warnings=tuple(map(self._runner.redactor.redact, ended.warnings)),
             duration_s=round(duration_s, 3),
         )
-
-
-def _return_code(ended: Exit) -> int | None:
-    """The exit code, or the signal that ended the tool as a negative number."""
-    return ended.code if ended.signal is None else -ended.signal
 
 
 def _describe(ended: Exit) -> str:

@@ -15,7 +15,7 @@ from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.money import ZERO
-from cli_multi_rapid.core.plan import CheckSpec, JsonObject, Plan
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, FixPolicy, JsonObject, Plan
 from cli_multi_rapid.core.run_events import PlanAccepted, RunFinished, RunStarted
 from cli_multi_rapid.core.scheduler import Limits, prepare
 from cli_multi_rapid.core.state import RunState
@@ -161,6 +161,7 @@ class Session:
                 lanes,
                 claims_rule=shop.policies.claims_rule,
                 confinement=shop.sandboxes.rules,
+                tools=shop.tools,
             ),
             lanes=lanes,
             inbox=self._inbox,
@@ -197,7 +198,7 @@ class Session:
                 options=self._options(started),
             )
         )
-        self._journal.record(*tool_health(plan, shop.tools, shop.pings))
+        self._journal.record(*tool_health(plan, shop.tools, shop.pings, self._fix_policy().mode))
         if resumed:
             Recovery(
                 repository=shop.repository,
@@ -216,7 +217,15 @@ class Session:
         return {
             "fail_fast": policies.fail_fast or earlier.get("fail_fast") is True,
             "allow_unpriced": policies.budget.allow_unpriced or earlier.get("allow_unpriced") is True,
+            "fix": policies.fix_asked or earlier.get("fix"),
         }
+
+    def _fix_policy(self) -> FixPolicy:
+        """What follows a failed verification: the command line before the plan before the configuration."""
+        plan, started = self.state.plan, self.state.started
+        policy = (plan.fix if plan else None) or self._shop.policies.fix
+        asked = started.options.get("fix") if started else None
+        return replace(policy, mode=FixMode(asked)) if isinstance(asked, str) else policy
 
     def _repeat_answers(self, queue: MergeQueue) -> None:
         """A landing that was granted or refused, and the word did not reach the queue before the crash."""
@@ -261,6 +270,7 @@ class Session:
             workers=policies.workers,
             budget=replace(policies.budget, allow_unpriced=options.get("allow_unpriced") is True),
             tools=self._shop.tools,
+            fix=self._fix_policy(),
             fail_fast=options.get("fail_fast") is True,
         )
 

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
-from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, FixPolicy
 from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.engine.confinement import Sandboxes
@@ -34,6 +34,10 @@ class Policies(Struct, frozen=True, kw_only=True):
     lane: str = "lane/{run}/{node}"
     claims_rule: str = "fail"
     update_checkout: bool = True
+    fix: FixPolicy = field(default_factory=FixPolicy)
+    """What follows a failed verification where the plan says nothing."""
+    fix_asked: FixMode | None = None
+    """What the command line says of it; None: nothing."""
     push: str | None = None
     """The remote that landings are pushed to; None: they stay here."""
 

@@ -58,6 +58,7 @@ def compile_streams(
         nodes=nodes,
         merge_policy=head.merge_policy,
         rollback_policy=head.rollback_policy,
+        fix=head.fix,
         budget=head.budget,
         checks=head.checks,
         branch_base=head.branch_base,

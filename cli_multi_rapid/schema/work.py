@@ -90,7 +90,8 @@ def _without_key(fields: Fields, tool: ToolName | None, needs_goal: bool) -> Wor
         message = f"{fields.what} has the tool `{tool}`, which needs {keys}"
         fields.reading.report(Code.WORK, fields.at("tool"), message, suggestion=_EXAMPLES[tool])
         return None
-    if needs_goal and tool != VERIFY and not (fields.has("goal") or fields.has("prompt")):
+    said = fields.has("goal") or fields.has("prompt") or fields.has("review")
+    if needs_goal and tool != VERIFY and not said:
         fields.missing("goal", f"say what {tool or 'the tool'} shall do: goal: Add tests for the parser")
         return None
     return Prompt()
