@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -33,7 +33,8 @@ class Presence:
     def leave(self) -> None:
         """End it. Safe to call twice."""
         if self._handle >= 0:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # read-only by now; the lock is what counts
+                self.path.unlink()
             os.close(self._handle)
             self._handle = -1
 

@@ -106,6 +106,11 @@ class Exit(Struct, frozen=True, kw_only=True):
     """For people: why it could not be started, why it was cancelled, or what else went wrong."""
 
     @property
+    def returncode(self) -> int | None:
+        """The exit code, or the signal that ended it as a negative number."""
+        return self.code if self.signal is None else -self.signal
+
+    @property
     def ok(self) -> bool:
         """Whether the program ended by itself and reported success, which proves nothing about its work."""
         return self.outcome is ExitOutcome.EXITED and self.code == 0

@@ -105,12 +105,13 @@ class CandidateDesk:
         ]
         partner = find_partner(self._repository, clash, landed, self._state.target)
         files = ", ".join(clash.files[:5])
+        where = f" in {files}" if files else ": they have no common history"
         self._journal.record(
             MergeConflicted(
                 entry_id=clash.entry.id,
                 files=clash.files,
                 partner=partner,
-                reason=f"conflicts with {partner} in {files}",
+                reason=f"conflicts with {partner}{where}",
             )
         )
 
