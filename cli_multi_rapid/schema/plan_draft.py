@@ -5,6 +5,7 @@ what they shall do, and our own rules do the rest.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from cli_multi_rapid.core.claims import ClaimMode
@@ -12,7 +13,7 @@ from cli_multi_rapid.core.plan import Plan, Role
 from cli_multi_rapid.schema.document import Document, read_document
 from cli_multi_rapid.schema.nodes import NODE_KEYS
 from cli_multi_rapid.schema.plan import PLAN_KEYS, parse_plan
-from cli_multi_rapid.schema.problems import Code, Problems
+from cli_multi_rapid.schema.problems import Code, InvalidInput, Problems
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table
 from cli_multi_rapid.schema.work import VERIFY
@@ -61,11 +62,13 @@ def parse_draft(
     document = read_document(text, name, problems, is_json=True)
     if document is None:
         return None
-    plan = parse_plan(document, problems, known_tools={*tools, VERIFY}, default_base=default_base)
-    _refuse_more_keys(document, problems)
-    if plan is not None:
-        _check_size(plan, document, problems)
-    return None if problems.error_count else plan
+    with suppress(InvalidInput):  # too many problems to go on; they are noted
+        plan = parse_plan(document, problems, known_tools={*tools, VERIFY}, default_base=default_base)
+        _refuse_more_keys(document, problems)
+        if plan is not None:
+            _check_size(plan, document, problems)
+        return None if problems.error_count else plan
+    return None
 
 
 def _refuse_more_keys(document: Document, problems: Problems) -> None:
