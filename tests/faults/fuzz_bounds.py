@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 MOST_CPU_S: Final = 30
 """Of one case. Processor time: a busy machine is no hang. The largest document takes half of it."""
-LONGEST_STORM_S: Final = 100
+LONGEST_STORM_S: Final = 60
 """By the clock. A slow machine tries fewer cases, and the row says how many."""
 MOST_MEMORY: Final = 1024 * 1024 * 1024
 """Bytes that one case may add to the process."""

@@ -33,7 +33,7 @@ from tests.faults.rows import Part
 
 RUN = RunId("r1003-oauth2")
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-CASES: Final = 4000
+CASES: Final = 2500
 UNSAFE: Final = frozenset(
     "\x00\x07\x08\x1b\x7f\x9b\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2069"
 )

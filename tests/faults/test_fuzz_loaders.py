@@ -38,7 +38,7 @@ from tests.faults.rows import Part
 
 EXAMPLES = REPOSITORY / "tests" / "data" / "examples"
 AROUND = Surroundings(known_tools=(*KNOWN_TOOLS, "auto", "verify"), serialize_overlaps=True)
-CASES: Final = 3000
+CASES: Final = 2000
 """Of each kind of file, in the full form."""
 
 EVERY_KEY: Final = """\

@@ -17,11 +17,11 @@ from cli_multi_rapid.redaction import RedactingStream, Redactor, printable
 from cli_multi_rapid.schema.tools import OutputFormat, ReadRules, ToolConfig
 from tests.fakes.recorded_agents import AGENTS, RECORDINGS, brief_for, expected
 from tests.faults.conftest import Tell
-from tests.faults.fuzz_bounds import storm
+from tests.faults.fuzz_bounds import Hang, storm, within_bounds
 from tests.faults.fuzz_edits import Json, as_json, spoilt_bytes, spoilt_data
 from tests.faults.rows import Part
 
-CASES: Final = 1500
+CASES: Final = 1000
 UNSAFE: Final = frozenset(
     "\x00\x07\x08\x1b\x7f\x9b\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2069"
 )
@@ -203,4 +203,17 @@ def test_redaction_of_anything(tell: Tell, short: bool) -> None:
         "a secret in output that is spoilt and comes in pieces",
         "masked wherever it is cut",
         cases=count,
+    )
+
+
+def test_a_rule_that_never_ends(tell: Tell) -> None:
+    rules = ReadRules(result="^(a+)+$")
+    adapter = CommandAdapter(ToolConfig(name=ToolName("mine"), argv=("mine", "{prompt}"), read=rules))
+    with pytest.raises(Hang), within_bounds(cpu_s=1):
+        adapter.read(b"a" * 64 + b"!", 0, brief_for("mine"))
+    tell(
+        Part.TEXT,
+        "a regular expression in tools.yaml that backtracks without end",
+        "not bounded: Python knows no limit for it. The file is the person's own; no plan can set one",
+        kept=False,
     )

@@ -169,3 +169,31 @@ def test_file_names(repository: RepositoryBuilder, tell: Tell) -> None:
         "committed, compared, merged and landed as they are, and shown harmless",
         cases=len(FILE_NAMES),
     )
+
+
+def test_file_names_in_a_conflict(repository: RepositoryBuilder, tell: Tell) -> None:
+    """The files that two sides changed are named by git, and read back from its words."""
+    names = [name for name in FILE_NAMES if not name.startswith(b"deep/")]
+    repository.commit({os.fsdecode(name): "old\n" for name in names})
+    listing = repository.path.parent / "names.json"
+    listing.write_text(json.dumps([name.hex() for name in names]))
+    argv = [
+        sys.executable,
+        "-c",
+        WRITE_ALL.replace("write(name)", "write(sys.argv[2].encode())"),
+        str(listing),
+    ]
+    nodes = [
+        {"id": who, "tool": "shell", "argv": [*argv, who], "path_claims": [{"path": "**", "mode": "shared"}]}
+        for who in ("n1", "n2")
+    ]
+    plan = {"plan_id": "names", "nodes": nodes, "merge_policy": {"checklist": []}}
+    assert execute(repository, json.dumps(plan)).status == 1
+    events = type_in(repository.path, "events", "--type", "merge.conflicted", "--format", "json").document
+    (told,) = [event["data"]["files"] for event in events["events"]]
+    assert {os.fsencode(name) for name in told} == set(names)
+    for words in LOOKS:
+        check_harmless(words, type_in(repository.path, *words))
+    tell(
+        Part.TEXT, "the same names in a conflict", "every file is named, and shown harmless", cases=len(names)
+    )

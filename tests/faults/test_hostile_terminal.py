@@ -144,3 +144,21 @@ def test_what_was_typed_comes_back_harmless(repository: RepositoryBuilder, tell:
         "refused with a message that steers nothing",
         cases=len(typed),
     )
+
+
+def test_a_ci_service_takes_no_orders_from_tools(repository: RepositoryBuilder, tell: Tell) -> None:
+    """GitHub obeys every line that begins with two colons."""
+    say = "printf '\\n::error title=x::PWNED\\n::stop-commands::y\\n##[command]z\\n'"
+    node = {"id": "n", "tool": "shell", "label": "::error::PWNED", "retries": 0, "run": f"{say}; exit 1"}
+    ended = execute(repository, json.dumps({"plan_id": "p", "nodes": [node]}), "--ci")
+    assert ended.status == 1
+    orders = [
+        line for line in f"{ended.out}\n{ended.err}".splitlines() if line.lstrip().startswith(("::", "##["))
+    ]
+    assert len(orders) == 1, orders
+    assert orders[0].startswith("::error title=n failed::")
+    tell(
+        Part.TEXT,
+        "lines that a CI service would obey, in output and labels, with --ci",
+        "only our own are given",
+    )
