@@ -129,7 +129,10 @@ def test_a_file_by_hand_is_read(other: EventLog) -> None:
         ([HEADER, EVENT.replace('"seq": 1', f'"seq": {2**64}')], "line 2: this is no JSON: a number of 20"),
         ([HEADER, EVENT.replace('"e"', '"\\ud800"')], "line 2: id holds half a character"),
         ([HEADER, EVENT.replace('"data"', '"causation_id": [], "data"')], "causation_id must be a text"),
-        ([HEADER, EVENT.replace("2026-11-20T09:00:00+", "0001-01-01T00:00+09")], "end of the calendar"),
+        (
+            [HEADER, EVENT.replace("2026-11-20T09:00:00+00", "0001-01-01T00:00:00+09")],
+            "line 2: the time 0001-01-01T00:00:00+09:00 lies at the end of the calendar",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_and_nothing_is_imported(
