@@ -68,11 +68,11 @@ def parse_draft(
     `name` is what messages call the text. `verify`: nodes may verify. `one_first`: all nodes must come after
     one, without which nothing of theirs can land.
     """
-    document = read_document(text, name, problems, is_json=True)
-    if document is None:
-        return None
     plan = None
     with suppress(InvalidInput):  # too many problems to go on; they are noted
+        document = read_document(text, name, problems, is_json=True)
+        if document is None:
+            return None
         known = {*tools, VERIFY} if verify else set(tools)
         plan = parse_plan(document, problems, known_tools=known, default_base=default_base)
         _refuse_more_keys(document, problems)

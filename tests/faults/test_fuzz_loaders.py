@@ -14,7 +14,7 @@ from cli_multi_rapid.adapters.script_steps import steps_of
 from cli_multi_rapid.cli.graph import Drawing, draw
 from cli_multi_rapid.core.codec import from_data, to_data
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.core.ids import Branch, ToolName
+from cli_multi_rapid.core.ids import Branch, NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.scheduler import prepare
@@ -26,6 +26,7 @@ from cli_multi_rapid.reports.graph import graph_of_plan
 from cli_multi_rapid.schema.document import read_document
 from cli_multi_rapid.schema.plan_draft import parse_draft
 from cli_multi_rapid.schema.problems import Problems
+from cli_multi_rapid.schema.review_answer import Reviewed, parse_review
 from cli_multi_rapid.schema.settings_reader import parse_settings
 from cli_multi_rapid.schema.tools import parse_tools
 from cli_multi_rapid.schema.validation import Surroundings
@@ -247,6 +248,20 @@ def test_answers_of_models(tell: Tell, short: bool) -> None:
     tell(
         Part.TEXT, "a model's answer to a request for a plan, the same", "planned or asked again", cases=count
     )
+
+
+def test_reviews_of_models(tell: Tell, short: bool) -> None:
+    finding: Json = {"file": "a.py", "line": 3, "severity": "major", "summary": "It is wrong", "node": "a"}
+    answer: Json = {"verdict": "fail", "summary": "Looked at all", "findings": [finding, finding]}
+    reviewed = Reviewed(nodes=(NodeId("a"),), lines_of=lambda path: 10 if path == "a.py" else None)
+
+    def strike(content: bytes) -> None:
+        problems = Problems()
+        review = parse_review(content.decode("utf-8", "replace"), "the review", problems, reviewed)
+        assert (review is None) == bool(problems.error_count)
+
+    count = storm(both([as_json(answer)], [answer]), strike, CASES, short=short)
+    tell(Part.TEXT, "a model's review, the same", "taken or asked for again", cases=count)
 
 
 def test_scripts(tell: Tell, short: bool) -> None:

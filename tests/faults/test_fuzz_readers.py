@@ -163,8 +163,8 @@ def test_our_own_programs(tell: Tell, short: bool) -> None:
     def strike(case: tuple[bytes, int | None]) -> None:
         found = find_record(case[0])
         assert found is None or (found.cost >= 0 and found.tokens >= 0)
-        for adapter in BUILT_IN:
-            check(adapter.read(*case, brief))
+        for name in BUILT_IN:
+            check(AGENTS[name].read(*case, brief))
 
     spoilt = spoilt_bytes([b"working\n" + as_json(record) + b"\n"]) | spoilt_data([["working", record]]).map(
         written
