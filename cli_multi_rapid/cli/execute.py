@@ -264,8 +264,8 @@ def _run(
     with open_run_workshop(place, options) as shop:
         plan = aim(intake.plan, shop.repository)
         notice = checks_notice(_checks(plan, shop.policies, shop.repository))
+        run_id = accept_plan(shop, plan, intake.source, intake.run_id)  # first: it refuses secrets
         path = save_plan(shop.home, plan)
-        run_id = accept_plan(shop, plan, intake.source, intake.run_id)
         run_journal(shop, run_id).submit(plan_ready(plan, path, intake, expected))
         # What does not fit was said before the start.
         tell(f"run {run_id}: {expected.to_text()}" if expected.fits else f"run {run_id}")

@@ -74,7 +74,14 @@ def _found_artifacts(home: Home, state: RunState) -> list[str]:
     plan = home.plans / f"{state.plan.plan_id}.json" if state.plan else None
     logs = [Path(attempt.log) for node in state.nodes.values() for attempt in node.attempts if attempt.log]
     candidates = [*([plan] if plan else []), home.verification(state.run_id), *logs]
-    return [_shown(home, path) for path in candidates if path.is_file()]
+    return [_shown(home, path) for path in candidates if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long; the events of an imported run may say anything
+        return False
 
 
 def _shown(home: Home, path: Path) -> str:
