@@ -28,10 +28,15 @@ class Absent(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+PATIENCE_S = 60.0
+"""A contender that has taken this long altogether gets no more rounds: some need a minute for what others do in
+a second."""
+
+
 def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Median | Absent]:
     """Every contender `rounds` times, one after the other in each round, the first one changing.
 
-    One that raises `DidNotRun` is out, with the reason; the others go on.
+    One that raises `DidNotRun` is out, with the reason; the others go on. One that is slow gets fewer rounds.
     """
     prices: dict[str, list[Price]] = {name: [] for name in contenders}
     out: dict[str, Absent] = {}
@@ -39,7 +44,7 @@ def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Media
     for number in range(rounds):
         turn = number % len(names)
         for name in (*names[turn:], *names[:turn]):
-            if name not in out:
+            if name not in out and sum(price.wall_s for price in prices[name]) < PATIENCE_S:
                 try:
                     prices[name].append(contenders[name]())
                 except DidNotRun as reason:
