@@ -29,16 +29,20 @@ def makefile(folder: Path, graph: Graph) -> Path:
 def dodo(folder: Path, graph: Graph) -> Path:
     """For `doit`."""
     tasks = [
-        {"basename": name, "actions": [LINE], "task_dep": list(deps), "verbosity": 0} for name, deps in graph.items()
+        {"basename": name, "actions": [LINE], "task_dep": list(deps), "verbosity": 0}
+        for name, deps in graph.items()
     ]
-    return _write(folder / "dodo.py", f"TASKS = {json.dumps(tasks)}\n\n\ndef task_all():\n    yield from TASKS\n")
+    return _write(
+        folder / "dodo.py", f"TASKS = {json.dumps(tasks)}\n\n\ndef task_all():\n    yield from TASKS\n"
+    )
 
 
 def taskfile(folder: Path, graph: Graph) -> Path:
     """For `task`, whose own shell would start no process."""
     command = f"sh -c '{LINE}'"
     tasks = {
-        name: {"run": "once", "silent": True, "deps": list(deps), "cmds": [command]} for name, deps in graph.items()
+        name: {"run": "once", "silent": True, "deps": list(deps), "cmds": [command]}
+        for name, deps in graph.items()
     }
     tasks["all"] = {"deps": list(graph)}
     return _write(folder / "Taskfile.yml", json.dumps({"version": "3", "tasks": tasks}))

@@ -22,16 +22,22 @@ def fresh_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def fresh_repository(files: int = 1, config: dict[str, object] | None = None) -> Iterator[GeneratedRepository]:
+def fresh_repository(
+    files: int = 1, config: dict[str, object] | None = None
+) -> Iterator[GeneratedRepository]:
     """A repository with that many small files on `main`, in a folder of its own."""
-    base = {f"src/part{number // _FILES_PER_FOLDER}/file{number}.txt": _text(number) for number in range(files)}
+    base = {
+        f"src/part{number // _FILES_PER_FOLDER}/file{number}.txt": _text(number) for number in range(files)
+    }
     if config is not None:
         base["config/orchestrator.yaml"] = json.dumps(config)
     with fresh_folder() as folder:
         yield make_repository(folder / "repository", base, [])
 
 
-def shell_node(name: str, line: str, *, deps: Sequence[str] = (), writes: str | None = None) -> dict[str, object]:
+def shell_node(
+    name: str, line: str, *, deps: Sequence[str] = (), writes: str | None = None
+) -> dict[str, object]:
     """A node of a plan."""
     node: dict[str, object] = {"id": name, "tool": "shell", "run": line, "deps": list(deps)}
     return node | {"path_claims": [writes] if writes else []}

@@ -28,7 +28,7 @@ class Absent(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-PATIENCE_S = 60.0
+PATIENCE_S = 45.0
 """A contender that has taken this long altogether gets no more rounds: some need a minute for what others do in
 a second."""
 

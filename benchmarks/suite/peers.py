@@ -89,7 +89,16 @@ def _install(recipe: Recipe, folder: Path, lock: Path) -> str:
     sys.stderr.write(f"bench: installing {recipe.package} …\n")
     rmtree(folder, ignore_errors=True)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    pip = ("-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile", "--no-deps", "--require-hashes")
+    pip = (
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--no-deps",
+        "--require-hashes",
+    )
     try:
         for argv in (
             [str(python), "-m", "venv", str(folder)],

@@ -60,7 +60,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def price_of(
-    argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], limit_s: float = 600.0, code: int | None = 0
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    limit_s: float = 600.0,
+    code: int | None = 0,
 ) -> Price:
     """Run a program to its end. Raises `DidNotRun` when it ends with another code than `code` (None: any)."""
     with NamedTemporaryFile(prefix="price-") as result:

@@ -28,6 +28,8 @@ class Row(Struct, frozen=True, kw_only=True):
     curve: str = ""
     """Rows of one curve show how cost grows with `at`."""
     at: float | None = None
+    value: float | None = None
+    """What the picture shows in place of the CPU time; its unit is `Table.unit`."""
 
 
 class Scale(Struct, frozen=True, kw_only=True):
@@ -53,6 +55,8 @@ class Table(Struct, frozen=True, kw_only=True):
     """The complexity of the part, and where it bends."""
     across: str = ""
     """The axis of growth: what `Row.at` counts."""
+    unit: str = "CPU seconds"
+    """What the picture shows."""
     measure: Callable[[Scale, Peers], list[Row]]
 
 
@@ -64,6 +68,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     about: str
     growth: str
     across: str
+    unit: str
     rows: tuple[Row, ...]
     quick: bool
     load: tuple[float, float]

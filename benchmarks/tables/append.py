@@ -68,7 +68,9 @@ def _events(number: int) -> list[NewEvent]:
     """What a node that changes nothing leaves in the log."""
     node = NodeId(f"n{number}")
     facts: Sequence[Payload] = (
-        NodeStarted(node_id=node, attempt=1, tool=ToolName("shell"), reason="its turn", slot=node, log=f"{node}.log"),
+        NodeStarted(
+            node_id=node, attempt=1, tool=ToolName("shell"), reason="its turn", slot=node, log=f"{node}.log"
+        ),
         NodeBased(node_id=node, attempt=1, base=_BASE, tip=_BASE),
         NodeSucceeded(node_id=node, attempt=1, base=_BASE, duration_s=0.1),
     )
@@ -95,7 +97,9 @@ def _raw(path: Path, groups: list[list[NewEvent]]) -> None:
     connection.execute("CREATE TABLE events (run_id, seq, id, type, time, data, PRIMARY KEY (run_id, seq))")
     seq, data = 0, "x" * 150
     for group in groups:
-        rows = [(_RUN, seq + place, event.id, "node.started", "now", data) for place, event in enumerate(group)]
+        rows = [
+            (_RUN, seq + place, event.id, "node.started", "now", data) for place, event in enumerate(group)
+        ]
         seq += len(rows)
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -49,7 +49,9 @@ def measure(scale: Scale, peers: Peers) -> list[Row]:
             goal=f"wall <= {_GOAL_WALL_S:g} s",
             reached=getattr(one["ours"], "wall_s", 1e9) <= _GOAL_WALL_S,
         ),
-        row_of(f"{tasks} tasks: the git floor", many["floor"], floor=True, figure=_each(many["floor"], tasks)),
+        row_of(
+            f"{tasks} tasks: the git floor", many["floor"], floor=True, figure=_each(many["floor"], tasks)
+        ),
         _ours(many, tasks),
         row_of(
             f"{tasks} branches through mergetrain, enqueue and validate",
@@ -57,7 +59,10 @@ def measure(scale: Scale, peers: Peers) -> list[Row]:
             figure=_each(many["mergetrain"], tasks),
             note="without doing the tasks and without its push, which asks at a terminal",
         ),
-        Row(what="bernstein", note="not measured: it dispatches agents only, and its server outlives the command"),
+        Row(
+            what="bernstein",
+            note="not measured: it dispatches agents only, and its server outlives the command",
+        ),
         _in_a_row(tasks, 3 if scale.quick else _RUNS_IN_A_ROW),
     ]
 

@@ -16,9 +16,7 @@ _GOAL_SHARE = 0.02
 def measure(scale: Scale, _peers: Peers) -> list[Row]:
     """The same run with a short and with a long sleep: what the difference costs is the waiting."""
     long_s = 6 if scale.quick else 21
-    found = in_turn(
-        {"short": partial(_sleepers, _SHORT_S), "long": partial(_sleepers, long_s)}, scale.rounds
-    )
+    found = in_turn({"short": partial(_sleepers, _SHORT_S), "long": partial(_sleepers, long_s)}, scale.rounds)
     short, long = found["short"], found["long"]
     what = f"{_AGENTS} sleeping agents, {long_s - _SHORT_S} s of waiting"
     if isinstance(short, Absent) or isinstance(long, Absent):

@@ -20,7 +20,9 @@ _CHANGED = 10
 
 def measure(scale: Scale, _peers: Peers) -> list[Row]:
     """In turn on the same repository; the first slot, which fills the pool, stands alone."""
-    return [row for files in scale.pick((300, 5_000, 50_000), (300, 5_000)) for row in _with(files, scale.rounds)]
+    return [
+        row for files in scale.pick((300, 5_000, 50_000), (300, 5_000)) for row in _with(files, scale.rounds)
+    ]
 
 
 def _with(files: int, rounds: int) -> list[Row]:
@@ -34,7 +36,9 @@ def _with(files: int, rounds: int) -> list[Row]:
         pairs = []
         for number in range(rounds):
             _move_target(made, number)
-            pairs.append((_from_pool(worktrees, f"n{number}", _tip(made)), _by_git(made, folder / f"w{number}")))
+            pairs.append(
+                (_from_pool(worktrees, f"n{number}", _tip(made)), _by_git(made, folder / f"w{number}"))
+            )
     pool, git = (median_of(side) for side in zip(*pairs, strict=True))
     times = git.wall_s / pool.wall_s
     goal = _GOALS.get(files)

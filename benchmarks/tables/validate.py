@@ -59,7 +59,12 @@ def measure(scale: Scale, peers: Peers) -> list[Row]:
 def _plan(folder: Path, size: int) -> Path:
     lines = ["version: 1", "plan_id: large", "nodes:"]
     for name, deps in layers(size, size // _LAYERS).items():
-        lines += [f"  - id: {name}", "    tool: shell", "    run: make test", f"    deps: [{', '.join(deps)}]"]
+        lines += [
+            f"  - id: {name}",
+            "    tool: shell",
+            "    run: make test",
+            f"    deps: [{', '.join(deps)}]",
+        ]
         lines += [f"    path_claims: ['src/{name}/**']"]
     path = folder / "plan.yaml"
     path.write_text("\n".join([*lines, "merge_policy: {checklist: []}", ""]))
