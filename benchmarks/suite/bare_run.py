@@ -1,8 +1,9 @@
-"""Our own loop on a plan whose nodes need no slot: `python -m benchmarks.suite.bare_run REPO PLAN WORKERS WARDEN`.
+"""Our own loop on a plan whose nodes need no slot: `python -m benchmarks.suite.bare_run REPO PLAN WORKERS
+WARDEN`.
 
-The product has no such way: each attempt gets a work tree and its changes are looked at. Here only that part is
-left out; scheduler, event log, workers and supervision are the product's own. WARDEN is `guarded` (as in the
-product: an interpreter above each program, which ends it when we are killed) or `alone`.
+The product has no such way: each attempt gets a work tree and its changes are looked at. Here only that part
+is left out; scheduler, event log, workers and supervision are the product's own. WARDEN is `guarded` (as in
+the product: an interpreter above each program, which ends it when we are killed) or `alone`.
 """
 
 import sys

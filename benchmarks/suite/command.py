@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from benchmarks.own_command import ROOT
+from benchmarks.suite.pace import measure_pace
 from benchmarks.suite.page import PAGE, PICTURES, write_page
 from benchmarks.suite.peers import Peers, find_peers
 from benchmarks.suite.price import DidNotRun
@@ -51,11 +53,13 @@ TABLES: Mapping[str, Table] = {
 """Every table by its name, in the order of the page."""
 
 _ABOUT = """\
-Measure the orchestrator beside other programs and beside floors: small programs that do only the unavoidable work.
+Measure the orchestrator beside other programs and beside floors: small programs that do only the
+unavoidable work.
 
-Contenders of a table run in turn, and each figure is the median of its rounds. CPU is user and system time of the
-whole process tree, daemons included; it comes first because others' work on the machine disturbs it least. What is
-installed to compare with goes to .bench/ (or $BENCH_PEERS) by lock files; what cannot be had is named in its row."""
+Contenders of a table run in turn, and each figure is the median of its rounds. CPU is user and system time
+of the whole process tree, daemons included; it comes first because others' work on the machine disturbs it
+least. What is installed to compare with goes to .bench/ (or $BENCH_PEERS) by lock files with hashes; what
+cannot be had is named in its row."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,6 +106,7 @@ def _measure(tables: Sequence[Table], scale: Scale, peers: Peers) -> None:
     for table in tables:
         sys.stderr.write(f"bench: {table.name} …\n")
         load, began = os.getloadavg()[0], time.monotonic()
+        scale = replace(scale, pace=measure_pace())
         measured = Measured(
             name=table.name,
             title=table.title,
@@ -112,6 +117,7 @@ def _measure(tables: Sequence[Table], scale: Scale, peers: Peers) -> None:
             rows=tuple(_rows(table, scale, peers)),
             quick=scale.quick,
             load=(load, os.getloadavg()[0]),
+            pace=scale.pace,
             took_s=time.monotonic() - began,
             machine=surroundings[0],
             commit=surroundings[1],

@@ -1,7 +1,7 @@
 """What running a DAG of shell nodes cannot do without: `dag_floor.py PLAN WORKERS DATABASE`.
 
-One pass over the plan, a shell for each node as soon as its dependencies have ended, and two rows in an SQLite
-file for each: that it was started, and that it ended. Nothing of this project is imported.
+One pass over the plan, a shell for each node as soon as its dependencies have ended, and two rows in an
+SQLite file for each: that it was started, and that it ended. Nothing of this project is imported.
 """
 
 import json

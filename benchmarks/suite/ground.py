@@ -1,4 +1,4 @@
-"""Small repositories and plans to measure on, in temporary folders that are in memory where that is possible."""
+"""Small repositories and plans to measure on, in temporary folders, in memory where that is possible."""
 
 import json
 import os

@@ -29,8 +29,8 @@ class Absent(Struct, frozen=True, kw_only=True):
 
 
 PATIENCE_S = 45.0
-"""A contender that has taken this long altogether gets no more rounds: some need a minute for what others do in
-a second."""
+"""A contender that has taken this long altogether gets no more rounds: some need a minute for what others do
+in a second."""
 
 
 def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Median | Absent]:

@@ -1,4 +1,5 @@
-"""Draws a picture per table: `pictures.py JSON_FOLDER PICTURE_FOLDER svg|png`, run by the Python that has matplotlib.
+"""Draws a picture per table: `pictures.py JSON_FOLDER PICTURE_FOLDER svg|png`, run by the Python that has
+matplotlib.
 
 Curves of growth on double logarithmic axes, floors dashed; tables without curves as bars of CPU time.
 """

@@ -1,6 +1,7 @@
 """The core alone: `python -m benchmarks.suite.pure_run PLAN WORKERS`, decide and fold without any I/O.
 
-Every attempt succeeds at once. Prints the CPU seconds of the preparation, of the decisions and of the fold as JSON.
+Every attempt succeeds at once. Prints the CPU seconds of the preparation, of the decisions and of the fold as
+JSON.
 """
 
 import json

@@ -2,8 +2,9 @@
 
 A process of its own, so that the sums begin at zero. As a subreaper it becomes the parent of what its program
 leaves behind, so that daemons are counted too; those are killed a moment after the program's end. Imports
-nothing of the project: its own start must be short. The result is JSON: `cpu_s` of the whole tree, `wall_s` to the
-program's own end, `peak_kb` of the largest process, `code` (negative: a signal), `left` (processes killed).
+nothing of the project: its own start must be short. The result is JSON: `cpu_s` of the whole tree, `wall_s`
+to the program's own end, `peak_kb` of the largest process, `code` (negative: a signal), `left` (processes
+killed).
 """
 
 import ctypes

@@ -48,7 +48,7 @@ def text_table(measured: Measured) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
-    load = f"load {measured.load[0]:.1f} before, {measured.load[1]:.1f} after, {measured.took_s:.0f} s"
+    load = f"load {measured.load[0]:.1f} before, {measured.load[1]:.1f} after, pace {measured.pace:.1f}"
     return "\n".join(
         [f"== {measured.name}: {measured.title} ({load}{', quick' if measured.quick else ''})", *body]
     )

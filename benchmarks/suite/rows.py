@@ -1,6 +1,6 @@
 """What a table consists of, as it is kept in `artifacts/bench/*.json`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -37,6 +37,12 @@ class Scale(Struct, frozen=True, kw_only=True):
 
     rounds: int
     quick: bool
+    pace: float = 1.0
+    """See `pace.measure_pace`."""
+
+    def meets(self, found: Median | Absent, goal_s: float) -> bool:
+        """Whether the CPU time is within a goal that was set on another machine."""
+        return isinstance(found, Median) and found.cpu_s <= goal_s * self.pace
 
     def pick(self, full: Sequence[int], quick: Sequence[int]) -> Sequence[int]:
         """The sizes to measure."""
@@ -73,19 +79,42 @@ class Measured(Struct, frozen=True, kw_only=True):
     quick: bool
     load: tuple[float, float]
     """The machine's load average of one minute before and after: others' work slows ours."""
+    pace: float
+    """How many times slower the machine was than the one on which goals in seconds of CPU were set."""
     took_s: float
     machine: str
     commit: str
     schema_version: int = 1
 
 
-def row_of(what: str, found: Median | Absent, **more: object) -> Row:
-    """The row of a contender, measured or not."""
+def row_of(  # noqa: PLR0913  # the fields of a row that are not measured
+    what: str,
+    found: Median | Absent,
+    *,
+    figure: str = "",
+    goal: str = "",
+    reached: bool | None = None,
+    note: str = "",
+    floor: bool = False,
+    curve: str = "",
+    at: float | None = None,
+) -> Row:
+    """The row of a contender, measured or not; what is absent has reached nothing."""
     if isinstance(found, Absent):
-        return Row(what=what, note=f"not measured: {found.reason}", **_labels(more))
-    fields = {"cpu_s": found.cpu_s, "wall_s": found.wall_s, "memory_mb": found.peak_mb}
-    return Row(what=what, rounds=found.rounds, spread=found.spread, **(fields | more))  # type: ignore[arg-type]
-
-
-def _labels(more: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in more.items() if name in ("goal", "curve", "at", "floor")}
+        reason = f"not measured: {found.reason}"
+        return Row(what=what, note=reason, goal=goal, floor=floor, curve=curve, at=at)
+    return Row(
+        what=what,
+        cpu_s=found.cpu_s,
+        wall_s=found.wall_s,
+        memory_mb=found.peak_mb,
+        figure=figure,
+        goal=goal,
+        reached=reached,
+        note=note,
+        floor=floor,
+        rounds=found.rounds,
+        spread=found.spread,
+        curve=curve,
+        at=at,
+    )

@@ -1,7 +1,8 @@
-"""Viewers of one run: `python -m benchmarks.suite.watchers HOME RUN COUNT`, told from the log as `events -f` is.
+"""Viewers of one run: `python -m benchmarks.suite.watchers HOME RUN COUNT`, told from the log as `events -f`
+is.
 
-Each has a thread, a connection and a subscription of its own. At the end of the run the milliseconds from each
-event's time to its arrival are written as JSON.
+Each has a thread, a connection and a subscription of its own. At the end of the run the milliseconds from
+each event's time to its arrival are written as JSON.
 """
 
 import json

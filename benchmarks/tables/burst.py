@@ -89,9 +89,9 @@ def _seven_branches() -> Row:
 TABLE = Table(
     name="burst",
     title="The merge policy",
-    about="Makespan of a burst, in multiples of one check's duration V, from the simulator; `make bench` does not "
-    "repeat the comparison with real processes, which takes minutes: `python benchmarks/merge_queue_real.py`. Then "
-    "seven real branches.",
+    about="Makespan of a burst, in multiples of one check's duration V, from the simulator; `make bench` "
+    "does not repeat the comparison with real processes, which takes minutes: `python "
+    "benchmarks/merge_queue_real.py`. Then seven real branches.",
     growth="Checks per change fall with the size of a train and rise with the share of broken changes: "
     "docs/merge-queue-findings.md.",
     across="checkers",

@@ -84,9 +84,10 @@ def _all_merged(made: GeneratedRepository, size: int) -> None:
 TABLE = Table(
     name="growth_entries",
     title="Growth: entries of the merge queue",
-    about="Branches with a file each and the check `true`; the floor merges them one by one in the work tree.",
-    growth="Folding and landing are linear in the entries, with a constant number of git processes for each train; "
-    "`queue add` is linear with a constant number of git processes.",
+    about="Branches with a file each and the check `true`; the floor merges them one by one in the work "
+    "tree.",
+    growth="Folding and landing are linear in the entries, with a constant number of git processes for each "
+    "train; `queue add` is linear with a constant number of git processes.",
     across="entries",
     measure=measure,
 )

@@ -37,9 +37,11 @@ def measure(scale: Scale, _peers: Peers) -> list[Row]:
 TABLE = Table(
     name="growth_files",
     title="Growth: files of the repository",
-    about=f"{_TASKS} tasks that write a file each, end to end, in generated repositories; the floor is that of `landing`.",
-    growth="Linear in the files, as git is: it reads the index and looks at each file of a work tree once. Slots "
-    "from the pool write only what differs, so the slope is that of reading, not that of writing.",
+    about=f"{_TASKS} tasks that write a file each, end to end, in generated repositories; the floor is that "
+    f"of `landing`.",
+    growth="Linear in the files, as git is: it reads the index and looks at each file of a work tree once. "
+    "Slots from the pool write only what differs, so the slope is that of reading, not that of "
+    "writing.",
     across="files in the repository",
     measure=measure,
 )

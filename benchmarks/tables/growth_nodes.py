@@ -21,7 +21,8 @@ _MOST_BARE = 1000
 
 
 def measure(scale: Scale, _peers: Peers) -> list[Row]:
-    """The core alone up to the largest plan, the loop without slots and the whole product as far as time allows."""
+    """The core alone up to the largest plan, the loop without slots and the whole product as far as time
+    allows."""
     sizes = scale.pick((10, 100, 1_000, 10_000), (10, 100, 1_000))
     rows = []
     for size in sizes:
@@ -70,10 +71,11 @@ def _core(size: int) -> Row:
 TABLE = Table(
     name="growth_nodes",
     title="Growth: nodes of a plan",
-    about="Ten layers, each node after two of the layer before. The core alone decides and folds without I/O, with "
-    "four workers. The floor is the one of `dag`.",
-    growth="Preparing a plan is O(nodes + edges), a decision O(what can start or has just changed), a fold O(1) per "
-    "event; so a run is linear in its nodes. A curve that leaves the straight line shows where that stops being true.",
+    about="Ten layers, each node after two of the layer before. The core alone decides and folds without "
+    "I/O, with four workers. The floor is the one of `dag`.",
+    growth="Preparing a plan is O(nodes + edges), a decision O(what can start or has just changed), a fold "
+    "O(1) per event; so a run is linear in its nodes. A curve that leaves the straight line shows "
+    "where that stops being true.",
     across="nodes",
     measure=measure,
 )

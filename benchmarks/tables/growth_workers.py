@@ -42,8 +42,8 @@ TABLE = Table(
     name="growth_workers",
     title="Growth: workers",
     about=f"{_NODES} nodes that sleep {_SLEEP_S:g} s and change nothing. The floor is the sleeping itself.",
-    growth="CPU does not depend on the workers; the wall is the work divided by them, until the slots of one moment "
-    "keep all cores busy.",
+    growth="CPU does not depend on the workers; the wall is the work divided by them, until the slots of one"
+    " moment keep all cores busy.",
     across="workers",
     measure=measure,
 )

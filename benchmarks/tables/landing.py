@@ -160,10 +160,11 @@ def _with_branches(folder: Path, count: int) -> GeneratedRepository:
 TABLE = Table(
     name="landing",
     title="A task, from the plan to the target branch",
-    about="Shell tasks that write one file each, with the check `true`: slot, run, commit, merge, check, land. The "
-    "floor does the same with git alone, in a row: `worktree add`, the task, `add`, `commit`, `merge`, the check, "
-    "`worktree remove`. A run counts only if every task is on the target.",
-    growth="Linear in the tasks: a constant number of git processes for each (a quick test counts them). With the "
-    "size of the repository see `growth_files`.",
+    about="Shell tasks that write one file each, with the check `true`: slot, run, commit, merge, check, "
+    "land. The floor does the same with git alone, in a row: `worktree add`, the task, `add`, "
+    "`commit`, `merge`, the check, `worktree remove`. A run counts only if every task is on the "
+    "target.",
+    growth="Linear in the tasks: a constant number of git processes for each (a quick test counts them). "
+    "With the size of the repository see `growth_files`.",
     measure=measure,
 )

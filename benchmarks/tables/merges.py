@@ -37,11 +37,12 @@ def _as_row(row: Measured, rounds: int, *, curve: str = "", at: float | None = N
 TABLE = Table(
     name="merges",
     title="Candidates: merging in memory",
-    about="One merge with its commit in memory beside `git merge` in a warm work tree; branches with a file each "
-    "folded into one candidate; an entry whose tree was verified before, from `queue process` to landed.",
-    growth="A merge in memory depends on what differs, not on the size of the repository. Folding disjoint branches "
-    "is linear in them, with a constant number of git processes; branches that touch the same files are merged one "
-    "by one.",
+    about="One merge with its commit in memory beside `git merge` in a warm work tree; branches with a file"
+    " each folded into one candidate; an entry whose tree was verified before, from `queue process` "
+    "to landed.",
+    growth="A merge in memory depends on what differs, not on the size of the repository. Folding disjoint "
+    "branches is linear in them, with a constant number of git processes; branches that touch the "
+    "same files are merged one by one.",
     across="branches",
     measure=measure,
 )

@@ -1,4 +1,5 @@
-"""How long a node waits that could start: from the end of its last dependency to its own start, by the events."""
+"""How long a node waits that could start: from the end of its last dependency to its own start, by the
+events."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +19,7 @@ _WIDTH = 4
 
 
 def measure(scale: Scale, _peers: Peers) -> list[Row]:
-    """Several runs, as many workers as nodes of a layer: nothing but the loop stands between end and start."""
+    """Several runs with more workers than nodes of a layer: only the loop is between end and start."""
     graph = layers(20 if scale.quick else 60, _WIDTH)
     delays_ms: list[float] = []
     for _ in range(scale.rounds):
@@ -36,7 +37,7 @@ def measure(scale: Scale, _peers: Peers) -> list[Row]:
     return [
         Row(
             what=f"{len(graph)} nodes in layers of {_WIDTH}, {2 * _WIDTH} workers",
-            figure=f"p50 {percentile(delays_ms, 50):.1f} ms, p95 {p95:.1f} ms, longest {max(delays_ms):.0f} ms",
+            figure=f"p50 {percentile(delays_ms, 50):.1f} ms, p95 {p95:.1f} ms, most {max(delays_ms):.0f} ms",
             goal=f"p95 <= {_GOAL_MS:g} ms",
             reached=p95 <= _GOAL_MS,
             rounds=scale.rounds,
@@ -63,8 +64,8 @@ def waits_ms(events: Sequence[Event], graph: dict[str, tuple[str, ...]]) -> list
 TABLE = Table(
     name="ready",
     title="From ready to started",
-    about="Layers of four, each node after two of the layer before, with unequal durations. The time from the event "
-    "that ended the last dependency to the event that started the node.",
+    about="Layers of four, each node after two of the layer before, with unequal durations. The time from "
+    "the event that ended the last dependency to the event that started the node.",
     growth="Constant: the end of an attempt wakes the loop, which appends, decides and appends.",
     measure=measure,
 )

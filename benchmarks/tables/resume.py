@@ -51,7 +51,7 @@ def measure(scale: Scale, _peers: Peers) -> list[Row]:
                 f"resume of {size} nodes, one left to do",
                 price,
                 goal=f"CPU <= {_GOAL_S:g} s, nothing again" if goal else "",
-                reached=getattr(price, "cpu_s", 1e9) <= _GOAL_S if goal else None,
+                reached=scale.meets(price, _GOAL_S) if goal else None,
                 figure="nothing finished ran again",
                 curve="resume",
                 at=float(size),
@@ -103,8 +103,8 @@ def _nothing_ran_again(made: GeneratedRepository) -> None:
 TABLE = Table(
     name="resume",
     title="Resuming a run that was killed",
-    about="The whole command `resume` on a run that was killed with SIGKILL while its last node ran: it reads and "
-    "folds the log, repairs what was left, does that one node and writes the report.",
+    about="The whole command `resume` on a run that was killed with SIGKILL while its last node ran: it "
+    "reads and folds the log, repairs what was left, does that one node and writes the report.",
     growth="Linear in the events of the run.",
     across="nodes",
     measure=measure,

@@ -30,7 +30,7 @@ def measure(scale: Scale, _peers: Peers) -> list[Row]:
             goal=f"<= {100 * _GOAL_SHARE:g} % of a core",
             reached=share <= _GOAL_SHARE,
             rounds=min(short.rounds, long.rounds),
-            note=f"a run with a sleep of {_SHORT_S} s takes {short.cpu_s:.2f} s of CPU, with {long_s} s {long.cpu_s:.2f}",
+            note=f"CPU of a run: sleeping {_SHORT_S} s {short.cpu_s:.2f} s, {long_s} s {long.cpu_s:.2f} s",
         )
     ]
 

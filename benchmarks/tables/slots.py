@@ -92,10 +92,12 @@ def _tip(made: GeneratedRepository) -> Commit:
 TABLE = Table(
     name="slots",
     title="A slot that is ready to work in",
-    about="From the request to a folder that shows the target. Between two requests ten files of the target change, "
-    "and the attempt before has changed one. CPU and wall time of git's processes and of ours.",
-    growth="`git worktree add` and the first slot are linear in the files, in writing them. A slot from the pool "
-    "is linear in the index (git reads it and looks at each file once), and in writing only what differs.",
+    about="From the request to a folder that shows the target. Between two requests ten files of the target"
+    " change, and the attempt before has changed one. CPU and wall time of git's processes and of "
+    "ours.",
+    growth="`git worktree add` and the first slot are linear in the files, in writing them. A slot from the "
+    "pool is linear in the index (git reads it and looks at each file once), and in writing only what"
+    " differs.",
     across="files in the repository",
     measure=measure,
 )

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from benchmarks.generated_repository import GeneratedRepository
 from benchmarks.suite.ground import fresh_repository, write_plan, writing_nodes
-from benchmarks.suite.pairs import in_turn
+from benchmarks.suite.pairs import Absent, Median, in_turn
 from benchmarks.suite.peers import Peers
 from benchmarks.suite.price import DidNotRun, Price, environment, own_price, price_of
 from benchmarks.suite.rows import Row, Scale, Table, row_of
 
 _GOAL_HELP_S = 0.080
 _GOAL_LOOK_S = 0.120
-_FLOORS = {"python -c 'pass'": "pass", "python -c 'import click'": "import click"}
+_CLICK = "python -c 'import click'"
+_FLOORS = {"python -c 'pass'": "pass", _CLICK: "import click"}
 _OWN = {"--help": ("--help",), "status": ("status",), "queue list": ("queue", "list")}
 _GOALS = {"--help": _GOAL_HELP_S, "status": _GOAL_LOOK_S, "queue list": _GOAL_LOOK_S}
 _PEERS = {"mergetrain --help": ("mergetrain", "--help"), "bernstein --help": ("bernstein", "--help")}
@@ -35,10 +36,25 @@ def measure(scale: Scale, peers: Peers) -> list[Row]:
     rows = []
     for name, price in found.items():
         goal = _GOALS.get(name)
-        reached = None if goal is None else getattr(price, "cpu_s", 1e9) <= goal
+        reached = None if goal is None else scale.meets(price, goal)
         told = "" if goal is None else f"CPU <= {1000 * goal:g} ms"
-        rows.append(row_of(name, price, goal=told, reached=reached, floor=name in _FLOORS))
+        rows.append(
+            row_of(
+                name,
+                price,
+                figure=_times(price, found[_CLICK]),
+                goal=told,
+                reached=reached,
+                floor=name in _FLOORS,
+            )
+        )
     return rows
+
+
+def _times(price: Median | Absent, beside: Median | Absent) -> str:
+    if isinstance(price, Absent) or isinstance(beside, Absent):
+        return ""
+    return f"{price.cpu_s / beside.cpu_s:.1f} x import click"
 
 
 def _python(made: GeneratedRepository, code: str) -> Price:
@@ -61,9 +77,9 @@ def _peer_status(peers: Peers, made: GeneratedRepository) -> Callable[[], Price]
 TABLE = Table(
     name="start_up",
     title="Starting a command",
-    about="`--help` reads nothing; `status` and `queue list` look at a repository in which one run has landed, "
-    "with no server. The floor is an interpreter that does nothing, and one that imports the library which "
-    "reads the command line.",
+    about="`--help` reads nothing; `status` and `queue list` look at a repository in which one run has "
+    "landed, with no server. The floor is an interpreter that does nothing, and one that imports the "
+    "library which reads the command line.",
     growth="Constant: it is the import of modules. `status` also folds the run's events, see `append`.",
     measure=measure,
 )

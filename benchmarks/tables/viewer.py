@@ -87,9 +87,11 @@ def _say(records: Records, fact: Payload) -> None:
 TABLE = Table(
     name="viewer",
     title="From an event to its viewers",
-    about="A writer appends single events; viewers in five processes follow the log as `events -f` does, each woken "
-    "by a datagram. Milliseconds from the event's own time to its arrival, all viewers together.",
-    growth="Linear in the viewers: one datagram for each, sent by the writer, and one read of the log by each.",
+    about="A writer appends single events; viewers in five processes follow the log as `events -f` does, "
+    "each woken by a datagram. Milliseconds from the event's own time to its arrival, all viewers "
+    "together.",
+    growth="Linear in the viewers: one datagram for each, sent by the writer, and one read of the log by "
+    "each.",
     across="viewers",
     measure=measure,
 )
