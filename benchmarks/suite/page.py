@@ -24,9 +24,9 @@ figures. A *floor* is a small program that does only the unavoidable work. What 
 processes, rows, bytes and modules is counted by ordinary tests (`tests/test_counts.py`), which fail when a
 count grows.
 
-Goals in seconds of CPU were set on an idle machine, where `python -c 'import click'` took 37 ms. The *pace* of
-a table
-is how many times longer it took just before the table was measured; such goals are judged times the pace.
+Goals in seconds of CPU were set on an idle machine, where `import click` took Python 37 ms. The *pace* of a
+table is how many times longer it took just before the table was measured; such goals are judged times the
+pace.
 
 | command | does |
 |---|---|
