@@ -20,9 +20,13 @@ from msgspec import Struct
 
 from benchmarks.queue_sim.results import LADDER, mean, simulate
 from benchmarks.queue_sim.workloads import Workload
+from benchmarks.suite.dag_files import plan_file
+from benchmarks.suite.ground import layers
+from benchmarks.suite.pure_run import PureRun
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, queue_stream
 from cli_multi_rapid.core.merge_events import CheckStarted, MergeLanded
+from cli_multi_rapid.planner.load import load_plan
 from cli_multi_rapid.wiring import find_home, open_records
 from tests.fakes.command_line import PACKAGE_ROOT, type_in
 from tests.fakes.repositories import RepositoryBuilder, make_repository
@@ -35,6 +39,9 @@ GIT_PER_RUN, GIT_PER_NODE, GIT_PER_TRAIN = 12, 10, 7
 
 CHECKS = {1: 0.29, 4: 0.43, 8: 0.60}
 """Most checks per change by the number of checkers, in a simulated burst of 60 with one in twenty broken."""
+
+CALLS_PER_NODE = 400
+"""Most function calls of the core, decisions and folds, for a node that starts and succeeds."""
 
 EVENTS_PER_TRAIN = 5
 """Of the queue, for a candidate with one check that lands at once."""
@@ -214,3 +221,27 @@ def test_the_warden_of_each_attempt_loads_os_and_nothing_else_that_is_written_in
         check=True,
     )
     assert set(done.stdout.split()) <= {"_ctypes", "resource", "_struct"}
+
+
+def calls_of_the_core(folder: Path, nodes: int) -> int:
+    """How many functions a run without any I/O calls, from its plan to its end."""
+    plan = load_plan(plan_file(folder, layers(nodes, nodes // 10))).plan
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        PureRun(plan, 4).run()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_node_of_a_large_plan_takes_no_more_calls_than_one_of_a_small_plan(tmp_path: Path) -> None:
+    calls_of_the_core(tmp_path, 20)  # what is made once
+    few, many = (calls_of_the_core(tmp_path, nodes) / nodes for nodes in (100, 400))
+    assert many <= 1.05 * few
+    assert many <= CALLS_PER_NODE
