@@ -62,7 +62,7 @@ def measure(scale: Scale, peers: Peers) -> list[Row]:
         ),
         Row(
             what="bernstein",
-            note="not measured: it dispatches agents only, and its server outlives the command",
+            note="not measured: it dispatches nothing but agents",
         ),
         _in_a_row(tasks, 3 if scale.quick else _RUNS_EACH_ROUND * scale.rounds),
     ]

@@ -53,7 +53,7 @@ class Frontier:
             self.refresh(nodes[node_id])
 
     def ready(self) -> Iterator[NodeState]:
-        """The nodes that wait for nothing but a worker, in dispatch order; most callers need only the first."""
+        """The nodes that wait for nothing but a worker, in dispatch order; most callers need a few."""
         return (self._nodes[self._order[rank]] for rank in self._ready)
 
     @property
