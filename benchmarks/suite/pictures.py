@@ -58,6 +58,8 @@ def _curves(pyplot: Any, table: dict[str, Any]) -> Any:
             color=_FLOOR_COLOUR if floor else next(colours),
             label=name,
         )
+        for at, height in points:
+            axes.annotate(f"{height:.2g}", (at, height), (0, 5), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.set_yscale("log")
     sizes = sorted({at for points in curves.values() for at, _ in points})

@@ -33,17 +33,28 @@ def _with(files: int, rounds: int) -> list[Row]:
         worktrees = Worktrees(repository, folder / "state" / "worktrees")
         stack.callback(worktrees.close)
         first = _from_pool(worktrees, "first", _tip(made))
-        pairs = []
+        warm = folder / "warm"
+        made.git("worktree", "add", "-q", "--detach", str(warm), MAIN)
+        rounds_of_all = []
         for number in range(rounds):
             _move_target(made, number)
-            pairs.append(
-                (_from_pool(worktrees, f"n{number}", _tip(made)), _by_git(made, folder / f"w{number}"))
-            )
-    pool, git = (median_of(side) for side in zip(*pairs, strict=True))
+            ours = _from_pool(worktrees, f"n{number}", _tip(made))
+            rounds_of_all.append((ours, _by_git(made, folder / f"w{number}"), _by_hand(made, warm)))
+    pool, git, hand = (median_of(side) for side in zip(*rounds_of_all, strict=True))
     times = git.wall_s / pool.wall_s
     goal = _GOALS.get(files)
     return [
         _row(f"git worktree add, {files} files", git, "git worktree add", files),
+        Row(
+            what=f"floor: reset and clean in a warm work tree, {files} files",
+            cpu_s=hand.cpu_s,
+            wall_s=hand.wall_s,
+            figure=f"1/{git.wall_s / hand.wall_s:.1f} of worktree add's wall",
+            floor=True,
+            curve="reset and clean",
+            at=float(files),
+            rounds=rounds,
+        ),
         _row(f"the first slot, {files} files", first, "the first slot", files),
         Row(
             what=f"a slot from the pool, {files} files",
@@ -76,6 +87,17 @@ def _by_git(made: GeneratedRepository, path: Path) -> Cost:
     cost = cost_of(lambda: made.git("worktree", "add", "-q", "--detach", str(path), MAIN))
     made.git("worktree", "remove", "--force", str(path))
     return cost
+
+
+def _by_hand(made: GeneratedRepository, warm: Path) -> Cost:
+    """What makes a used work tree show another commit and nothing else, with no care for what is planted in it."""
+
+    def work() -> None:
+        made.git("reset", "-q", "--hard", MAIN, at=warm)
+        made.git("clean", "-q", "-f", "-d", "-x", at=warm)
+
+    (warm / "src" / "part0" / "file0.txt").write_text(f"somebody's work, {datetime.now(UTC)}\n")
+    return cost_of(work)
 
 
 def _move_target(made: GeneratedRepository, number: int) -> None:
