@@ -90,7 +90,7 @@ def _by_git(made: GeneratedRepository, path: Path) -> Cost:
 
 
 def _by_hand(made: GeneratedRepository, warm: Path) -> Cost:
-    """What makes a used work tree show another commit and nothing else, with no care for what is planted in it."""
+    """What makes a used work tree show another commit, with no care for what is planted in it."""
 
     def work() -> None:
         made.git("reset", "-q", "--hard", MAIN, at=warm)
