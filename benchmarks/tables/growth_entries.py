@@ -86,8 +86,9 @@ TABLE = Table(
     title="Growth: entries of the merge queue",
     about="Branches with a file each and the check `true`; the floor merges them one by one in the work "
     "tree.",
-    growth="Folding and landing are linear in the entries, with a constant number of git processes for each "
-    "train; `queue add` is linear with a constant number of git processes.",
+    growth="Both commands are linear in the entries. `queue process` folds and lands with a constant number "
+    "of git processes for each train, so it grows more slowly than one merge after the other; `queue "
+    "add` takes a constant number of git processes for each branch.",
     across="entries",
     measure=measure,
 )

@@ -39,9 +39,9 @@ TABLE = Table(
     title="Growth: files of the repository",
     about=f"{_TASKS} tasks that write a file each, end to end, in generated repositories; the floor is that "
     f"of `landing`.",
-    growth="Linear in the files, as git is: it reads the index and looks at each file of a work tree once. "
-    "Slots from the pool write only what differs, so the slope is that of reading, not that of "
-    "writing.",
+    growth="Linear in the files, as git is: it reads the index and looks at each file of a work tree. Slots "
+    "from the pool write only what differs, so from some thousand files on a task costs less than its"
+    " floor, which writes a whole work tree; below, the number of processes decides.",
     across="files in the repository",
     measure=measure,
 )

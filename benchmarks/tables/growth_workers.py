@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from msgspec.structs import replace
+
 from benchmarks.suite.ground import fresh_repository, shell_node, write_plan
 from benchmarks.suite.pairs import in_turn
 from benchmarks.suite.peers import Peers
@@ -19,15 +21,26 @@ def measure(scale: Scale, _peers: Peers) -> list[Row]:
         (price,) = in_turn({"": partial(_run, workers)}, min(scale.rounds, 3)).values()
         ideal_s = _NODES / workers * _SLEEP_S
         wall_s = getattr(price, "wall_s", 0.0)
-        rows.append(
-            row_of(
-                f"{workers} {'worker' if workers == 1 else 'workers'}",
-                price,
-                figure=f"{wall_s / ideal_s:.2f} x the sleeping alone ({ideal_s:g} s)",
-                curve="wall",
+        rows += [
+            Row(
+                what=f"floor: the sleeping alone, {workers} at once",
+                wall_s=ideal_s,
+                floor=True,
+                curve="the sleeping alone",
                 at=float(workers),
-            )
-        )
+                value=ideal_s,
+            ),
+            replace(
+                row_of(
+                    f"{workers} {'worker' if workers == 1 else 'workers'}",
+                    price,
+                    figure=f"{wall_s / ideal_s:.2f} x the sleeping alone",
+                    curve="the run",
+                    at=float(workers),
+                ),
+                value=wall_s,
+            ),
+        ]
     return rows
 
 
@@ -42,8 +55,9 @@ TABLE = Table(
     name="growth_workers",
     title="Growth: workers",
     about=f"{_NODES} nodes that sleep {_SLEEP_S:g} s and change nothing. The floor is the sleeping itself.",
-    growth="CPU does not depend on the workers; the wall is the work divided by them, until the slots of one"
-    " moment keep all cores busy.",
+    growth="CPU does not depend on the workers; the wall is the work divided by them, until what a node costs in "
+    "CPU (see `landing`), times the nodes, fills the cores: from there on more workers change nothing.",
     across="workers",
+    unit="wall seconds",
     measure=measure,
 )

@@ -118,8 +118,10 @@ TABLE = Table(
     " change, and the attempt before has changed one. CPU and wall time of git's processes and of "
     "ours.",
     growth="`git worktree add` and the first slot are linear in the files, in writing them. A slot from the "
-    "pool is linear in the index (git reads it and looks at each file once), and in writing only what"
-    " differs.",
+    "pool is linear in the index, which git reads and whose files it looks at once, as the floor "
+    "does; it writes only what differs. Below a thousand files the start of git's processes is most "
+    "of the price. To get below the floor git must not look at each file: an overlay, or a cache that"
+    " something keeps true.",
     across="files in the repository",
     measure=measure,
 )
