@@ -55,8 +55,9 @@ TABLE = Table(
     name="growth_workers",
     title="Growth: workers",
     about=f"{_NODES} nodes that sleep {_SLEEP_S:g} s and change nothing. The floor is the sleeping itself.",
-    growth="CPU does not depend on the workers; the wall is the work divided by them, until what a node costs in "
-    "CPU (see `landing`), times the nodes, fills the cores: from there on more workers change nothing.",
+    growth="CPU does not depend on the workers; the wall is the work divided by them, until what a node "
+    "costs in CPU (see `landing`), times the nodes, fills the cores: from there on more workers "
+    "change nothing.",
     across="workers",
     unit="wall seconds",
     measure=measure,
