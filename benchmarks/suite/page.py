@@ -99,7 +99,10 @@ def _section(measured: Measured) -> Iterator[str]:
     if measured.growth:
         yield f"Growth: {measured.growth}\n"
     command = f'`make bench ARGS="--only {measured.name}"`'
-    yield f"{command}: {measured.took_s:.0f} s, pace {measured.pace:.1f}, at {measured.commit}.\n"
+    rounds = max((row.rounds for row in measured.rows), default=0)
+    often = f"up to {rounds} rounds" if rounds > 1 else "one round"
+    where = f"pace {measured.pace:.1f}, load {measured.load[0]:.0f} to {measured.load[1]:.0f}"
+    yield f"{command}: {often}, {measured.took_s:.0f} s, {where}, at {measured.commit}.\n"
 
 
 def _safe(text: str) -> str:
