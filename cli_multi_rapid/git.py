@@ -54,6 +54,7 @@ from cli_multi_rapid.git_history import (
     log_first_parent,
     merge_base,
     missing,
+    patch,
     read_file,
     resolve,
     tree_of,
@@ -245,6 +246,10 @@ class Repository:
     def changes(self, base: Commit | Tree, head: Commit | Tree) -> tuple[FileChange, ...]:
         """The files that differ, renames with both names."""
         return changes(self._git, base, head)
+
+    def patch(self, base: Commit, head: Commit, paths: Sequence[str]) -> str:
+        """The difference of some files, as people read it."""
+        return patch(self._git, base, head, paths)
 
     def count_commits(self, tip: Commit, without: Sequence[Commit]) -> int:
         """How many commits `tip` contains that none of the others contain; 0 when one of them is gone."""

@@ -156,6 +156,16 @@ def changes(git: Git, base: Commit | Tree, head: Commit | Tree) -> tuple[FileCha
     return _parse_changes(split(done.stdout))
 
 
+def patch(git: Git, base: Commit, head: Commit, paths: Sequence[str]) -> str:
+    """The difference of some files for a person to read; bytes that are no text are replaced."""
+    done = git.tell(
+        *("diff-tree", "-r", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv"),
+        *("--ignore-submodules=none", "--end-of-options", base, head, "--", *paths),
+        env={"GIT_LITERAL_PATHSPECS": "1"},
+    )
+    return done.stdout.decode("utf-8", "replace")
+
+
 def _parse_changes(fields: Sequence[str]) -> tuple[FileChange, ...]:
     """Read the `--raw` part (`:modes ids status`, names) and behind it `--numstat` in the same order."""
     rest = iter(fields)

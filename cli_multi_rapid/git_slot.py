@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 from msgspec import Struct
 
@@ -56,7 +56,7 @@ def scratch_index(files: SlotFiles) -> Iterator[Path]:
     Never used twice: git's lock beside the index of a look whose process was killed, or a git that outlived
     that process, is in nobody's way. What a death leaves goes with the slot (`scratch_remains`).
     """
-    index = files.index.with_name(f"{files.index.stem}~{uuid4().hex[:12]}")
+    index = files.index.with_name(f"{files.index.stem}~{token_hex(6)}")
     try:
         yield index
     finally:

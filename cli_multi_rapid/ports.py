@@ -145,7 +145,9 @@ class Brief(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = field(default_factory=dict)
     """The scrubbed environment with the node's own variables."""
     answer_schema: str | None = None
-    """A JSON schema: an answer of this form is wanted, and no work. For tools of `registry.ANSWERERS`."""
+    """A JSON schema: an answer of this form is wanted, and no work. For tools of `routing.ANSWERERS`."""
+    may_read: bool = False
+    """With `answer_schema`: it may look at the files of the slot, and change none of them."""
 
 
 class StopStep(Struct, frozen=True, kw_only=True):

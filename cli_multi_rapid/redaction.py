@@ -27,8 +27,8 @@ _OWN_PREFIX: Final = "CLI_ORCHESTRATOR_"
 
 
 _SHAPES: Final = tuple(
-    # The last group, or else the whole match, is what gets masked.
-    (anchor, re.compile(regex))
+    # The last group, or else the whole match, is what gets masked. Compiled when its anchor is met.
+    (anchor, regex)
     for regex, *anchors in (
         # OpenAI, Anthropic and the many that copied them. The digit keeps `sk-learn-something` readable.
         (rb"sk-(?<![A-Za-z0-9]sk-)(?=[A-Za-z_-]{0,64}[0-9])[A-Za-z0-9_-]{16,512}", b"sk-"),
@@ -217,7 +217,7 @@ def _shape_spans(data: bytes) -> list[tuple[int, int]]:
     found = []
     for anchor, regex in _SHAPES:
         if anchor in data:
-            found += [match.span(match.lastindex or 0) for match in regex.finditer(data)]
+            found += [match.span(match.lastindex or 0) for match in re.finditer(regex, data)]
     return found
 
 

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from functools import partial
 
 from cli_multi_rapid.adapters.registry import adapters
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS, VERIFY
 from cli_multi_rapid.core.capabilities import capabilities
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import Price
 from cli_multi_rapid.core.price_list import LIST_PRICES
 from cli_multi_rapid.core.prices import PriceTable
-from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.core.routing import ANSWERERS, ToolFacts
 from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.ports import Adapter, CostClass
 from cli_multi_rapid.schema.settings import Settings
 from cli_multi_rapid.schema.tools import ToolConfig
-from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
 
 def tool_facts(settings: Settings, tools: tuple[ToolConfig, ...]) -> Mapping[ToolName, ToolFacts]:
@@ -49,6 +49,7 @@ def _facts_of(
         agent=name not in BUILT_IN_TOOLS,
         described=config is not None,
         capabilities=capabilities(config.capabilities if config else ()),
+        answers=name in ANSWERERS and not (config and config.argv),
         cost_hint=config.cost_hint if config else None,
     )
 

@@ -222,7 +222,7 @@ def open_workshop(
                 redactor=Redactor.from_environment(os.environ),
                 adapters=adapters(tools, os.environ),
                 tools=tool_facts(settings, tools),
-                pings=pings_of(place, tools).refresh,
+                pings=lambda names: pings_of(place, tools).refresh(names),
                 policies=refine(policies) if refine else policies,
                 sandboxes=_sandboxes(settings, tools, repository, worktrees, place),
                 spent_today=lambda run_id: spent_today(records, run_id),
@@ -270,8 +270,8 @@ def spent_today(records: Records, run_id: RunId) -> "MicroUsd":
 
 def confinement_rules(settings: "Settings", tools: "tuple[ToolConfig, ...]") -> "ConfinementRules":
     """How tools are confined."""
+    from cli_multi_rapid.core.built_in_tools import VERIFY
     from cli_multi_rapid.core.confinement import ConfinementRules
-    from cli_multi_rapid.schema.work import VERIFY
 
     return ConfinementRules(
         general=settings.sandbox,
@@ -325,6 +325,7 @@ def policies_of(settings: "Settings") -> "Policies":
         lane=settings.worktrees.lane,
         claims_rule=settings.claims.violation.value,
         update_checkout=settings.landing.update_checkout,
+        fix=settings.verification.policy,
         push=settings.landing.push,
     )
 
@@ -344,6 +345,7 @@ def queue_limits(settings: "MergeSettings") -> "QueueLimits":
 
 def fingerprint() -> str:
     """What verdicts depend on beside command and tree: machine, interpreter and where tools are."""
-    import platform  # 6 ms that `status` need not pay
-
-    return "|".join((platform.platform(), sys.version, os.environ.get("PATH", "")))
+    system = os.uname()
+    libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None
+    machine = (system.sysname, system.release, system.machine, libc or "")
+    return "|".join((*machine, sys.version, os.environ.get("PATH", "")))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.git_slot import SlotFiles
@@ -29,7 +29,7 @@ class Pool:
         if len(self.folders()) >= self._size or not files.is_there():
             return False
         self._trash.throw(files.work_tree / ".git")
-        token = uuid4().hex
+        token = token_hex(16)
         files.index.replace(self._indexes / token)
         files.work_tree.rename(self._folder / token)
         return True

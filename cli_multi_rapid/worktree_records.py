@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 from msgspec import DecodeError, Struct
 from msgspec.json import decode, encode
@@ -48,7 +48,7 @@ class SlotRecords:
     def save(self, record: SlotRecord) -> SlotRecord:
         """Write a record whole or not at all, and return it."""
         # By its name a crash's remains go with the slot: see `scratch_remains`.
-        fresh = self.folder / f"{record.name}~{uuid4().hex[:12]}.fresh"
+        fresh = self.folder / f"{record.name}~{token_hex(6)}.fresh"
         fresh.write_bytes(encode(record))
         fresh.replace(self._file_of(record.name))
         return record

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from uuid import uuid4
+from secrets import token_hex
 
 
 class Trash:
@@ -24,7 +24,7 @@ class Trash:
         if not os.path.lexists(path):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        grave = self.folder / uuid4().hex
+        grave = self.folder / token_hex(16)
         if path.is_dir() and not path.is_symlink():
             _make_writable(path)  # only the owner of a writable folder may move it
         path.rename(grave)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 from msgspec.structs import replace
 
@@ -105,7 +105,7 @@ class Worktrees:
         self._links = tuple(links)
         self._records = SlotRecords(repository.scratch / "slots")
         self._trash = Trash(folder.parent / "trash")
-        self._presence = Presence(repository.scratch / "owners" / f"{os.getpid()}-{uuid4().hex[:8]}")
+        self._presence = Presence(repository.scratch / "owners" / f"{os.getpid()}-{token_hex(4)}")
         self._pool = Pool(folder / ".pool", repository.scratch / "pool", self._trash, pool_size)
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class Worktrees:
         elif self._is_owned(record):
             raise EnvironmentFault(f"the slot {name} is in use", hint="each attempt needs a name of its own")
         elif path.exists():
-            self._rename(replace(record, kept=True), f"{name[:100]}.old-{uuid4().hex[:8]}")
+            self._rename(replace(record, kept=True), f"{name[:100]}.old-{token_hex(4)}")
         else:
             self._discard(name, record)
 

@@ -1,7 +1,8 @@
 """Claude Code, headless. Measured with 2.1.197.
 
 It may run any command in the slot's folder, and outside of it: allowing Bash is no confinement. Commits and
-pushes are refused to it, because the orchestrator commits. Where only an answer is wanted it has no tools.
+pushes are refused to it, because the orchestrator commits. Where only an answer is wanted it has no tools,
+or those that read.
 """
 
 import json
@@ -60,11 +61,8 @@ _ARGS: Final = (
     "--disallowedTools=Bash(git commit:*),Bash(git push:*)",
     *_OWN_SETTINGS,
 )
-_ANSWER_ARGS: Final = (
-    *("--output-format", "json"),
-    *("--tools", "", "--permission-mode", "dontAsk"),
-    *_OWN_SETTINGS,
-)
+_READING: Final = "Read,Grep,Glob"
+"""The tools of one that may look and touch nothing."""
 _NO_FORM: Final = "error_max_structured_output_retries"
 """Its own checks refused every answer of the model."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -135,7 +133,9 @@ class ClaudeAdapter(Agent):
 def _args(brief: Brief) -> tuple[str, ...]:
     if brief.answer_schema is None:
         return _ARGS
-    return (*_ANSWER_ARGS, "--json-schema", brief.answer_schema)
+    tools = _READING if brief.may_read else ""
+    may = ("--tools", tools, "--permission-mode", "dontAsk")
+    return ("--output-format", "json", *may, *_OWN_SETTINGS, "--json-schema", brief.answer_schema)
 
 
 def _answer_of(final: Record) -> str | None:

@@ -6,19 +6,20 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final
 
-from cli_multi_rapid.adapters.actions import ActionsAdapter
-from cli_multi_rapid.adapters.agent import agent_settings
-from cli_multi_rapid.adapters.command import CommandAdapter
-from cli_multi_rapid.adapters.python import PythonAdapter
-from cli_multi_rapid.adapters.scripted import ScriptedAdapter
-from cli_multi_rapid.adapters.shell import ShellAdapter
+from cli_multi_rapid.core.built_in_tools import ACTIONS, PYTHON, SCRIPTED, SHELL
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.routing import ANSWERERS
 from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.ports import Adapter
 from cli_multi_rapid.schema.tools import ToolConfig
 
-BUILT_IN: Final[tuple[Adapter, ...]] = (ShellAdapter(), PythonAdapter(), ActionsAdapter(), ScriptedAdapter())
-"""Tools that are part of this program."""
+BUILT_IN: Final[Mapping[ToolName, str]] = {
+    SHELL: "ShellAdapter",
+    PYTHON: "PythonAdapter",
+    ACTIONS: "ActionsAdapter",
+    SCRIPTED: "ScriptedAdapter",
+}
+"""For each tool that does its work in this program the adapter's class, in the module of its name."""
 
 _AGENT_CLASSES: Final[Mapping[ToolName, str]] = {
     ToolName("claude"): "ClaudeAdapter",
@@ -29,16 +30,13 @@ _AGENT_CLASSES: Final[Mapping[ToolName, str]] = {
     ToolName("opencode"): "OpencodeAdapter",
     ToolName("copilot"): "CopilotAdapter",
 }
-"""For each agent the adapter's class, in the module of its name. It is loaded when it is used."""
+"""The same for each agent. Modules are loaded when their tools are used."""
 
 AGENTS: Final = tuple(_AGENT_CLASSES)
 """Agents that plans may name. Aliases such as `claude-cli` are resolved by `schema.names.tool_name`."""
 
-KNOWN_TOOLS: Final = (*(adapter.name for adapter in BUILT_IN), *AGENTS)
+KNOWN_TOOLS: Final = (*BUILT_IN, *AGENTS)
 """Names that a plan may use without any configuration."""
-
-ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
-"""Agents whose own adapters can be asked for an answer by a schema: no work, no tools, nothing written."""
 
 
 def answerer(
@@ -53,7 +51,7 @@ def answerer(
 
 def agent_variables(agent: ToolName) -> tuple[str, ...]:
     """The user's variables that an agent gets without being configured: no other agent's keys."""
-    variables: tuple[str, ...] = _agent_module(agent).VARIABLES
+    variables: tuple[str, ...] = _module_of(agent).VARIABLES
     return variables
 
 
@@ -69,22 +67,28 @@ def adapters(
     makers: dict[ToolName, Callable[[], Adapter]] = {
         name: partial(_agent, name, configs.get(name), environ) for name in AGENTS
     }
-    makers |= {name: partial(CommandAdapter, tool, environ) for name, tool in configs.items() if tool.argv}
-    return OnDemand(makers | {adapter.name: partial(_itself, adapter) for adapter in BUILT_IN})
+    makers |= {name: partial(_command, tool, environ) for name, tool in configs.items() if tool.argv}
+    return OnDemand(makers | {name: partial(_built_in, name) for name in BUILT_IN})
 
 
-def _agent(name: ToolName, config: ToolConfig | None, environ: Mapping[str, str] | None) -> Adapter:
-    settings = agent_settings(config, agent_variables(name), environ)
-    made: Adapter = getattr(_agent_module(name), _AGENT_CLASSES[name])(settings)
+def _built_in(name: ToolName) -> Adapter:
+    made: Adapter = getattr(_module_of(name), BUILT_IN[name])()
     return made
 
 
-def _agent_module(name: ToolName) -> ModuleType:
+def _command(config: ToolConfig, environ: Mapping[str, str] | None) -> Adapter:
+    made: Adapter = _module_of("command").CommandAdapter(config, environ)
+    return made
+
+
+def _agent(name: ToolName, config: ToolConfig | None, environ: Mapping[str, str] | None) -> Adapter:
+    settings = _module_of("agent").agent_settings(config, agent_variables(name), environ)
+    made: Adapter = getattr(_module_of(name), _AGENT_CLASSES[name])(settings)
+    return made
+
+
+def _module_of(name: str) -> ModuleType:
     return import_module(f"cli_multi_rapid.adapters.{name}")
-
-
-def _itself(adapter: Adapter) -> Adapter:
-    return adapter
 
 
 def missing(

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cli_multi_rapid.adapters.registry import AGENTS, ANSWERERS, KNOWN_TOOLS, adapters, missing
+from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.output import shown_path, tell
 from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking, choose_planner
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS, VERIFY
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, dearest
 from cli_multi_rapid.core.plan import Json, Node, Plan
-from cli_multi_rapid.core.routing import AUTO, pool
+from cli_multi_rapid.core.routing import ANSWERERS, AUTO, pool
 from cli_multi_rapid.planner.assessment import Assessment
 from cli_multi_rapid.planner.load import load_plan
 from cli_multi_rapid.schema.problems import Problem
 from cli_multi_rapid.schema.settings import LandingApproval, Settings
 from cli_multi_rapid.schema.tools import ToolConfig
 from cli_multi_rapid.schema.validation import Surroundings
-from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
 if TYPE_CHECKING:
     from cli_multi_rapid.git import Repository

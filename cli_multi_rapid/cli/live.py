@@ -15,6 +15,7 @@ from cli_multi_rapid.cli.output import Progress
 from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
+from cli_multi_rapid.core import verification_events as verification
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import CheckId, NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
@@ -48,6 +49,8 @@ class LiveView:
         match event.data:
             case run.PlanAccepted(plan=plan):
                 self._nodes = len(plan.nodes)
+            case verification.PlanAmended(nodes=nodes):
+                self._nodes += len(nodes)
             case node.NodeStarted(node_id=node_id, tool=tool):
                 self._running[node_id] = (tool, time.monotonic())
             case node.NodeSucceeded(node_id=node_id):

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cli_multi_rapid.adapters.registry import ANSWERERS, answerer
+from cli_multi_rapid.adapters.registry import answerer
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.ids import ToolName
+from cli_multi_rapid.core.routing import ANSWERERS
 from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.schema.tools import ToolConfig
 

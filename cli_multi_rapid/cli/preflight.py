@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from cli_multi_rapid.adapters.registry import adapters, missing
 from cli_multi_rapid.cli.intake import Configured
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.plan import CheckSpec, Plan
 from cli_multi_rapid.core.routing import nobody_can, pool
-from cli_multi_rapid.schema.work import VERIFY
 
 
 def missing_tools(plan: Plan, configured: Configured, environment: Mapping[str, str]) -> dict[NodeId, str]:

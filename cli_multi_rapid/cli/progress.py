@@ -8,11 +8,13 @@ from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
 from cli_multi_rapid.core import tool_events as tool
+from cli_multi_rapid.core import verification_events as verification
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Payload, Verdict
 from cli_multi_rapid.core.ids import EntryId, EventId, NodeId
 from cli_multi_rapid.core.money import format_usd
 from cli_multi_rapid.core.routing import NAMED
+from cli_multi_rapid.reports.amendments import amended_line
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import span
 
@@ -173,6 +175,10 @@ _TELLERS: Mapping[type[Payload], Callable[[Any, Narrator], str | None]] = {
     node.NodeAttemptFailed: _attempt_failed,
     node.NodeRetryScheduled: _retry,
     node.NodeReworkScheduled: _rework,
+    verification.PlanProposed: lambda data, _: (
+        f"{data.node_id} planned {', '.join(each.id for each in data.nodes)}"
+    ),
+    verification.PlanAmended: lambda data, _: f"the plan is amended, {amended_line(data)}",
     tool.ToolPinged: _pinged,
     tool.BreakerOpened: lambda data, _: (
         f"{data.tool} gets nothing until {data.until.astimezone():%H:%M:%S}{_because(data.reason)}"

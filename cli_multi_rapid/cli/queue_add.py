@@ -19,7 +19,7 @@ from cli_multi_rapid.engine.queue_entries import (
     WaitsAlready,
     entry_for,
 )
-from cli_multi_rapid.engine.session import queue_journal
+from cli_multi_rapid.engine.queue_opening import queue_journal
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
 

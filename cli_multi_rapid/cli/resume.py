@@ -16,6 +16,8 @@ from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.plan import FixMode
+from cli_multi_rapid.core.remedy import has_findings
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         "resume 20261120-094612-k3f9",
         "resume --budget 20  # what did not fit is tried again",
         "resume --allow-unpriced  # so is what has no price",
+        "resume --fix auto  # put right what the verification found",
     )
 )
 @run_argument
@@ -50,7 +53,8 @@ def resume(
 
     Nothing that is finished runs again. What a dead process left is ended and saved first. Failed nodes stay
     failed: `retry` does them again, and a run in which nothing else is left, or that was cancelled, is only
-    told. A paused run goes on. The exit codes are those of `execute`.
+    told. With `--fix` nodes are added for what its verification found. A paused run goes on. The exit codes
+    are those of `execute`.
     """
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
@@ -59,13 +63,22 @@ def resume(
             return _tell_living(records, loaded, budget, format_)
         if budget is None and options.allow_unpriced:
             budget = _limit_again(loaded.state)
-        if _was_called_off(loaded.state) or (budget is None and _nothing_can_move(loaded.state)):
+        fixes = has_findings(loaded.state) and _may_fix(loaded.state, options)
+        if _was_called_off(loaded.state) or (
+            budget is None and not fixes and _nothing_can_move(loaded.state)
+        ):
             return _tell_end(records, loaded, format_)
         if budget is not None:
             give(records, loaded, CommandGiven(command="budget", by=person(), amount=budget))
         if _is_paused(loaded):
             give(records, loaded, CommandGiven(command="unpause", by=person()))
     return go_on(place, loaded.run_id, options, format_=format_, ci=ci)
+
+
+def _may_fix(state: RunState, options: RunOptions) -> bool:
+    """Whether to look again at what its verification found: as is asked for, or because it waits for that."""
+    rests = state.finished is not None and state.status in (RunStatus.WAITING, RunStatus.BUDGET_STOPPED)
+    return rests if options.fix is None else options.fix is not FixMode.OFF
 
 
 def _limit_again(state: RunState) -> MicroUsd | None:

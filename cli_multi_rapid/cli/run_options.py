@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.options import Decorated
 from cli_multi_rapid.core.money import MicroUsd, parse_usd
+from cli_multi_rapid.core.plan import FixMode
 from cli_multi_rapid.schema.names import PRIORITIES
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     workers: int | None = None
     fail_fast: bool = False
     allow_unpriced: bool = False
+    fix: FixMode | None = None
 
     def settings(self) -> "dict[str, Json]":
         """The flags that are settings: the topmost layer of the configuration."""
@@ -63,22 +65,35 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         budget = replace(
             policies.budget, allow_unpriced=policies.budget.allow_unpriced or self.allow_unpriced
         )
-        return replace(policies, fail_fast=policies.fail_fast or self.fail_fast, budget=budget)
+        return replace(
+            policies, fail_fast=policies.fail_fast or self.fail_fast, budget=budget, fix_asked=self.fix
+        )
 
 
 def run_options(function: Decorated) -> Decorated:
-    """`--workers`, `--fail-fast` and `--allow-unpriced`, handed over as `options: RunOptions`."""
+    """`--workers`, `--fail-fast`, `--fix` and `--allow-unpriced`, handed over as `options: RunOptions`."""
 
     @wraps(function)
     def with_options(
-        *args: Any, workers: int | None, fail_fast: bool, allow_unpriced: bool, **kwargs: Any
+        *args: Any, workers: int | None, fail_fast: bool, allow_unpriced: bool, fix: str | None, **kwargs: Any
     ) -> Any:
-        options = RunOptions(workers=workers, fail_fast=fail_fast, allow_unpriced=allow_unpriced)
+        options = RunOptions(
+            workers=workers,
+            fail_fast=fail_fast,
+            allow_unpriced=allow_unpriced,
+            fix=None if fix is None else FixMode(fix),
+        )
         return function(*args, options=options, **kwargs)
 
     for option in (
         click.option(
             "--allow-unpriced", is_flag=True, help="Run tools of unknown price although there is a budget"
+        ),
+        click.option(
+            "--fix",
+            type=click.Choice([str(mode) for mode in FixMode]),
+            help="When what has landed does not pass its verification, add nodes that put it right: "
+            "auto: run them, ask: after your approval  [default: off, or the plan or configuration]",
         ),
         click.option("--fail-fast", is_flag=True, help="Start nothing new once a node failed"),
         click.option(

@@ -194,11 +194,10 @@ def _tool(name: ToolName, box: _Toolbox, health: "ToolHealth | None") -> ToolDoc
 
     adapter, config, missing = box.adapters.get(name), box.configs.get(name), box.missing(name)
     confinement = box.rules.for_tool(name)
-    built_in = any(each.name == name for each in BUILT_IN)
     is_agent = name in AGENTS and not (config and config.argv)
     return ToolDocument(
         name=name,
-        kind="built-in" if built_in else "agent" if is_agent else "command",
+        kind="built-in" if name in BUILT_IN else "agent" if is_agent else "command",
         usable=not missing,
         missing=missing,
         cost=adapter.cost.value if adapter else config.cost_class if config else "unpriced",

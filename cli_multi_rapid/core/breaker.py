@@ -31,6 +31,8 @@ ANSWERS: Final = frozenset(
         FailureClass.MISSING_OUTPUT,
         FailureClass.OUTSIDE_CLAIMS,
         FailureClass.UNSAFE_TREE,
+        FailureClass.REJECTED,
+        FailureClass.BAD_ANSWER,
     }
 )
 """Failures of work that the tool did come to the end of. All others say nothing of it."""

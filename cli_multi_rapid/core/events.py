@@ -1,8 +1,8 @@
 """The event catalogue: every fact that this program records, with its envelope and its way to JSON and back.
 
-Events are past tense, immutable and typed: their fields are defined once, in `run_events`, `node_events` and
-`merge_events`. The store writes them as JSON and lifts old versions at its edge. A type that this release
-does not know is kept as `Unknown` and skipped by the fold, never dropped.
+Events are past tense, immutable and typed: their fields are defined once, in `run_events`, `node_events`,
+`merge_events` and their neighbours. The store writes them as JSON and lifts old versions at its edge. A type
+that this release does not know is kept as `Unknown` and skipped by the fold, never dropped.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,6 +73,7 @@ from cli_multi_rapid.core.run_events import (
     RunUnpaused,
 )
 from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened, ToolPinged
+from cli_multi_rapid.core.verification_events import NodeVerified, PlanAmended, PlanProposed
 
 
 class Unknown(Payload, frozen=True, kw_only=True):
@@ -97,6 +98,7 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
         ToolPinged, BreakerOpened, BreakerClosed,
+        NodeVerified, PlanProposed, PlanAmended,
     )
 }  # fmt: skip
 """Every event type by its name."""

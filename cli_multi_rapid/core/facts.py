@@ -29,6 +29,10 @@ class FailureClass(StrEnum):
     BASE_CONFLICT = "base_conflict"
     """The heads of the dependencies do not merge into one base."""
     HYDRATION = "hydration"
+    REJECTED = "rejected"
+    """A review of the landed tree found what must be put right."""
+    BAD_ANSWER = "bad_answer"
+    """The answer is not of the form that was asked for: it is asked for again, with what is wrong."""
     ENVIRONMENT = "environment"
     """Disk, permissions, git: the machine, not the tool."""
 

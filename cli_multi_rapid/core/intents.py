@@ -7,6 +7,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd
+from cli_multi_rapid.core.verification_events import PlanAmended
 
 
 class StartAttempt(Struct, frozen=True, kw_only=True):
@@ -112,6 +113,12 @@ class StopAttempt(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class AmendPlan(Struct, frozen=True, kw_only=True):
+    """Add nodes to the running plan. The fields are those of the event."""
+
+    amended: PlanAmended
+
+
 class WarnBudget(Struct, frozen=True, kw_only=True):
     """Say once that spending crossed a line; `halt` when no more paid nodes will start."""
 
@@ -147,6 +154,7 @@ Intent = (
     | CancelNode
     | StopAttempt
     | WarnBudget
+    | AmendPlan
     | WakeAt
     | FinishRun
 )

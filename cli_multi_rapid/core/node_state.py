@@ -23,6 +23,7 @@ from cli_multi_rapid.core.node_events import (
 )
 from cli_multi_rapid.core.plan import Node
 from cli_multi_rapid.core.run_events import ApprovalGranted, ApprovalRejected, ApprovalRequested
+from cli_multi_rapid.core.verification_events import NodeVerified, PlanAmended, PlanProposed
 
 
 class NodeStatus(StrEnum):
@@ -69,6 +70,8 @@ TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
     (NodeStatus.WAITING, NodeSkipped): NodeStatus.SKIPPED,
     (NodeStatus.WAITING, NodeCancelled): NodeStatus.CANCELLED,
     (NodeStatus.RUNNING, NodeBased): NodeStatus.RUNNING,
+    (NodeStatus.RUNNING, NodeVerified): NodeStatus.RUNNING,
+    (NodeStatus.RUNNING, PlanProposed): NodeStatus.RUNNING,
     (NodeStatus.RUNNING, NodeSucceeded): NodeStatus.COMPLETED,
     (NodeStatus.RUNNING, NodeAttemptFailed): NodeStatus.PENDING,
     (NodeStatus.COMPLETED, ApprovalRequested): NodeStatus.COMPLETED,
@@ -76,6 +79,8 @@ TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
     (NodeStatus.COMPLETED, ApprovalRejected): NodeStatus.COMPLETED,
     (NodeStatus.COMPLETED, NodeReworkScheduled): NodeStatus.PENDING,
     (NodeStatus.COMPLETED, NodeReset): NodeStatus.PENDING,
+    (NodeStatus.COMPLETED, PlanAmended): NodeStatus.PENDING,
+    (NodeStatus.FAILED, PlanAmended): NodeStatus.PENDING,
     (NodeStatus.FAILED, NodeReset): NodeStatus.PENDING,
     (NodeStatus.SKIPPED, NodeReset): NodeStatus.PENDING,
     (NodeStatus.CANCELLED, NodeReset): NodeStatus.PENDING,
@@ -108,6 +113,10 @@ class Attempt(Struct, kw_only=True):
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     duration_s: float = 0.0
+    verified: NodeVerified | None = None
+    """The verdict that it came to, when it verifies."""
+    proposal: PlanProposed | None = None
+    """The plan that it made, when it plans."""
     refused: str = ""
     """Why its sealed work was given back to be done again, if it was: nothing may be built on it then."""
 

@@ -62,6 +62,37 @@ class Network(StrEnum):
     """What the person reaches, the services of this machine included."""
 
 
+class Form(StrEnum):
+    """The form of an answer that is wanted of an agent instead of work."""
+
+    REVIEW = "review"
+    """What is wrong with the landed work of the nodes before."""
+    REMEDY = "remedy"
+    """The nodes that put right what a verification found."""
+
+
+class FixMode(StrEnum):
+    """What happens when the landed tree does not pass its verification."""
+
+    OFF = "off"
+    """Nothing is added to the run."""
+    ASK = "ask"
+    """Nodes are added, and each waits for a person's approval."""
+    AUTO = "auto"
+    """Nodes are added and run."""
+
+
+class FixPolicy(Struct, frozen=True, kw_only=True):
+    """How a failed verification is answered."""
+
+    mode: FixMode = FixMode.OFF
+    """Off: a run spends no money that nobody asked it to spend."""
+    rounds: int = 2
+    """How often nodes may be added to one run."""
+    tool: ToolName | None = None
+    """Who does the fixes; None: the agent whose work is concerned."""
+
+
 class Prompt(Struct, frozen=True, kw_only=True):
     """Work for an agent: the goal is its prompt."""
 
@@ -193,6 +224,8 @@ class Node(Struct, frozen=True, kw_only=True):
     """None: as the configuration says. A node may be confined more than that, never less."""
     network: Network | None = None
     """None: as the configuration says, where it is confined."""
+    form: Form | None = None
+    """An answer of this form is wanted, and no work. Only of agents with role `ipt`."""
     stream: str | None = None
     """The stream of the `multi_stream.yaml` that this node's phase belongs to."""
 
@@ -205,6 +238,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     nodes: tuple[Node, ...]
     merge_policy: MergePolicy
     rollback_policy: RollbackPolicy = field(default_factory=RollbackPolicy)
+    fix: FixPolicy | None = None
+    """None: as the configuration says."""
     budget: MicroUsd | None = None
     checks: tuple[CheckSpec, ...] = ()
     branch_base: Branch

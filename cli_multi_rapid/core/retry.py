@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.node_state import NodeState
+from cli_multi_rapid.core.node_state import Attempt, NodeState
 
 NEVER_AGAIN = frozenset(
     {
@@ -16,6 +16,7 @@ NEVER_AGAIN = frozenset(
         FailureClass.UNSAFE_TREE,
         FailureClass.BASE_CONFLICT,
         FailureClass.TOOL_MISSING,
+        FailureClass.REJECTED,
     }
 )
 """Failures that the same tool would repeat."""
@@ -28,6 +29,12 @@ MAX_INTERRUPTIONS = 5
 
 Counted for each tool; those beyond count like any failure.
 """
+
+MOST_REPAIRS = 3
+"""How often an answer that is not of the form asked for is asked for again, beside the retries."""
+
+_NOT_COUNTED = frozenset({FailureClass.INTERRUPTED, FailureClass.BAD_ANSWER})
+"""Failures that have a bound of their own."""
 
 _LONGEST_WAIT_S = 60.0
 _MOST_DOUBLINGS = 16
@@ -65,7 +72,10 @@ def after_failure(
         return TryAgain(not_before=now, reason=f"{last.tool}: {last.outcome}", tool=fallback)
     if last.failure in NEVER_AGAIN:
         return GiveUp(reason=last.outcome)
-    counted = len(own) - min(interrupted, MAX_INTERRUPTIONS)
+    bad = sum(1 for attempt in own if attempt.failure is FailureClass.BAD_ANSWER)
+    if last.failure is FailureClass.BAD_ANSWER:
+        return _after_bad_answer(last, bad, fallback, now)
+    counted = len(own) - min(interrupted, MAX_INTERRUPTIONS) - bad
     if counted <= retries:
         wait = backoff_s(counted, transient=last.failure is FailureClass.TRANSIENT)
         return TryAgain(
@@ -77,13 +87,24 @@ def after_failure(
     return GiveUp(reason=f"{last.outcome}{times}")
 
 
+def _after_bad_answer(last: Attempt, bad: int, fallback: ToolName | None, now: datetime) -> TryAgain | GiveUp:
+    """What is wrong is told, so that waiting would add nothing."""
+    if bad <= MOST_REPAIRS:
+        return TryAgain(not_before=now, reason=f"repair {bad} of {MOST_REPAIRS}: {last.outcome}")
+    if fallback is not None:
+        return TryAgain(not_before=now, reason=f"{last.tool} gave {bad} bad answers", tool=fallback)
+    return GiveUp(reason=f"{last.outcome} (also after {MOST_REPAIRS} repairs)")
+
+
 def worn_out(state: NodeState, retries: int) -> frozenset[ToolName]:
     """The tools that have had their tries at a node since it was last reset."""
     recent = state.attempts[len(state.attempts) - state.tries :]
     failed = [attempt for attempt in recent if attempt.failure is not None]
-    counts = Counter(attempt.tool for attempt in failed if attempt.failure is not FailureClass.INTERRUPTED)
+    counts = Counter(attempt.tool for attempt in failed if attempt.failure not in _NOT_COUNTED)
+    repaired = Counter(attempt.tool for attempt in failed if attempt.failure is FailureClass.BAD_ANSWER)
     worn = {attempt.tool for attempt in failed if attempt.failure in NEVER_AGAIN}
     worn.update(tool for tool, count in counts.items() if count > retries)
+    worn.update(tool for tool, count in repaired.items() if count > MOST_REPAIRS)
     worn.update(tool for tool, count in state.refusals.items() if count > retries)
     return frozenset(worn)
 

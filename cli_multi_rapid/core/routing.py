@@ -14,6 +14,9 @@ from cli_multi_rapid.core.plan import Node, Prompt
 AUTO: Final = ToolName("auto")
 """The tool of a node that leaves the choice open: by its `capabilities`, then price, then speed."""
 
+ANSWERERS: Final = (ToolName("claude"), ToolName("codex"))
+"""Agents whose own adapters can be asked for an answer by a schema: no work, nothing written."""
+
 NAMED: Final = "named by the plan"
 """The reason of a choice that the plan has made."""
 
@@ -31,6 +34,8 @@ class ToolFacts(Struct, frozen=True, kw_only=True):
     """It stands in `config/tools.yaml`: it may be taken by a node that leaves the choice open."""
     capabilities: frozenset[str] = frozenset()
     """As `core.capabilities` spells them."""
+    answers: bool = False
+    """It can be asked for an answer by a schema, instead of work."""
     cost_hint: float | None = None
     """Relative price, for the choice between tools: less is cheaper."""
 
@@ -45,6 +50,17 @@ def pool(node: Node, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName, ...
     """Every tool that may do a node's work, in no order of merit when the choice is open."""
     if not is_agents_work(node, tools):
         return (node.tool,)
+    if node.form is not None:
+        return tuple(name for name in _done_by_agents(node, tools) if _answers(name, tools))
+    return _done_by_agents(node, tools)
+
+
+def _answers(tool: ToolName, tools: Mapping[ToolName, ToolFacts]) -> bool:
+    facts = tools.get(tool)
+    return facts is not None and facts.answers
+
+
+def _done_by_agents(node: Node, tools: Mapping[ToolName, ToolFacts]) -> tuple[ToolName, ...]:
     if node.tool != AUTO:
         return chain(node.tool, tools)
     wanted = offered(node, tools)
@@ -82,6 +98,8 @@ def _is_open(facts: ToolFacts) -> bool:
 
 
 def nobody_can(node: Node) -> str:
-    """What is said of a node with an open choice and an empty pool."""
+    """What is said of a node with an empty pool."""
+    if node.form is not None:
+        return f"{node.tool} cannot answer by a schema: a {node.form} needs claude or codex"
     names = ", ".join(f"`{name}`" for name in node.capabilities)
     return f"config/tools.yaml describes no agent{f' with {names}' if names else ''}"

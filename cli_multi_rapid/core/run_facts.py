@@ -4,6 +4,7 @@ from typing import assert_never
 
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.intents import (
+    AmendPlan,
     AskApproval,
     CancelNode,
     CloseBreaker,
@@ -35,6 +36,7 @@ Told = (
     | OpenBreaker
     | CloseBreaker
     | WarnBudget
+    | AmendPlan
 )
 """The intents that are done when they are recorded."""
 
@@ -54,12 +56,12 @@ def facts_of(intent: Told, ledger: Ledger) -> tuple[Payload, ...]:
             return (ApprovalRequested(node_id=node_id, what=what),)
         case RefuseForBudget():
             return _refusal(intent)
-        case OpenBreaker():
-            return (_opened(intent),)
-        case CloseBreaker(tool=name, reason=reason):
-            return (BreakerClosed(tool=name, reason=reason),)
+        case OpenBreaker() | CloseBreaker():
+            return (_of_breaker(intent),)
         case WarnBudget():
             return _notice(intent, ledger)
+        case AmendPlan(amended=amended):
+            return (amended,)
         case _:
             assert_never(intent)
 
@@ -74,7 +76,9 @@ def _refusal(intent: RefuseForBudget) -> tuple[Payload, ...]:
     return refused, NodeSkipped(node_id=intent.node_id, reason=intent.reason, by_budget=True)
 
 
-def _opened(intent: OpenBreaker) -> BreakerOpened:
+def _of_breaker(intent: OpenBreaker | CloseBreaker) -> BreakerOpened | BreakerClosed:
+    if isinstance(intent, CloseBreaker):
+        return BreakerClosed(tool=intent.tool, reason=intent.reason)
     return BreakerOpened(
         tool=intent.tool,
         until=intent.until,

@@ -8,12 +8,14 @@ from msgspec import Struct, field
 
 from cli_multi_rapid.core import breaker, budget, dag
 from cli_multi_rapid.core.affordability import refuse
+from cli_multi_rapid.core.amendment import amend
 from cli_multi_rapid.core.breaker import BreakerRules, Closes, Opens
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
 from cli_multi_rapid.core.claims import find_overlaps, first_conflict
 from cli_multi_rapid.core.facts import FailureClass, ImpliedEdge, RunStatus
-from cli_multi_rapid.core.ids import EntryId, NodeId, ToolName
+from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import (
+    AmendPlan,
     AskApproval,
     CancelNode,
     CloseBreaker,
@@ -32,18 +34,19 @@ from cli_multi_rapid.core.intents import (
 )
 from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
-from cli_multi_rapid.core.plan import Approval, MergeWhen, Node, Plan, Role
+from cli_multi_rapid.core.plan import Approval, FixPolicy, MergeWhen, Node, Plan, Role
 from cli_multi_rapid.core.purse import Purse
+from cli_multi_rapid.core.remedy import Amendment, Surroundings, Unpaid, Unplanned, next_remedy
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
+from cli_multi_rapid.core.run_end import can_land, end_of
 from cli_multi_rapid.core.selection import Later, Nobody, Scene, choose, next_fallback
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.verification_events import PlanAmended
 
 _DEFAULT_WEIGHT_S = 60.0
 """The assumed duration of a node without an estimate; only the ratio to other nodes matters."""
-
-_ENVIRONMENT_FAULTS = frozenset({FailureClass.TOOL_MISSING, FailureClass.ENVIRONMENT})
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -54,6 +57,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     tools: Mapping[ToolName, ToolFacts] = field(default_factory=dict)
     breaker: BreakerRules = field(default_factory=BreakerRules)
     fail_fast: bool = False
+    fix: FixPolicy = field(default_factory=FixPolicy)
+    """What is added to a run whose landed tree does not pass its verification."""
     queue_halted: str | None = None
     """Why the merge queue lands nothing at present; None when it works."""
 
@@ -97,7 +102,7 @@ def decide(state: RunState, limits: Limits, now: datetime) -> list[Intent]:
         intents.extend(_starts(state, state.plan, limits, now))
     intents.extend(_enqueues(state, state.plan))
     if not any(_is_action(intent) for intent in intents) and _at_rest(state):
-        intents.extend(_finish(state, limits))
+        intents.extend(_finish(state, state.plan, limits))
     return intents
 
 
@@ -325,60 +330,35 @@ def _wind_down(state: RunState, reason: str) -> Iterator[Intent]:
 # --- the end of a run -------------------------------------------------------------------------------------
 
 
-def _finish(state: RunState, limits: Limits) -> Iterator[Intent]:
-    """End the run when nothing can move any more without a person, or nothing is left."""
-    if limits.queue_halted is not None or not _can_land(state):
-        yield outcome(state, limits)
+def _finish(state: RunState, plan: Plan, limits: Limits) -> Iterator[Intent]:
+    """End the run when nothing can move without a person, or nothing is left, unless there is more to add."""
+    if limits.queue_halted is None and can_land(state):
+        return
+    remedy: Amendment | Unpaid | Unplanned | None = None
+    if limits.queue_halted is None and not limits.fail_fast:
+        around = Surroundings(policy=limits.fix, tools=limits.tools, budget=limits.budget)
+        remedy = next_remedy(state, plan, around)
+    yield _amend(plan, remedy) if isinstance(remedy, Amendment) else outcome(state, limits, remedy)
 
 
-def _can_land(state: RunState) -> bool:
-    """Whether the merge queue can bring something forward that does not stand behind what needs a person."""
-    nodes = (state.nodes[node_id] for node_id in state.frontier.unsettled)
-    queued = {node.entry_id: node for node in nodes if node.entry_id and node.status is NodeStatus.COMPLETED}
-    followers: dict[EntryId, list[EntryId]] = {}
-    for entry_id, node in queued.items():
-        for before in node.behind:
-            followers.setdefault(before, []).append(entry_id)
-    stack = [entry_id for entry_id, node in queued.items() if node.requested or node.held_command]
-    while stack:
-        entry_id = stack.pop()
-        if queued.pop(entry_id, None) is not None:
-            stack.extend(followers.get(entry_id, ()))
-    return bool(queued)
-
-
-def outcome(state: RunState, limits: Limits) -> FinishRun:
-    """How a run that has come to rest ended. Every node counts; the exit codes are those of the contract."""
-    nodes = list(state.nodes.values())
-    undone = [node for node in nodes if not node.landed]
-    done = len(nodes) - len(undone)
-    summary = f"{done} of {len(nodes)} nodes done"
-    if not undone:
-        return FinishRun(status=RunStatus.SUCCESS, exit_code=0, reason=summary)
-    if any(node.by_budget for node in undone):
-        return FinishRun(
-            status=RunStatus.BUDGET_STOPPED, exit_code=3, reason=f"{summary}; the budget stopped the rest"
-        )
-    failed = [node for node in undone if node.dead or node.held_command]
-    if not failed and limits.queue_halted is None:
-        return FinishRun(
-            status=RunStatus.WAITING, exit_code=4, reason=f"{summary}; the rest waits for a person"
-        )
-    causes = [node for node in failed if node.blocked_by is None]
-    environment = bool(causes) and all(node.failure in _ENVIRONMENT_FAULTS for node in causes)
-    return FinishRun(
-        status=RunStatus.PARTIAL if done else RunStatus.FAILED,
-        exit_code=5 if environment else 1,
-        reason=f"{summary}; {_describe(causes, limits)}",
+def _amend(plan: Plan, found: Amendment) -> AmendPlan:
+    order, implied = prepare(amend(plan, found.nodes, found.again))
+    amended = PlanAmended(
+        kind=found.kind,
+        number=found.number,
+        nodes=found.nodes,
+        again=found.again,
+        causes=found.causes,
+        reason=found.reason,
+        order=order,
+        implied=implied,
     )
+    return AmendPlan(amended=amended)
 
 
-def _describe(causes: list[NodeState], limits: Limits) -> str:
-    if limits.queue_halted is not None:
-        return limits.queue_halted
-    names = ", ".join(node.node.id for node in causes[:3])
-    more = f" and {len(causes) - 3} more" if len(causes) > 3 else ""
-    return f"not done: {names}{more}"
+def outcome(state: RunState, limits: Limits, remedy: Unpaid | Unplanned | None = None) -> FinishRun:
+    """How a run that has come to rest ended. `remedy`: what would be added to it and cannot be."""
+    return end_of(state, limits.queue_halted, remedy)
 
 
 def unlanded(state: RunState) -> list[NodeState]:

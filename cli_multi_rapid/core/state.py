@@ -6,28 +6,12 @@ One event is folded in O(edges of its node). What is derived is never stored. An
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from cli_multi_rapid.core.amendment import amend, fits
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.facts import Payload, RunStatus
+from cli_multi_rapid.core.facts import ImpliedEdge, Payload, RunStatus
 from cli_multi_rapid.core.frontier import Frontier
-from cli_multi_rapid.core.ids import EntryId, EventId, NodeId, RunId
+from cli_multi_rapid.core.ids import Commit, EntryId, EventId, NodeId, RunId
 from cli_multi_rapid.core.ledger import Ledger
-from cli_multi_rapid.core.merge_events import (
-    MergeCancelled,
-    MergeChecking,
-    MergeConflicted,
-    MergeEnqueued,
-    MergeFailed,
-    MergeHalted,
-    MergeHeld,
-    MergeLanded,
-    MergeLanding,
-    MergeMissed,
-    MergePreempted,
-    MergeResealed,
-    MergeResumed,
-    MergeSplit,
-    MergeVouched,
-)
 from cli_multi_rapid.core.node_events import (
     ContextInjected,
     NodeAttemptFailed,
@@ -41,7 +25,7 @@ from cli_multi_rapid.core.node_events import (
     NodeStarted,
     NodeSucceeded,
 )
-from cli_multi_rapid.core.node_state import TRANSITIONS, Attempt, MergeStatus, NodeState
+from cli_multi_rapid.core.node_state import TRANSITIONS, Attempt, NodeState
 from cli_multi_rapid.core.plan import Plan, Role
 from cli_multi_rapid.core.run_events import (
     ApprovalGranted,
@@ -61,14 +45,16 @@ from cli_multi_rapid.core.run_events import (
     RunStarted,
     RunUnpaused,
 )
+from cli_multi_rapid.core.run_mirror import MIRROR, QueueMirror
 from cli_multi_rapid.core.tool_book import ToolBook
+from cli_multi_rapid.core.verification_events import NodeVerified, PlanAmended, PlanProposed
 
 
 class IllegalTransition(Exception):
     """An event that cannot follow the state. Nothing was changed."""
 
 
-class RunState:
+class RunState(QueueMirror):
     """The fold of a run's events. Read it, and change it only through `apply`."""
 
     def __init__(self, run_id: RunId) -> None:
@@ -78,7 +64,11 @@ class RunState:
         self.source = ""
         self.accepted: PlanAccepted | None = None
         self.nodes: dict[NodeId, NodeState] = {}
+        self.amendments: list[PlanAmended] = []
+        """How nodes came to the plan that it did not have when it was accepted, the oldest first."""
         self.started: RunStarted | None = None
+        self.base: Commit | None = None
+        """The tip of the target when the run was taken up first."""
         self.created_at: datetime | None = None
         self.updated_at: datetime | None = None
         self.finished_at: datetime | None = None
@@ -127,17 +117,54 @@ class RunState:
 
     def _plan_accepted(self, event: Event, data: PlanAccepted) -> None:
         """Take a plan; nodes that an earlier plan of this run had keep their state."""
-        _check_graph(data)
-        known = self.nodes
-        self.plan, self.accepted, self.source = data.plan, data, data.source
+        if not fits(data.plan, data.order, data.implied):
+            raise IllegalTransition(f"{data.type}: the order or the edges name other nodes than the plan has")
+        self.accepted, self.source, self.amendments = data, data.source, []
         self.created_at = self.created_at or event.time
-        self.nodes = {node.id: known.get(node.id) or NodeState(node=node) for node in data.plan.nodes}
-        for node in data.plan.nodes:
-            self.nodes[node.id].node = node
-        self.entries = {entry: node for entry, node in self.entries.items() if node in self.nodes}
-        self.frontier = Frontier(self.nodes, data.order, data.implied)
+        self._take(data.plan, data.order, data.implied)
         if self.ledger.limit is None:
             self.ledger.limit = data.plan.budget
+
+    def _take(self, plan: Plan, order: tuple[NodeId, ...], implied: tuple[ImpliedEdge, ...]) -> None:
+        known = self.nodes
+        self.plan = plan
+        self.nodes = {node.id: known.get(node.id) or NodeState(node=node) for node in plan.nodes}
+        for node in plan.nodes:
+            self.nodes[node.id].node = node
+        self.entries = {entry: node for entry, node in self.entries.items() if node in self.nodes}
+        self.frontier = Frontier(self.nodes, order, implied)
+
+    def _plan_amended(self, event: Event, data: PlanAmended) -> None:
+        """Add nodes, and begin the verification anew behind them."""
+        plan = self._amended(data)
+        for node_id in data.again:
+            self._move(node_id, data).start_over(data.reason)
+        self.amendments.append(data)
+        self._take(plan, data.order, data.implied)
+
+    def _amended(self, data: PlanAmended) -> Plan:
+        if self.plan is None:
+            raise IllegalTransition(f"{data.type}: there is no plan")
+        try:
+            plan = amend(self.plan, data.nodes, data.again)
+        except ValueError as error:
+            raise IllegalTransition(f"{data.type}: {error}") from error
+        movable = all((self.nodes[name].status, type(data)) in TRANSITIONS for name in data.again)
+        if not (movable and fits(plan, data.order, data.implied)):
+            raise IllegalTransition(f"{data.type} does not follow what the run has come to")
+        return plan
+
+    @property
+    def order(self) -> tuple[NodeId, ...]:
+        """Every node of the plan as it is now: the dispatch order among ready nodes."""
+        last = self.amendments[-1] if self.amendments else self.accepted
+        return last.order if last else ()
+
+    @property
+    def implied(self) -> tuple[ImpliedEdge, ...]:
+        """The order that follows from the claims of the plan as it is now."""
+        last = self.amendments[-1] if self.amendments else self.accepted
+        return last.implied if last else ()
 
     def _plan_drafted(self, event: Event, data: PlanDrafted) -> None:
         self.created_at = self.created_at or event.time
@@ -145,6 +172,7 @@ class RunState:
     def _run_started(self, event: Event, data: RunStarted) -> None:
         self.started, self.finished, self.finished_at, self.cancelling = data, None, None, None
         self.ledger.limit = data.budget
+        self.base = self.base or data.base
 
     def _run_paused(self, event: Event, data: RunPaused) -> None:
         self.paused = True
@@ -178,6 +206,12 @@ class RunState:
 
     def _node_based(self, event: Event, data: NodeBased) -> None:
         self._move(data.node_id, data).attempts[-1].base = data.base
+
+    def _node_verified(self, event: Event, data: NodeVerified) -> None:
+        self._move(data.node_id, data).attempts[-1].verified = data
+
+    def _plan_proposed(self, event: Event, data: PlanProposed) -> None:
+        self._move(data.node_id, data).attempts[-1].proposal = data
 
     def _node_succeeded(self, event: Event, data: NodeSucceeded) -> None:
         state = self._move(data.node_id, data)
@@ -264,99 +298,11 @@ class RunState:
     def _budget_changed(self, event: Event, data: BudgetChanged) -> None:
         self.ledger.change_limit(data.limit)
 
-    # --- the mirror of the merge queue --------------------------------------------------------------------
-
-    def _merge_enqueued(self, event: Event, data: MergeEnqueued) -> None:
-        state = self.nodes.get(data.entry.node_id) if data.entry.node_id else None
-        if state is None:
-            return
-        state.entry_id = data.entry.id
-        state.entries += 1
-        state.queued_as[state.success.attempt if state.success else 0] = data.entry.id
-        state.behind = (*data.entry.deps, *data.entry.after)
-        self.entries[data.entry.id] = state.node.id
-        self._set_merge(data.entry.id, MergeStatus.QUEUED)
-
-    def _set_merge(self, entry_id: EntryId, status: MergeStatus, reason: str = "") -> NodeState | None:
-        """Follow the queue's word on an entry; entries of other runs are none of ours."""
-        node_id = self.entries.get(entry_id)
-        if node_id is None or self.nodes[node_id].entry_id != entry_id:
-            return None
-        state = self.nodes[node_id]
-        state.merge_status, state.merge_reason, state.held_command = status, reason, ""
-        self.frontier.refresh(state)
-        return state
-
-    def _set_all(
-        self, entry_ids: tuple[EntryId, ...], status: MergeStatus, reason: str = ""
-    ) -> list[NodeState]:
-        found = [self._set_merge(entry_id, status, reason) for entry_id in entry_ids]
-        return [state for state in found if state is not None]
-
-    def _merge_checking(self, event: Event, data: MergeChecking) -> None:
-        self._set_all(data.entries, MergeStatus.CHECKING)
-
-    def _merge_off_check(self, event: Event, data: MergeSplit | MergeVouched | MergePreempted) -> None:
-        self._set_all(data.entries, MergeStatus.QUEUED)
-
-    def _merge_halted(self, event: Event, data: MergeHalted) -> None:
-        for entry_id, node_id in self.entries.items():
-            if self.nodes[node_id].merge_status is MergeStatus.CHECKING:
-                self._set_merge(entry_id, MergeStatus.QUEUED)
-
-    def _merge_landing(self, event: Event, data: MergeLanding) -> None:
-        self._set_all(data.entries, MergeStatus.MERGING)
-
-    def _merge_landed(self, event: Event, data: MergeLanded) -> None:
-        for state in self._set_all(data.entries, MergeStatus.MERGED):
-            state.landed_commit = data.commit
-
-    def _merge_missed(self, event: Event, data: MergeMissed) -> None:
-        self._set_all(data.entries, MergeStatus.QUEUED, data.reason)
-
-    def _merge_held(self, event: Event, data: MergeHeld) -> None:
-        for state in self._set_all(data.entries, MergeStatus.BLOCKED, data.reason):
-            state.held_command = data.command
-
-    def _merge_resumed(self, event: Event, data: MergeResumed) -> None:
-        for entry_id, node_id in self.entries.items():
-            if self.nodes[node_id].held_command:
-                self._set_merge(entry_id, MergeStatus.QUEUED)
-
-    def _merge_resealed(self, event: Event, data: MergeResealed) -> None:
-        state = self._set_merge(data.entry_id, MergeStatus.QUEUED)
-        if state is not None:
-            state.head = data.head
-            state.behind = tuple(entry_id for entry_id in state.behind if entry_id != data.without)
-
-    def _merge_conflicted(self, event: Event, data: MergeConflicted) -> None:
-        state = self._set_merge(data.entry_id, MergeStatus.CONFLICTED, data.reason)
-        if state is not None:
-            state.merge_files = data.files
-
-    def _merge_failed(self, event: Event, data: MergeFailed) -> None:
-        state = self._set_merge(data.entry_id, MergeStatus.FAILED, data.reason)
-        if state is not None:
-            state.merge_log, state.merge_files, state.merge_evidence = data.log, data.files, data.evidence
-
-    def _merge_cancelled(self, event: Event, data: MergeCancelled) -> None:
-        state = self._set_merge(data.entry_id, MergeStatus.CANCELLED, data.reason)
-        if state is not None:
-            state.lost_footing = data.lost is not None
-
-
-def _check_graph(data: PlanAccepted) -> None:
-    """Refuse an order or edges that do not belong to the plan. A validated and prepared plan always fits."""
-    names = {node.id for node in data.plan.nodes}
-    told = {dep for node in data.plan.nodes for dep in node.deps}
-    told.update(end for edge in data.implied for end in (edge.before, edge.after))
-    if len(names) != len(data.plan.nodes) or sorted(data.order) != sorted(names) or not told <= names:
-        raise IllegalTransition(f"{data.type}: the order or the edges name other nodes than the plan has")
-
 
 _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     PlanDrafted: RunState._plan_drafted,
     PlanAccepted: RunState._plan_accepted,
+    PlanAmended: RunState._plan_amended,
     RunStarted: RunState._run_started,
     RunPaused: RunState._run_paused,
     RunUnpaused: RunState._run_unpaused,
@@ -365,6 +311,8 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     CommandGiven: RunState._command_given,
     NodeStarted: RunState._node_started,
     NodeBased: RunState._node_based,
+    NodeVerified: RunState._node_verified,
+    PlanProposed: RunState._plan_proposed,
     NodeSucceeded: RunState._node_succeeded,
     NodeAttemptFailed: RunState._node_attempt_failed,
     NodeRetryScheduled: RunState._node_retry_scheduled,
@@ -381,18 +329,6 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     BudgetWarned: RunState._budget_warned,
     BudgetHalted: RunState._budget_halted,
     BudgetChanged: RunState._budget_changed,
-    MergeEnqueued: RunState._merge_enqueued,
-    MergeChecking: RunState._merge_checking,
-    **dict.fromkeys((MergeSplit, MergeVouched, MergePreempted), RunState._merge_off_check),
-    MergeHalted: RunState._merge_halted,
-    MergeLanding: RunState._merge_landing,
-    MergeLanded: RunState._merge_landed,
-    MergeMissed: RunState._merge_missed,
-    MergeHeld: RunState._merge_held,
-    MergeResumed: RunState._merge_resumed,
-    MergeResealed: RunState._merge_resealed,
-    MergeConflicted: RunState._merge_conflicted,
-    MergeFailed: RunState._merge_failed,
-    MergeCancelled: RunState._merge_cancelled,
+    **MIRROR,
 }
 """Event -> how it is folded. What is not listed changes no state and is kept for the record."""

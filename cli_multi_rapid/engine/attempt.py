@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.adapters.registry import missing
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.confinement import Confinement, Loosened
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
 from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
@@ -20,6 +21,7 @@ from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.charges import charge, charge_unseen
 from cli_multi_rapid.engine.confinement import Sandboxes
+from cli_multi_rapid.engine.ignored_work import shown_few
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
@@ -28,7 +30,6 @@ from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.redaction import Redactor
-from cli_multi_rapid.schema.work import VERIFY
 from cli_multi_rapid.worktrees import SealRefused, Slot, SnapshotRefused, Worktrees
 
 _EVIDENCE_CHARACTERS = 4000
@@ -91,6 +92,8 @@ class _Attempt:
         self._based: Based | None = None
         self._reading: ToolReading | None = None
         self._usage = Usage()
+        self._answer_facts: tuple[Payload, ...] = ()
+        self._dropped: tuple[str, ...] = ()
         self._kept_branch: Branch | None = None
         self._kept_commit: Commit | None = None
 
@@ -179,28 +182,46 @@ class _Attempt:
         failed = self._judge_exit(ended, self._reading)
         if failed is not None:
             return failed
-        return self._audit.look(
+        looked = self._audit.look(
             slot,
             self._reading,
             expects_change=adapter.expects_change,
             ignore=invocation.ignore,
             made_empty=invocation.made_empty,
         )
+        return looked if order.question is None or isinstance(looked, Failed) else self._judge_answer(looked)
+
+    def _judge_answer(self, ended: Sealed) -> Sealed | Failed:
+        """What the answer comes to, where one was wanted."""
+        order, runner = self._order, self._runner
+        assert order.question is not None and self._based is not None and self._reading is not None  # noqa: S101, PT018  # carry_out
+        if self._reading.answer is None:
+            reason = f"{order.tool} gave no answer"
+            return Failed(failure=FailureClass.BAD_ANSWER, reason=reason, evidence=ended.summary)
+        answer = runner.redactor.redact(self._reading.answer)
+        judged = order.question.judge(answer, ended, runner.repository, self._based.base)
+        self._answer_facts = judged.facts
+        return judged.ended
 
     def _brief(self, adapter: Adapter, slot: Slot, temp: Path) -> Brief:
-        order = self._order
+        order, question, based = self._order, self._order.question, self._based
+        prompt = order.prompt
+        if question is not None and based is not None:
+            prompt = question.add_to(prompt, self._runner.repository, based.base)
         return Brief(
             node=order.node,
             attempt=order.attempt,
             run_id=order.run_id,
             slot=slot.path,
             temp=temp,
-            prompt=order.prompt,
+            prompt=prompt,
             timeout_s=order.node.timeout_s or DEFAULT_TIMEOUT_S,
             cap=order.cap,
             session_id=order.session_id if adapter.resumes else None,
             session_usage=order.session_usage,
             environment=self._environment(adapter),
+            answer_schema=question.schema if question is not None else None,
+            may_read=question is not None,
         )
 
     def _confine(self, program: Invocation, temp: Path) -> Invocation:
@@ -243,6 +264,8 @@ class _Attempt:
                 if reading.ok and ended.outcome is ExitOutcome.EXITED:
                     return None
                 failure = reading.failure or FailureClass.TOOL_FAILED
+                if self._order.question is not None and reading.answer == "":
+                    failure = FailureClass.BAD_ANSWER  # it came, and the tool's own look at its form failed
                 reason = reading.reason or _describe(ended)
                 return Failed(failure=failure, reason=reason, evidence=_evidence(ended))
 
@@ -259,6 +282,11 @@ class _Attempt:
     def _save_remains(self, slot: Slot) -> None:
         """Keep what a failed attempt had changed: as a branch, else in its slot."""
         worktrees = self._runner.worktrees
+        if self._order.question is not None:  # who is asked may write nothing, so nothing of it is work
+            self._dropped = self._audit.dropped(slot)
+            worktrees.release(slot)
+            self._slot = None
+            return
         saved = self._audit.save_remains(slot)
         if isinstance(saved, SealRefused | SnapshotRefused) and self._order.keep_on_failure:
             worktrees.keep(slot)
@@ -282,6 +310,7 @@ class _Attempt:
                     merged=self._based.merged,
                 )
             )
+        facts.extend(self._answer_facts)
         usage = self._usage
         if order.reserved or usage.cost or usage.tokens or usage.unknown:
             facts.append(
@@ -302,12 +331,13 @@ class _Attempt:
     def _failure_facts(self, ended: Failed, usage: Usage, duration_s: float) -> list[Payload]:
         order = self._order
         redact = self._runner.redactor.redact
+        dropped = f"\nwhat it wrote was dropped: {shown_few(self._dropped)}" if self._dropped else ""
         failed = NodeAttemptFailed(
             node_id=order.node.id,
             attempt=order.attempt,
             failure=ended.failure,
             reason=redact(ended.reason),
-            evidence=redact(ended.evidence),
+            evidence=redact(ended.evidence + dropped),
             branch=self._kept_branch,
             commit=self._kept_commit,
             usage=usage,

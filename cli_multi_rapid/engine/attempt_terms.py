@@ -1,16 +1,40 @@
 """What a worker is told to do, and how an attempt can end."""
 
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct, field
 
 from cli_multi_rapid.core.confinement import Confinement, Loosened
-from cli_multi_rapid.core.facts import FailureClass, Usage
-from cli_multi_rapid.core.ids import Branch, RunId, ToolName
+from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
+from cli_multi_rapid.core.ids import Branch, Commit, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
 from cli_multi_rapid.engine.bases import SealedHead
+from cli_multi_rapid.git import Repository
 from cli_multi_rapid.worktrees import Snapshot
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """What an answer comes to: facts to record with the attempt, and how that ends."""
+
+    ended: "Sealed | Failed"
+    facts: tuple[Payload, ...] = ()
+
+
+class Question(Protocol):
+    """What an agent is asked instead of being given work."""
+
+    @property
+    def schema(self) -> str:
+        """The JSON schema of the answer."""
+
+    def add_to(self, prompt: str, repository: Repository, base: Commit) -> str:
+        """The prompt with what only the repository knows. `base`: what has landed."""
+
+    def judge(self, answer: str, ended: "Sealed", repository: Repository, base: Commit) -> Judged:
+        """Hold an answer against our own rules; it comes redacted. `ended`: what the agent did beside."""
+
 
 DEFAULT_TIMEOUT_S = 1800.0
 """How long an attempt may take when its node says nothing: no tool ends by itself on a silent server."""
@@ -40,6 +64,8 @@ class AttemptOrder(Struct, frozen=True, kw_only=True):
     """What happens to a change outside the claims: `fail`, `warn` or `strip`."""
     confinement: Confinement | Loosened | None = None
     """How the tool is confined; None: not at all."""
+    question: "Question | None" = None
+    """What is asked, where an answer in a form is wanted and no work."""
 
 
 class Failed(Struct, frozen=True, kw_only=True):
@@ -56,3 +82,5 @@ class Sealed(Struct, frozen=True, kw_only=True):
     summary: str
     snapshot: Snapshot | None
     warnings: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    """Files that were thrown away, because the node lands nothing."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
 
 from msgspec import Struct
 
@@ -64,7 +64,7 @@ class CheckRunner(Struct, kw_only=True):
         if commit is None:
             return _nothing_to_check(job)
         # Unique beyond this runner: the verifier has one of its own beside the queue's, in the same process.
-        token = uuid4().hex[:12]
+        token = token_hex(6)
         name = f"{CHECK_SLOTS}{os.getpid()}-{token}"
         slot = self.worktrees.open(name, commit)
         temp = make_temp_folder(name)

@@ -10,6 +10,7 @@ from cli_multi_rapid.core.confinement import Confinement
 from cli_multi_rapid.core.facts import Payload, RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import (
+    AmendPlan,
     Enqueue,
     FinishRun,
     Intent,
@@ -85,7 +86,7 @@ class RunLoop:
         self._wake = None
         acted = False
         for intent in intents:
-            if isinstance(intent, FinishRun) and self._hands.queue.owes_answers:
+            if isinstance(intent, FinishRun | AmendPlan) and self._hands.queue.owes_answers:
                 break  # what the queue does then may concern this run
             if isinstance(intent, FinishRun):
                 return self._finish(intent.status, intent.exit_code, intent.reason)

@@ -1,31 +1,45 @@
 """From an intent to start a node to the complete order that a worker carries out."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from cli_multi_rapid.core.confinement import ConfinementRules
-from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
-from cli_multi_rapid.core.routing import done_by
+from cli_multi_rapid.core.routing import ToolFacts, done_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import SealedHead
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.prompt import write_prompt
+from cli_multi_rapid.engine.questions import files_of, question_of, reviewed
 from cli_multi_rapid.engine.tool_sessions import next_session
 from cli_multi_rapid.worktrees import slot_name
+
+_LONGEST_GOAL: Final = 1_000
+"""Characters of the goal of a node that a reviewer is shown."""
 
 
 class OrderBook:
     """Writes orders from the state of a run."""
 
     def __init__(
-        self, home: Home, lanes: Lanes, *, claims_rule: str, confinement: ConfinementRules | None = None
+        self,
+        home: Home,
+        lanes: Lanes,
+        *,
+        claims_rule: str,
+        confinement: ConfinementRules | None = None,
+        tools: Mapping[ToolName, ToolFacts] | None = None,
     ) -> None:
         self._home = home
         self._lanes = lanes
         self._claims_rule = claims_rule
         self._confinement = confinement or ConfinementRules()
+        self._tools = tools or {}
 
     def order_for(self, state: RunState, intent: StartAttempt) -> AttemptOrder:
         """The order for one attempt."""
@@ -50,6 +64,7 @@ class OrderBook:
             keep_on_failure=plan.rollback_policy.preserve_worktrees,
             claims_rule=self._claims_rule,
             confinement=self._confinement.of(node_state.node, intent.tool),
+            question=question_of(state, plan, intent, self._tools),
         )
 
 
@@ -78,9 +93,20 @@ def prompt_of(state: RunState, node_state: NodeState) -> str:
     return write_prompt(
         node_state.node,
         done=[(dep.node.label, dep.reason) for dep in done if dep.status is NodeStatus.COMPLETED],
+        landed=[_landed(each) for each in reviewed(state, node_state.node.id)]
+        if node_state.node.form
+        else (),
         context=node_state.context,
         evidence=evidence_for(node_state),
     )
+
+
+def _landed(node_state: NodeState) -> str:
+    """What a reviewer is told of a node whose work has landed."""
+    files = ", ".join(dict.fromkeys(files_of(node_state)))
+    goal = " ".join((node_state.node.goal or node_state.node.label).split())
+    goal = goal if len(goal) <= _LONGEST_GOAL else f"{goal[: _LONGEST_GOAL - 1]}…"
+    return f"{node_state.node.id}: {goal}\n  changed: {files or 'nothing'}"
 
 
 def evidence_for(node_state: NodeState) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
-from cli_multi_rapid.core.plan import Node, Role
+from cli_multi_rapid.core.plan import Form, Node, Role
 from cli_multi_rapid.engine.prompt_parts import Keep, Part, bullets, cut, within
 
 LONGEST_PROMPT: Final = 96 * 1024
 """Bytes. Several agents take it as one argument, which may have 128 KiB."""
 
-_PARTS: Final = ("task", "claims", "inputs", "outputs", "done", "said", "failure")
+_PARTS: Final = ("task", "landed", "claims", "inputs", "outputs", "done", "said", "failure")
 _TEMPLATES: Final[Mapping[Role, str]] = {
     Role.WT: """\
 {task}
@@ -49,17 +49,70 @@ Nobody answers questions. Your last message is the result that others read: say 
 }
 """One for each role; a name in braces stands for a part, which may be empty."""
 
+_FORMS: Final[Mapping[Form, str]] = {
+    Form.REVIEW: """\
+{task}
+
+{landed}
+
+{inputs}
+
+{said}
+
+{failure}
+
+## How to review
+The current folder holds what has landed. Read in it what you need. You can change nothing: what you write is
+thrown away.
+
+Report what is wrong with the work of these nodes: what does not do what was asked, breaks something, loses or
+corrupts data, or lets in who must stay out. Leave out what is a matter of taste, and what was there before.
+
+- blocker: must not stay a day. major: must be put right. minor: worth a line, and nothing more comes of it.
+- file and line as they are now; node is the node whose work it is about.
+- verdict: fail when there is a blocker or something major, else pass. A review may well find nothing.
+""",
+    Form.REMEDY: """\
+{task}
+
+{landed}
+
+{said}
+
+{failure}
+
+## How to plan
+The current folder holds what has landed. Read in it what you need. You change nothing: your answer is the
+plan.
+
+- Each node is done by one agent in a worktree of its own, beside all nodes that it does not depend on. Its
+  goal is all that its agent is told: say what is wrong, where, and how one sees that it is right.
+- path_claims are globs of all that a node may change: `*` stays within one part of a path, `**` crosses
+  parts. Nodes that run side by side must not claim the same paths with mode exclusive.
+- Every path in outputs lies inside the claims of its node. deps name nodes of your plan and form no cycle.
+- Who starts a program, what it may cost and where it runs is not yours to say.
+""",
+}
+"""One for each form of an answer."""
+
 
 def write_prompt(
-    node: Node, *, done: Sequence[tuple[str, str]], context: Sequence[str], evidence: str = ""
+    node: Node,
+    *,
+    done: Sequence[tuple[str, str]],
+    context: Sequence[str],
+    evidence: str = "",
+    landed: Sequence[str] = (),
 ) -> str:
     """Compose the prompt of one attempt, of at most `LONGEST_PROMPT` bytes.
 
     `done`: label and summary of each dependency. `context`: what people injected, the oldest first.
-    `evidence`: reason and output of the last failure, of which the end is shown.
+    `evidence`: reason and output of the last failure, of which the end is shown. `landed`: the work that
+    is to be looked at.
     """
-    template = _TEMPLATES[node.role]
-    wanted = [part for part in _parts(node, done, context, evidence) if f"{{{part.name}}}" in template]
+    template = _TEMPLATES[node.role] if node.form is None else _FORMS[node.form]
+    parts = [_landed(landed), *_parts(node, done, context, evidence)]
+    wanted = [part for part in parts if f"{{{part.name}}}" in template]
     room = LONGEST_PROMPT - len(template.encode())
     shown = {part.name: part.shown for part in within(wanted, room)}
     paragraphs = [_filled(paragraph, shown) for paragraph in template.split("\n\n")]
@@ -107,6 +160,16 @@ def _parts(node: Node, done: Sequence[tuple[str, str]], context: Sequence[str], 
             weight=3,
         ),
     ]
+
+
+def _landed(landed: Sequence[str]) -> Part:
+    return Part(
+        name="landed",
+        title="The work that has landed",
+        text=bullets(landed, 24_000),
+        limit=24_000,
+        weight=8,
+    )
 
 
 def _claims(claims: Sequence[PathClaim]) -> str:

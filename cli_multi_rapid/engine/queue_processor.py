@@ -11,7 +11,7 @@ from cli_multi_rapid.core.merge_events import MergeEnqueued, MergeHeld
 from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.engine.inbox import CheckEnded, Hint, Inbox, Interrupted
 from cli_multi_rapid.engine.merge_queue import MergeQueue
-from cli_multi_rapid.engine.session import open_queue
+from cli_multi_rapid.engine.queue_opening import open_queue
 from cli_multi_rapid.engine.signals import signals_to
 from cli_multi_rapid.engine.workshop import Workshop
 

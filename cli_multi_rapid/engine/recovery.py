@@ -107,6 +107,9 @@ class Recovery(Struct, frozen=True, kw_only=True):
         # `saved`: the dead process, or one that took over before us, came as far as the branch.
         sealed = saved or sealed
         slot = self._orphan(attempt.slot, lane)
+        if slot is not None and state.nodes[node_id].node.form is not None:
+            self.worktrees.release(slot)  # who is asked may write nothing, so nothing of it is work
+            return None, None, None
         if slot is None:
             return (remains, sealed, None) if sealed else (None, None, None)
         return self._seal_remains(slot, remains, sealed, node_id)

@@ -4,8 +4,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -13,19 +12,16 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.codec import to_data
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.events import Event
-from cli_multi_rapid.core.ids import Branch, CorrelationId, EventId, RunId, queue_stream
+from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.money import ZERO
-from cli_multi_rapid.core.plan import CheckSpec, JsonObject, Plan
-from cli_multi_rapid.core.queue_state import QueueState
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, FixPolicy, JsonObject, Plan
 from cli_multi_rapid.core.run_events import PlanAccepted, RunFinished, RunStarted
 from cli_multi_rapid.core.scheduler import Limits, prepare
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt import AttemptRunner
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_discovery import checks_of_plan
-from cli_multi_rapid.engine.check_inputs import CheckInputs
-from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
 from cli_multi_rapid.engine.cut_planning import end_cut_planning
 from cli_multi_rapid.engine.day_spending import DaySpending
 from cli_multi_rapid.engine.dispatcher import Dispatcher
@@ -33,14 +29,14 @@ from cli_multi_rapid.engine.inbox import Hint, Inbox
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.loop import Hands, RunLoop
-from cli_multi_rapid.engine.merge_queue import MergeQueue, QueueTools
+from cli_multi_rapid.engine.merge_queue import MergeQueue
 from cli_multi_rapid.engine.orders import OrderBook
+from cli_multi_rapid.engine.queue_opening import check_runner, open_queue
 from cli_multi_rapid.engine.recovery import Recovery
 from cli_multi_rapid.engine.signals import signals_to
 from cli_multi_rapid.engine.tool_health import tool_health
 from cli_multi_rapid.engine.verification import Verifier
 from cli_multi_rapid.engine.workshop import Workshop
-from cli_multi_rapid.process_environment import inherited_environment
 
 Observer = Callable[[Event], None]
 
@@ -75,60 +71,6 @@ def run_journal(shop: Workshop, run_id: RunId) -> Journal[RunState]:
         ids=shop.ids,
         source=f"cli-orchestrator/{shop.version}",
     )
-
-
-def queue_journal(shop: Workshop, target: Branch) -> Journal[QueueState]:
-    """The stream of a target's merge queue, with an empty state."""
-    return Journal(
-        stream=queue_stream(target),
-        state=QueueState(target),
-        log=shop.log,
-        bus=shop.bus,
-        clock=shop.clock,
-        ids=shop.ids,
-        source=f"cli-orchestrator/{shop.version}",
-    )
-
-
-def check_runner(shop: Workshop, target: Branch) -> CheckRunner:
-    """What carries out the checks of a target's queue."""
-    return CheckRunner(
-        worktrees=shop.worktrees,
-        inputs=CheckInputs(shop.repository),
-        environment=inherited_environment(),
-        redactor=shop.redactor,
-        marker=_checkers_marker(shop, target),
-    )
-
-
-def _checkers_marker(shop: Workshop, target: Branch) -> str:
-    """The beginning of the marker of this queue's checkers: no other repository's queue has the same."""
-    place = hashlib.sha256(str(shop.home.state).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"{queue_stream(target)}:{place}"
-
-
-@contextmanager
-def open_queue(shop: Workshop, target: Branch, inbox: Inbox) -> Iterator[MergeQueue]:
-    """The merge queue of a target, closed at the end."""
-    drop_orphaned_checks(shop.worktrees)
-    queue = MergeQueue(
-        queue_journal(shop, target),
-        QueueTools(
-            repository=shop.repository,
-            runner=check_runner(shop, target),
-            leases=shop.leases,
-            clock=shop.clock,
-            inbox=inbox,
-            logs=shop.home.artifacts / "logs" / "checks",
-            remote=shop.policies.push,
-            update_checkout=shop.policies.update_checkout,
-        ),
-        shop.policies.queue,
-    )
-    try:
-        yield queue
-    finally:
-        queue.close()
 
 
 class Session:
@@ -218,6 +160,7 @@ class Session:
                 lanes,
                 claims_rule=shop.policies.claims_rule,
                 confinement=shop.sandboxes.rules,
+                tools=shop.tools,
             ),
             lanes=lanes,
             inbox=self._inbox,
@@ -250,7 +193,7 @@ class Session:
                 options=self._options(started),
             )
         )
-        self._journal.record(*tool_health(plan, shop.tools, shop.pings))
+        self._journal.record(*tool_health(plan, shop.tools, shop.pings, self._fix_policy().mode))
         if resumed:
             Recovery(
                 repository=shop.repository,
@@ -269,7 +212,15 @@ class Session:
         return {
             "fail_fast": policies.fail_fast or earlier.get("fail_fast") is True,
             "allow_unpriced": policies.budget.allow_unpriced or earlier.get("allow_unpriced") is True,
+            "fix": policies.fix_asked or earlier.get("fix"),
         }
+
+    def _fix_policy(self) -> FixPolicy:
+        """What follows a failed verification: the command line before the plan before the configuration."""
+        plan, started = self.state.plan, self.state.started
+        policy = (plan.fix if plan else None) or self._shop.policies.fix
+        asked = started.options.get("fix") if started else None
+        return replace(policy, mode=FixMode(asked)) if isinstance(asked, str) else policy
 
     def _repeat_answers(self, queue: MergeQueue) -> None:
         """A landing that was granted or refused, and the word did not reach the queue before the crash."""
@@ -314,6 +265,7 @@ class Session:
             workers=policies.workers,
             budget=replace(policies.budget, allow_unpriced=options.get("allow_unpriced") is True),
             tools=self._shop.tools,
+            fix=self._fix_policy(),
             fail_fast=options.get("fail_fast") is True,
         )
 

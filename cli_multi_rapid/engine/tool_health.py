@@ -3,20 +3,30 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cli_multi_rapid.adapters.health import ToolHealth
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.plan import Plan
-from cli_multi_rapid.core.routing import ToolFacts, pool
-from cli_multi_rapid.core.tool_events import ToolPinged
+from cli_multi_rapid.core.plan import FixMode, Form, Node, Plan
+from cli_multi_rapid.core.routing import ANSWERERS, ToolFacts, pool
+from cli_multi_rapid.core.tool_events import HealthStatus, ToolPinged
 
 
 def tool_health(
     plan: Plan,
     tools: Mapping[ToolName, ToolFacts],
     ask: Callable[[Iterable[ToolName]], Sequence[ToolHealth]],
+    fix: FixMode = FixMode.OFF,
 ) -> list[ToolPinged]:
-    """What those tools answer. A node that only one tool can do needs no ping: its attempt will tell."""
+    """What those tools answer. A node that only one tool can do needs no ping: its attempt will tell.
+
+    `fix`: when nodes may be added after a verification, those are asked as well that could plan them; of
+    those it is told only that they can.
+    """
     pools = (pool(node, tools) for node in plan.nodes)
     names = dict.fromkeys(name for names in pools if len(names) > 1 for name in names)
+    planners: dict[ToolName, None] = {}
+    if fix is not FixMode.OFF and any(_verifies(node) for node in plan.nodes):
+        planners = dict.fromkeys(name for name in ANSWERERS if name in tools and tools[name].answers)
+    asked = names | planners
     return [
         ToolPinged(
             tool=health.tool,
@@ -26,5 +36,10 @@ def tool_health(
             tool_version=health.version,
             reason=health.reason,
         )
-        for health in (ask(names) if names else ())
+        for health in (ask(asked) if asked else ())
+        if health.tool in names or health.status is HealthStatus.HEALTHY
     ]
+
+
+def _verifies(node: Node) -> bool:
+    return node.tool == VERIFY or node.form is Form.REVIEW

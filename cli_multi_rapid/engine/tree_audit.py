@@ -57,8 +57,9 @@ class TreeAudit:
         if empty and isinstance(taken, Snapshot):
             taken = self._snapshot(slot, ignore)
         if order.node.role is Role.IPT:
-            warnings = (*_denials(order, reading), *_not_landed(taken))
-            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings)
+            dropped = names_of(taken)
+            warnings = (*_denials(order, reading), *_not_landed(dropped))
+            return Sealed(summary=reading.summary, snapshot=None, warnings=warnings, dropped=dropped)
         if isinstance(taken, SnapshotRefused):
             where = f": {shown_few(taken.paths)}" if taken.paths else ""
             reason = f"the slot holds what cannot be committed: {taken.reason}{where}"
@@ -137,6 +138,10 @@ class TreeAudit:
         files = self._repository.list_files(commit) if globs else ()
         return absent + [glob.text for glob in globs if not any(map(glob.matches, files))]
 
+    def dropped(self, slot: Slot) -> tuple[str, ...]:
+        """What an attempt had written that may write nothing."""
+        return names_of(self._snapshot(slot, ()))
+
     def save_remains(self, slot: Slot) -> tuple[Snapshot, Branch] | SealRefused | SnapshotRefused | None:
         """What a failed attempt had changed becomes a branch: nothing is lost. None: nothing was changed."""
         taken = self._snapshot(slot, ())
@@ -174,12 +179,18 @@ def _denials(order: AttemptOrder, reading: ToolReading) -> tuple[str, ...]:
     return tuple(f"{order.tool} was not allowed {denial}" for denial in reading.denied)
 
 
-def _not_landed(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:
+def names_of(taken: Snapshot | NothingChanged | SnapshotRefused) -> tuple[str, ...]:
+    """The files that differ, also those that could not be committed."""
+    if isinstance(taken, SnapshotRefused):
+        return taken.paths
+    return tuple(change.path for change in taken.changes) if isinstance(taken, Snapshot) else ()
+
+
+def _not_landed(dropped: tuple[str, ...]) -> tuple[str, ...]:
     """What an `ipt` node wrote is said to be gone: it works on the merged target and lands nothing."""
-    if not isinstance(taken, Snapshot):
+    if not dropped:
         return ()
-    names = [change.path for change in taken.changes]
-    return (f"an ipt node lands nothing; what it wrote was dropped: {shown_few(names)}",)
+    return (f"an ipt node lands nothing; what it wrote was dropped: {shown_few(dropped)}",)
 
 
 def _listed(paths: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """The built-in verifier: every required check on the landed tree. The report is drawn from its facts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeS
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_intents import Tip
 from cli_multi_rapid.core.verdicts import key_of
+from cli_multi_rapid.core.verification_events import Finding, NodeVerified, Severity
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
 from cli_multi_rapid.engine.bases import tip_of
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
@@ -41,11 +42,12 @@ class Verifier(Struct, frozen=True, kw_only=True):
         failed = [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASSED]
         based = NodeBased(node_id=order.node.id, attempt=order.attempt, base=tip, tip=tip)
         duration_s = round(time.monotonic() - began, 3)
+        facts: list[Payload] = [based, *verdicts]
+        if not cancel.cancelled:
+            facts.append(_verified(order, landed, verdicts))
         if failed:
             reason = f"the landed tree fails {', '.join(verdict.check for verdict in failed)}"
-            return (
-                based,
-                *verdicts,
+            facts.append(
                 NodeAttemptFailed(
                     node_id=order.node.id,
                     attempt=order.attempt,
@@ -53,19 +55,19 @@ class Verifier(Struct, frozen=True, kw_only=True):
                     reason=f"{reason}: {failed[0].reason}",
                     evidence=failed[0].evidence,
                     duration_s=duration_s,
-                ),
+                )
             )
-        return (
-            based,
-            *verdicts,
-            NodeSucceeded(
-                node_id=order.node.id,
-                attempt=order.attempt,
-                summary=f"{len(verdicts)} checks pass on {tip[:10]}",
-                base=tip,
-                duration_s=duration_s,
-            ),
-        )
+        else:
+            facts.append(
+                NodeSucceeded(
+                    node_id=order.node.id,
+                    attempt=order.attempt,
+                    summary=f"{len(verdicts)} checks pass on {tip[:10]}",
+                    base=tip,
+                    duration_s=duration_s,
+                )
+            )
+        return tuple(facts)
 
     def _verdict(self, check: CheckSpec, tip: Tip, order: AttemptOrder, cancel: CancelToken) -> CheckFinished:
         key = key_of(check, tip, self.fingerprint)
@@ -75,3 +77,26 @@ class Verifier(Struct, frozen=True, kw_only=True):
         log = self.home.logs(order.run_id) / f"{order.node.id}.{order.attempt}.{check.id}.log"
         job = CheckJob(check=check, commit=tip.commit, tree=tip.tree, key=key, entries=(), log=log)
         return self.runner.run(job, cancel)
+
+
+def _verified(order: AttemptOrder, landed: Tip, verdicts: Sequence[CheckFinished]) -> NodeVerified:
+    """The verdict on the tree. A check that could not be carried out says nothing about it."""
+    findings = tuple(
+        Finding(
+            summary=verdict.reason or f"{verdict.check} {verdict.verdict}",
+            severity=Severity.BLOCKER,
+            check=verdict.check,
+            evidence=verdict.evidence,
+        )
+        for verdict in verdicts
+        if verdict.verdict in (Verdict.FAILED, Verdict.TIMED_OUT)
+    )
+    passed = all(verdict.verdict is Verdict.PASSED for verdict in verdicts)
+    return NodeVerified(
+        node_id=order.node.id,
+        attempt=order.attempt,
+        commit=landed.commit,
+        tree=landed.tree,
+        verdict=Verdict.PASSED if passed else Verdict.FAILED if findings else Verdict.ERROR,
+        findings=findings,
+    )

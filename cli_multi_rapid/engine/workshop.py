@@ -1,14 +1,14 @@
 """All that the engine works with, gathered by the composition root."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from cli_multi_rapid.adapters.health import ToolHealth
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.ids import CheckId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
-from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, FixPolicy
 from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.engine.confinement import Sandboxes
@@ -17,6 +17,9 @@ from cli_multi_rapid.git import Repository
 from cli_multi_rapid.ports import Adapter, Bus, Clock, EventLog, Ids, Leases
 from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.worktrees import Worktrees
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.adapters.health import ToolHealth
 
 
 class Policies(Struct, frozen=True, kw_only=True):
@@ -31,6 +34,10 @@ class Policies(Struct, frozen=True, kw_only=True):
     lane: str = "lane/{run}/{node}"
     claims_rule: str = "fail"
     update_checkout: bool = True
+    fix: FixPolicy = field(default_factory=FixPolicy)
+    """What follows a failed verification where the plan says nothing."""
+    fix_asked: FixMode | None = None
+    """What the command line says of it; None: nothing."""
     push: str | None = None
     """The remote that landings are pushed to; None: they stay here."""
 
@@ -49,7 +56,7 @@ class Workshop(Struct, frozen=True, kw_only=True):
     redactor: Redactor
     adapters: Mapping[ToolName, Adapter]
     tools: Mapping[ToolName, ToolFacts]
-    pings: Callable[[Iterable[ToolName]], Sequence[ToolHealth]]
+    pings: Callable[[Iterable[ToolName]], Sequence["ToolHealth"]]
     """The health of tools, asked anew where the last answer is old."""
     policies: Policies
     sandboxes: Sandboxes

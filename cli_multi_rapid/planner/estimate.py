@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from cli_multi_rapid.core import budget, dag
 from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits, NotNow
+from cli_multi_rapid.core.built_in_tools import ACTIONS, PYTHON, SHELL, VERIFY
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.ledger import Ledger
 from cli_multi_rapid.core.money import MicroUsd, Price, format_usd
 from cli_multi_rapid.core.plan import Node, Plan, Prompt
 from cli_multi_rapid.core.routing import done_by
 from cli_multi_rapid.core.scheduler import prepare
-from cli_multi_rapid.schema.work import ACTIONS, PYTHON, SHELL, VERIFY
 
 ASSUMED_AGENT_S = 300.0
 """Duration of an agent's node without an estimate: the middle of what agents take for one task."""

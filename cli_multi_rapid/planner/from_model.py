@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.dag import critical_lengths
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
@@ -28,7 +29,6 @@ from cli_multi_rapid.planner.assessment import (
 from cli_multi_rapid.planner.named_files import read_files
 from cli_multi_rapid.planner.template import Request, share_budget, text_of, title_of, with_id
 from cli_multi_rapid.planner.tool_choice import Toolbox, has
-from cli_multi_rapid.schema.work import VERIFY
 
 LIGHTEST: Final = 0.3
 HEAVIEST: Final = 2.0

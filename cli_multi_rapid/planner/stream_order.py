@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import PathClaim, find_overlaps
 from cli_multi_rapid.core.dag import find_cycle, implied_edges
 from cli_multi_rapid.core.ids import NodeId
@@ -11,7 +12,6 @@ from cli_multi_rapid.schema.phases import Phase
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.stream_model import LoadedStreams, Named, Stream, StreamsDocument
 from cli_multi_rapid.schema.stream_rules import node_ids
-from cli_multi_rapid.schema.work import VERIFY
 
 
 def serialize(loaded: LoadedStreams, problems: Problems) -> StreamsDocument:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import covered
 from cli_multi_rapid.core.plan import Actions, MakeDirs, Node, Work, WriteFile
 from cli_multi_rapid.schema.phases import Phase
 from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.stream_model import Named, Stream, StreamsDocument
-from cli_multi_rapid.schema.work import VERIFY, WORK_KEYS
+from cli_multi_rapid.schema.work import WORK_KEYS
 
 _NEEDS_WORK: Final = frozenset(WORK_KEYS.values())
 """Tools that do what a phase spells out, and so can do nothing with a goal alone."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.plan import Node, Plan, Prompt, Role
@@ -26,7 +27,6 @@ from cli_multi_rapid.schema.phases import Phase
 from cli_multi_rapid.schema.problems import Problems
 from cli_multi_rapid.schema.stream_model import LoadedStreams, Stream
 from cli_multi_rapid.schema.stream_rules import phase_graph
-from cli_multi_rapid.schema.work import VERIFY
 
 
 def compile_streams(
@@ -58,6 +58,7 @@ def compile_streams(
         nodes=nodes,
         merge_policy=head.merge_policy,
         rollback_policy=head.rollback_policy,
+        fix=head.fix,
         budget=head.budget,
         checks=head.checks,
         branch_base=head.branch_base,

@@ -22,6 +22,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import PathClaim
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, NodeId
@@ -49,7 +50,6 @@ from cli_multi_rapid.planner.named_files import (
 from cli_multi_rapid.planner.tool_choice import CODE, DOCS, SECURITY, TESTS, Toolbox, ToolPick, choose_tool
 from cli_multi_rapid.schema.plan_document import plan_to_document
 from cli_multi_rapid.schema.source import printable
-from cli_multi_rapid.schema.work import VERIFY
 
 _LONGEST_SLUG: Final = 40
 _LONGEST_TITLE: Final = 60

@@ -28,6 +28,16 @@ def resume_unpriced(run: RunId) -> str:
     return _line("resume", run, "--allow-unpriced")
 
 
+def resume_fixing(run: RunId) -> str:
+    """Take a run up again and have put right what its verification found."""
+    return _line("resume", run, "--fix", "auto")
+
+
+def plan_fix(found: str) -> str:
+    """Have a plan made of what a verification found."""
+    return _line("plan", "--request", f"Put right: {found}")
+
+
 def status_of_all(run: str) -> str:
     """See every node and every next step."""
     return _line("status", run, "--all")

@@ -69,8 +69,36 @@ class FileReport(TypedDict):
     removed: int
 
 
+class FindingReport(TypedDict):
+    """What a verification found. `check`: the one that failed; null: a review found it. `line` from 1."""
+
+    severity: str
+    check: str | None
+    file: str | None
+    line: int | None
+    node: str | None
+    summary: str
+
+
+class AmendmentReport(TypedDict):
+    """Nodes that were added to the running plan. `kind`: `fix`, `planning` or `remedy` (what was planned).
+
+    `causes`: the nodes that it answers; `again`: the verifications that are done again behind it.
+    """
+
+    round: int
+    kind: str
+    nodes: list[str]
+    again: list[str]
+    causes: list[str]
+    reason: str
+
+
 class NodeReport(TypedDict):
     """One node: what became of it, why, and what to type when its work did not land.
+
+    `added`: why it was added to the running plan; null: it was in it from the start. `findings`: what its
+    last verdict on the landed tree names.
 
     `slot`: the folder that holds the work of its last attempt, when no branch could take it. `cost_usd`: what
     is known of its cost; null when nothing is.
@@ -95,6 +123,8 @@ class NodeReport(TypedDict):
     slot: str | None
     commit: str | None
     landed_commit: str | None
+    added: str | None
+    findings: list[FindingReport]
     attempts: list[AttemptReport]
     start_time: str | None
     end_time: str | None
@@ -222,5 +252,6 @@ class RunReport(TypedDict):
     checks: list[CheckReport]
     landings: list[LandingReport]
     implied_edges: list[EdgeReport]
+    amendments: list[AmendmentReport]
     next: list[NextStep]
     artifacts_generated: list[str]

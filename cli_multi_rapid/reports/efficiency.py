@@ -41,7 +41,7 @@ def speed_up(speed: ParallelEfficiency) -> str:
 def critical_path(run: RunState, seconds: Mapping[NodeId, float]) -> float:
     """Seconds of the longest chain of nodes that had to come one after the other."""
     done_after: dict[NodeId, float] = {}
-    for name in run.accepted.order if run.accepted else ():
+    for name in run.order:
         before = (*run.nodes[name].node.deps, *run.frontier.earlier(name))
         done_after[name] = seconds[name] + max((done_after.get(dep, 0.0) for dep in before), default=0.0)
     return max(done_after.values(), default=0.0)

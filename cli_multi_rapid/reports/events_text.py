@@ -8,9 +8,11 @@ from cli_multi_rapid.core import merge_events as merge
 from cli_multi_rapid.core import node_events as node
 from cli_multi_rapid.core import run_events as run
 from cli_multi_rapid.core import tool_events as tool
+from cli_multi_rapid.core import verification_events as verification
 from cli_multi_rapid.core.events import Event, Unknown, payload_to_data
 from cli_multi_rapid.core.facts import Payload, Usage
 from cli_multi_rapid.core.money import MicroUsd, format_usd
+from cli_multi_rapid.reports.amendments import amended_line
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso, span
 
@@ -143,6 +145,16 @@ def _attempt_failed(data: node.NodeAttemptFailed) -> str:
     return f"{data.node_id} try {data.attempt} {how}{kept}{_because(data.reason)}"
 
 
+def _verified(data: verification.NodeVerified) -> str:
+    found = "; ".join(
+        f"{finding.severity} {finding.place or finding.check or ''}".rstrip() + f": {finding.summary}"
+        for finding in data.findings
+    )
+    dropped = f", dropped {_entries(data.dropped)}" if data.dropped else ""
+    what = f"{data.node_id} try {data.attempt} {data.verdict} on tree {data.tree[:10]}{dropped}"
+    return f"{what}{_because(found or data.summary)}"
+
+
 def _pinged(data: tool.ToolPinged) -> str:
     took = "" if data.response_time_ms is None else f" in {data.response_time_ms} ms"
     return f"{data.tool} {data.status}{took} at {iso(data.checked_at)}{_because(data.reason)}"
@@ -217,6 +229,11 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
     node.NodeReworkScheduled: lambda d: (
         f"{d.node_id}{f' with {d.tool}' if d.tool else ''}{_because(d.reason)}"
     ),
+    verification.NodeVerified: _verified,
+    verification.PlanProposed: lambda d: (
+        f"{d.node_id} try {d.attempt}: {_entries([node.id for node in d.nodes])}"
+    ),
+    verification.PlanAmended: amended_line,
     tool.ToolPinged: _pinged,
     tool.BreakerOpened: lambda d: f"{d.tool} until {iso(d.until)}{_because(d.reason)}",
     tool.BreakerClosed: lambda d: f"{d.tool}{_because(d.reason)}",

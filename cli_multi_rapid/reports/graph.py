@@ -1,6 +1,6 @@
 """The DAG of a plan or of a run, and its texts: for people, for mermaid and for graphviz."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -25,11 +25,14 @@ class GraphNode(Struct, frozen=True, kw_only=True):
     role: str = "wt"
     status: str | None = None
     merge_status: str | None = None
+    added: bool = False
+    """It was not in the plan from the start."""
 
     @property
     def standing(self) -> str:
         """The status in words; empty without a run."""
-        return " ".join(word for word in (self.status, self.merge_status) if word)
+        words = (self.status, self.merge_status, "added" if self.added else None)
+        return " ".join(word for word in words if word)
 
     @property
     def tone(self) -> Tone:
@@ -93,17 +96,22 @@ def graph_of_plan(plan: Plan, implied: Sequence[ImpliedEdge] = ()) -> Graph:
 
 def graph_of_run(state: RunState) -> Graph:
     """The graph of a run, with where each node stands."""
-    implied = state.accepted.implied if state.accepted else ()
     nodes = [node.node for node in state.nodes.values()]
-    return _graph(state.plan.name if state.plan else state.run_id, nodes, implied, state.nodes)
+    title = state.plan.name if state.plan else state.run_id
+    added = {node.id for past in state.amendments for node in past.nodes}
+    return _graph(title, nodes, state.implied, state.nodes, added)
 
 
 def _graph(
-    title: str, nodes: Sequence[Node], implied: Sequence[ImpliedEdge], states: Mapping[NodeId, NodeState]
+    title: str,
+    nodes: Sequence[Node],
+    implied: Sequence[ImpliedEdge],
+    states: Mapping[NodeId, NodeState],
+    added: Collection[NodeId] = (),
 ) -> Graph:
     return Graph(
         title=title,
-        nodes=tuple(_graph_node(node, states.get(node.id)) for node in nodes),
+        nodes=tuple(_graph_node(node, states.get(node.id), added=node.id in added) for node in nodes),
         edges=(
             *(GraphEdge(before=dep, after=node.id) for node in nodes for dep in dict.fromkeys(node.deps)),
             *(
@@ -114,7 +122,7 @@ def _graph(
     )
 
 
-def _graph_node(node: Node, state: NodeState | None) -> GraphNode:
+def _graph_node(node: Node, state: NodeState | None, *, added: bool) -> GraphNode:
     used = state.attempts[-1].tool if state and state.attempts else node.tool
     return GraphNode(
         id=node.id,
@@ -123,6 +131,7 @@ def _graph_node(node: Node, state: NodeState | None) -> GraphNode:
         role=node.role,
         status=state.shown_status if state else None,
         merge_status=state.merge_status if state else None,
+        added=added,
     )
 
 
@@ -138,6 +147,7 @@ def graph_of_report(report: RunReport) -> Graph:
                 role=node["role"],
                 status=node["status"],
                 merge_status=node["merge_status"],
+                added=bool(node.get("added")),  # reports of earlier releases do not say so
             )
             for node in report["nodes"]
         ),

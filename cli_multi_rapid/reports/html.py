@@ -28,6 +28,7 @@ def html_report(report: RunReport) -> str:
             section("Graph", scroll(graph_svg(graph_of_report(report)), "Graph of the nodes")),
             section("Timeline", scroll(timeline_svg(report), "Timeline")),
             section("Nodes", _node_table(report) + "".join(_node_details(node) for node in report["nodes"])),
+            section("Added nodes", _amendment_table(report)),
             section("Checks", _check_table(report)),
             section("Landings", _landing_table(report)),
             section("Cost", _cost_table(report)),
@@ -193,6 +194,20 @@ def _check_table(report: RunReport) -> str:
         for check in report["checks"]
     )
     return table(("check", "verdict", "nodes", "tree", "time", "evidence"), rows, "Checks", numbers=(4,))
+
+
+def _amendment_table(report: RunReport) -> str:
+    rows = (
+        (
+            str(past["round"]),
+            past["kind"],
+            markup(", ".join(past["nodes"])),
+            markup(", ".join(past["again"])),
+            f'<div class="wide">{markup(past["reason"])}</div>',
+        )
+        for past in report.get("amendments", ())  # reports of earlier releases have none
+    )
+    return table(("round", "kind", "added", "verified again", "because"), rows, "Added nodes")
 
 
 def _landing_table(report: RunReport) -> str:

@@ -23,6 +23,7 @@ def markdown_report(report: RunReport) -> str:
         _intro(report),
         _next(report),
         _nodes(report),
+        _amendments(report),
         _choices(report),
         _troubles(report),
         _graph(report),
@@ -108,6 +109,22 @@ def _nodes(report: RunReport) -> str:
     )
     head = ("node", "label", "status", "tool", "tries", "time", "cost", "reason")
     return f"## Nodes\n\n{table(head, rows)}" if report["nodes"] else ""
+
+
+def _amendments(report: RunReport) -> str:
+    """The nodes that were added to the running plan."""
+    rows = (
+        (
+            str(past["round"]),
+            past["kind"],
+            escape(", ".join(past["nodes"])),
+            escape(", ".join(past["again"])),
+            escape(one_line(past["reason"], 300)),
+        )
+        for past in report.get("amendments", ())  # reports of earlier releases have none
+    )
+    body = table(("round", "kind", "added", "verified again", "because"), rows)
+    return f"## Added nodes\n\n{body}" if body else ""
 
 
 def _choices(report: RunReport) -> str:

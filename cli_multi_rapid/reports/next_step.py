@@ -4,10 +4,13 @@ from collections.abc import Set
 from functools import cached_property
 from typing import Final
 
+from cli_multi_rapid.core.budget import DEFAULT_NODE_LIMIT
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
+from cli_multi_rapid.core.remedy import found_by
+from cli_multi_rapid.core.remedy_words import shortly
 from cli_multi_rapid.core.run_events import UNPRICED
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
@@ -15,6 +18,8 @@ from cli_multi_rapid.reports.chronicle import Chronicle
 from cli_multi_rapid.reports.document import NextStep
 from cli_multi_rapid.reports.safe_text import one_line
 
+_FIX_COST: Final = DEFAULT_NODE_LIMIT
+"""What a fix and a look at it are taken to cost each, where a limit is to be raised for them."""
 MOST_STEPS: Final = 20
 """As many as a document lists; the rest is counted."""
 _INTERRUPTED: Final = 130
@@ -44,6 +49,8 @@ class Advice:
         match node.shown_status:
             case NodeStatus.COMPLETED:
                 return self._of_completed(node)
+            case NodeStatus.FAILED if found_by(node):
+                return self._of_findings(node)
             case NodeStatus.FAILED | NodeStatus.CANCELLED:
                 text = f"{name} {node.status}{_kept(node)}: do it again"
                 return _step(text, commands.retry(run_id, name))
@@ -79,6 +86,26 @@ class Advice:
             return _step(text, commands.resume_unpriced(self._run.run_id))
         command = commands.resume_with_budget(self._run.run_id, self.enough_budget)
         return _step(f"{node.node.id} did not fit the budget", command)
+
+    def _of_findings(self, node: NodeState) -> NextStep:
+        """What has landed is wrong: have it put right, by the run or by a plan, or look again."""
+        run, name, findings = self._run, node.node.id, found_by(node)
+        found = f"{name} did not pass what has landed"
+        if run.status is RunStatus.BUDGET_STOPPED:
+            budget = MicroUsd(max(self.enough_budget, run.ledger.spent + _FIX_COST * (len(findings) + 1)))
+            return _step(f"{found}; a fix needs more", commands.resume_with_budget(run.run_id, budget))
+        if run.status is RunStatus.WAITING:
+            wish = commands.plan_fix(shortly(findings))
+            again = f"then: {commands.retry(run.run_id, name)}"
+            return _step(f"{found}, and no agent here can plan or do what is needed: do it, {again}", wish)
+        if any(name == cause.node_id for past in run.amendments for cause in past.causes):
+            rounds = max(past.number for past in run.amendments)
+            what = (
+                f"{found}, also after {rounds} round{'s' if rounds > 1 else ''} of fixes: put it right, then"
+            )
+            return _step(what, commands.retry(run.run_id, name))
+        text = f"{found}: have it put right, or do it and type: {commands.retry(run.run_id, name)}"
+        return _step(text, commands.resume_fixing(run.run_id))
 
     @cached_property
     def enough_budget(self) -> MicroUsd:

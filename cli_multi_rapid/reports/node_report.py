@@ -5,6 +5,7 @@ from datetime import datetime
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.node_state import MERGE_DEAD, Attempt, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.reports.amendments import added_because, finding_reports
 from cli_multi_rapid.reports.chronicle import Chronicle, Span
 from cli_multi_rapid.reports.document import AttemptReport, FileReport, NodeReport, WaitReport
 from cli_multi_rapid.reports.next_step import Advice
@@ -58,6 +59,8 @@ def node_report(
         slot=(node.attempts[-1].kept or None) if node.attempts else None,
         commit=node.head or _last_commit(node, chronicle),
         landed_commit=node.landed_commit,
+        added=added_because(run, node.node.id),
+        findings=finding_reports(node),
         attempts=attempts,
         start_time=iso_or_none(start),
         end_time=iso_or_none(end),

@@ -9,6 +9,7 @@ from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.money import format_usd
 from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.reports.amendments import amended_line
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import iso_or_none
@@ -100,6 +101,7 @@ def _run_facts(state: RunState) -> dict[str, str]:
     return {
         "status": state.status if state.plan else "",
         "plan": state.accepted.digest if state.accepted else "",
+        "amended": "; ".join(map(amended_line, state.amendments)),
         "paused": "yes" if state.paused else "no",
         "cancelling": state.cancelling or "",
         "budget": "" if limit is None else format_usd(limit),

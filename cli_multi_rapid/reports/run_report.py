@@ -8,6 +8,7 @@ from cli_multi_rapid.core.facts import Usage, Verdict
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.money import MicroUsd, to_usd
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.reports.amendments import amendment_reports
 from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, Landing, Span, read_chronicle
 from cli_multi_rapid.reports.document import (
     ASSUMED,
@@ -73,6 +74,7 @@ def run_report(
         checks=[_check_report(check, state, chronicle, now) for check in chronicle.checks],
         landings=[_landing_report(landing, state) for landing in chronicle.landings],
         implied_edges=implied_edges(state),
+        amendments=amendment_reports(state),
         next=advice.of_run(alive=alive),
         artifacts_generated=list(artifacts),
     )
@@ -125,8 +127,7 @@ def merge_summary(state: RunState, chronicle: Chronicle) -> MergeSummary:
 
 def implied_edges(state: RunState) -> list[EdgeReport]:
     """The orders that come from path claims, with the reason of each."""
-    implied = state.accepted.implied if state.accepted else ()
-    return [EdgeReport(before=edge.before, after=edge.after, reason=edge.reason) for edge in implied]
+    return [EdgeReport(before=edge.before, after=edge.after, reason=edge.reason) for edge in state.implied]
 
 
 def _nodes_of(entries: Sequence[EntryId], state: RunState) -> list[str]:

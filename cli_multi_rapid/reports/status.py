@@ -10,8 +10,15 @@ from cli_multi_rapid.core.ids import NodeId, RunId
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
+from cli_multi_rapid.reports.amendments import amended_lines, amendment_reports
 from cli_multi_rapid.reports.chronicle import read_chronicle
-from cli_multi_rapid.reports.document import SCHEMA_VERSION, CostSummary, NextStep, NodeReport
+from cli_multi_rapid.reports.document import (
+    SCHEMA_VERSION,
+    AmendmentReport,
+    CostSummary,
+    NextStep,
+    NodeReport,
+)
 from cli_multi_rapid.reports.next_step import MOST_STEPS, Advice, budget_line
 from cli_multi_rapid.reports.node_report import node_report
 from cli_multi_rapid.reports.queue_estimate import Estimate
@@ -53,6 +60,7 @@ class StatusDocument(TypedDict):
     last_seq: int
     counts: dict[str, int]
     nodes: list[NodeReport]
+    amendments: list[AmendmentReport]
     landing_estimates: dict[str, EstimateDocument]
     cost_summary: CostSummary
     next: list[NextStep]
@@ -104,6 +112,7 @@ def status_document(
             node_report(state, node, chronicle, advice, now, checking=checking)
             for node in state.nodes.values()
         ],
+        amendments=amendment_reports(state),
         cost_summary=cost_summary(state, chronicle),
         next=following,
     )
@@ -163,6 +172,7 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
     counts = ", ".join(f"{count} {name}" for name, count in told)
     done = document["counts"]["done"]
     lines.append(f"  {len(state.nodes)} nodes, {done} done: {counts or 'none'}")
+    lines += [f"  {line}" for line in amended_lines(state)]
     notes = (f"    {note}" for note in cost_notes(document["cost_summary"]))
     return [*lines, f"  budget: {budget_line(state)}", *notes]
 

@@ -7,10 +7,13 @@ from typing import Final, TypedDict
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
-from cli_multi_rapid.core.plan import Role
+from cli_multi_rapid.core.plan import Form, Role
+from cli_multi_rapid.core.remedy import found_by
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.verification_events import NodeVerified
+from cli_multi_rapid.reports.amendments import amendment_reports, finding_report
 from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, read_chronicle
-from cli_multi_rapid.reports.document import SCHEMA_VERSION
+from cli_multi_rapid.reports.document import SCHEMA_VERSION, AmendmentReport, FindingReport
 from cli_multi_rapid.reports.quality import (
     checks_of_final_tree,
     coverage_of,
@@ -53,6 +56,22 @@ class VerificationMetrics(TypedDict):
     documentation_pages: int
 
 
+class VerdictReport(TypedDict):
+    """A verdict of one attempt of a verifying node, on the tree that had landed by then.
+
+    `dropped`: files that a reviewer wrote although it may change nothing; they were thrown away.
+    """
+
+    node_id: str
+    attempt: int
+    commit: str
+    tree: str
+    verdict: str
+    summary: str
+    findings: list[FindingReport]
+    dropped: list[str]
+
+
 class VerificationReport(TypedDict):
     """`overall_status`: FAILED when a check of the tree or a verifying node failed, or nothing landed."""
 
@@ -69,6 +88,8 @@ class VerificationReport(TypedDict):
     failures: list[str]
     metrics: VerificationMetrics
     recommendations: list[str]
+    verdicts: list[VerdictReport]
+    amendments: list[AmendmentReport]
 
 
 def verification_report(
@@ -110,6 +131,21 @@ def verification_report(
             *(_missing_checks(checks) if chronicle.landings else ()),
             *_recommendations(state, found.values(), quality["tests_added"]),
         ],
+        verdicts=[_verdict(event.data) for event in events if isinstance(event.data, NodeVerified)],
+        amendments=amendment_reports(state),
+    )
+
+
+def _verdict(verified: NodeVerified) -> VerdictReport:
+    return VerdictReport(
+        node_id=verified.node_id,
+        attempt=verified.attempt,
+        commit=verified.commit,
+        tree=verified.tree,
+        verdict=verified.verdict,
+        summary=verified.summary,
+        findings=[finding_report(finding) for finding in verified.findings],
+        dropped=list(verified.dropped),
     )
 
 
@@ -209,10 +245,20 @@ def _summary(
         return f"{name}: there was nothing to land and nothing to verify."
     examined = [category for category, verdict in checks.items() if verdict is not None]
     missing = [category for category, verdict in checks.items() if verdict is None]
+    reviewed = "".join(
+        f" {one_line(node.node.id)} reviewed it: it passed." for node in _passed_reviews(state)
+    )
     if not examined:
-        return f"{name} landed. Nothing was examined, because no check is configured for it."
-    text = f"{name} was verified: {_words(examined)} passed."
+        what = "No check was examined, because none" if reviewed else "Nothing was examined, because no check"
+        return f"{name} landed.{reviewed} {what} is configured for it."
+    text = f"{name} was verified: {_words(examined)} passed.{reviewed}"
     return f"{text} Not examined: {_words(missing)}." if missing else text
+
+
+def _passed_reviews(state: RunState) -> Iterator[NodeState]:
+    for node in _verifiers(state):
+        if node.node.form is Form.REVIEW and node.status is NodeStatus.COMPLETED:
+            yield node
 
 
 def _words(categories: Sequence[str]) -> str:
@@ -232,5 +278,8 @@ def _recommendations(state: RunState, found: Iterable[CheckRun], tests_added: in
     if tests_added == 0 and any(not is_document(file.path) for file in landed_files(state)):
         yield "Consider adding tests: no test file is new"
     for node in state.nodes.values():
+        for finding in found_by(node):
+            if finding.check is None:
+                yield f"Put right {finding.place or 'what was found'}: {one_line(finding.summary, 300)}"
         if not node.landed and node.success is not None and node.success.branch is not None:
             yield f"Look at {node.node.id}: its work is on {node.success.branch} and did not land"

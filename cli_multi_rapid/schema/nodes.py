@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.plan import Approval, Node, Prompt, Role, Sandbox
@@ -17,12 +18,13 @@ from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Scalar, Table, Value, number_of
-from cli_multi_rapid.schema.work import VERIFY, read_tool, read_work
+from cli_multi_rapid.schema.verification import read_form
+from cli_multi_rapid.schema.work import read_tool, read_work
 
 NODE_KEYS: Final = keys(
     "id label role tool goal prompt run argv target kwargs actions script inputs outputs path_claims deps "
     "capabilities priority est_cost max_cost est_duration_s estimated_duration_min timeout_s retries model "
-    "env approval sandbox network stream worktree_path branch",
+    "env approval sandbox network review stream worktree_path branch",
     deps="dependencies",
     est_cost="estimated_cost",
     capabilities="capabilities_required",
@@ -30,6 +32,7 @@ NODE_KEYS: Final = keys(
     kwargs="args",
 )
 _CLAIM_KEYS: Final = keys("path mode")
+_REVIEW: Final = "Review what has landed"
 _LARGEST_PRIORITY: Final = 1_000_000
 
 
@@ -102,11 +105,12 @@ def _node(fields: Fields, node_id: NodeId, tool: ToolName) -> Node:
     """All of a node but what `read_node` keeps the places of."""
     goal = fields.string("goal")
     prompt = fields.string("prompt")
+    form = read_form(fields, tool or None)
     return Node(
         id=node_id,
-        label=_label(fields.string("label"), goal or prompt, node_id),
+        label=_label(fields.string("label"), goal or prompt or (_REVIEW if form else ""), node_id),
         tool=tool,
-        role=fields.choice("role", Role) or (Role.IPT if tool == VERIFY else Role.WT),
+        role=fields.choice("role", Role) or (Role.IPT if tool == VERIFY or form else Role.WT),
         goal=goal or prompt,
         work=read_work(fields, tool or None) or Prompt(),
         inputs=tuple(text.text for text in fields.globs("inputs")),
@@ -122,6 +126,7 @@ def _node(fields: Fields, node_id: NodeId, tool: ToolName) -> Node:
         approval=fields.choice("approval", Approval) or Approval.NONE,
         sandbox=fields.choice("sandbox", Sandbox),
         network=read_network(fields),
+        form=form,
         stream=fields.optional_string("stream"),
     )
 

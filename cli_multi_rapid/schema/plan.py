@@ -55,6 +55,7 @@ def parse_plan(
         nodes=tuple(parsed.node for parsed in nodes),
         merge_policy=head.merge_policy,
         rollback_policy=head.rollback_policy,
+        fix=head.fix,
         budget=head.budget,
         checks=head.checks,
         branch_base=head.branch_base,

@@ -9,6 +9,8 @@ from cli_multi_rapid.core.plan import (
     Actions,
     Argv,
     CheckSpec,
+    FixPolicy,
+    Form,
     Json,
     MakeDirs,
     Node,
@@ -45,8 +47,15 @@ def plan_to_document(plan: Plan) -> _Object:
             "preserve_worktrees_on_failure": plan.rollback_policy.preserve_worktrees,
             "max_retry_attempts": plan.rollback_policy.max_retry_attempts,
         },
+        "verification": _fix(plan.fix),
     }
     return {key: escape_all(value) for key, value in head.items() if value is not None}
+
+
+def _fix(policy: FixPolicy | None) -> _Object | None:
+    if policy is None:
+        return None
+    return _present({"fix": policy.mode.value, "rounds": policy.rounds, "tool": policy.tool})
 
 
 def _policy(plan: Plan) -> _Object:
@@ -93,6 +102,7 @@ def _node(node: Node) -> _Object:
         "approval": None if node.approval == "none" else node.approval.value,
         "sandbox": node.sandbox and node.sandbox.value,
         "network": node.network and node.network.value,
+        "review": True if node.form is Form.REVIEW else None,
         "stream": node.stream,
     }
     return _present(data)

@@ -7,15 +7,16 @@ what they shall do, and our own rules do the rest.
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.claims import ClaimMode
 from cli_multi_rapid.core.plan import Plan, Role
+from cli_multi_rapid.schema.answer_schema import a_list, a_number, a_text, a_word, an_object, texts
 from cli_multi_rapid.schema.document import Document, read_document
 from cli_multi_rapid.schema.nodes import NODE_KEYS
 from cli_multi_rapid.schema.plan import PLAN_KEYS, parse_plan
 from cli_multi_rapid.schema.problems import Code, Problems
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table
-from cli_multi_rapid.schema.work import VERIFY
 
 MOST_NODES: Final = 40
 """More than a person can look over before saying yes."""
@@ -29,42 +30,54 @@ _NODE: Final = frozenset(
 )
 
 
-def draft_schema(tools: Sequence[str]) -> dict[str, Any]:
+def draft_schema(tools: Sequence[str], *, verify: bool = True) -> dict[str, Any]:
     """The JSON schema of an answer whose nodes are done by these tools.
 
-    Every key is required and no other is allowed: providers that force a schema ask for that.
+    `verify`: the answer may have the verification done as well.
     """
-    claim = _object(path=_text("A glob from the repository's root"), mode=_word(*ClaimMode))
-    node = _object(
-        id=_text("Letters, digits, - and _; at most 64"),
-        label=_text("One line for lists and commits"),
-        goal=_text("The whole task in words: whoever does it sees nothing else of this plan"),
-        tool=_word(*tools, VERIFY),
-        deps=_texts("Ids of nodes whose work this one needs"),
-        inputs=_texts("Paths to read first"),
-        outputs=_texts("Paths that must exist afterwards; inside the claims"),
-        path_claims={"type": "array", "items": claim, "description": "All that it may change"},
-        capabilities=_texts("What its tool must be good at, such as python, tests, docs"),
-        priority=_word("high", "medium", "low"),
-        estimated_duration_min={"type": "number", "description": "Minutes that an agent needs for it"},
+    claim = an_object(path=a_text("A glob from the repository's root"), mode=a_word(*ClaimMode))
+    node = an_object(
+        id=a_text("Letters, digits, - and _; at most 64"),
+        label=a_text("One line for lists and commits"),
+        goal=a_text("The whole task in words: whoever does it sees nothing else of this plan"),
+        tool=a_word(*tools, *((VERIFY,) if verify else ())),
+        deps=texts("Ids of nodes whose work this one needs"),
+        inputs=texts("Paths to read first"),
+        outputs=texts("Paths that must exist afterwards; inside the claims"),
+        path_claims=a_list(claim, "All that it may change"),
+        capabilities=texts("What its tool must be good at, such as python, tests, docs"),
+        priority=a_word("high", "medium", "low"),
+        estimated_duration_min=a_number("Minutes that an agent needs for it"),
     )
-    return _object(name=_text("The plan in a few words"), nodes={"type": "array", "items": node})
+    return an_object(name=a_text("The plan in a few words"), nodes=a_list(node))
 
 
 def parse_draft(
-    text: str, name: str, problems: Problems, *, tools: Collection[str], default_base: str
+    text: str,
+    name: str,
+    problems: Problems,
+    *,
+    tools: Collection[str],
+    default_base: str,
+    verify: bool = True,
+    one_first: bool = False,
 ) -> Plan | None:
     """The plan of an answer, or None when it has errors, each with its place in the text.
 
-    `name` is what messages call the text.
+    `name` is what messages call the text. `verify`: nodes may verify. `one_first`: all nodes must come after
+    one, without which nothing of theirs can land.
     """
     document = read_document(text, name, problems, is_json=True)
     if document is None:
         return None
-    plan = parse_plan(document, problems, known_tools={*tools, VERIFY}, default_base=default_base)
+    plan = parse_plan(
+        document, problems, known_tools={*tools, VERIFY} if verify else set(tools), default_base=default_base
+    )
     _refuse_more_keys(document, problems)
     if plan is not None:
         _check_size(plan, document, problems)
+        if one_first:
+            _check_first(plan, document, problems)
     return None if problems.error_count else plan
 
 
@@ -91,6 +104,21 @@ def _refuse(
             )
 
 
+def _check_first(plan: Plan, document: Document, problems: Problems) -> None:
+    first = [node.id for node in plan.nodes if not node.deps]
+    if len(first) > 1:
+        place = document.place(document.root.entries["nodes"].value)
+        message = (
+            f"{', '.join(first)} have no deps, but nothing lands before one of them makes all checks pass"
+        )
+        problems.report(
+            Code.BAD_VALUE,
+            place,
+            message,
+            suggestion="have one node put all failed checks right, and let all others depend on it",
+        )
+
+
 def _check_size(plan: Plan, document: Document, problems: Problems) -> None:
     place = document.place(document.root.entries["nodes"].value)
     if len(plan.nodes) > MOST_NODES:
@@ -99,24 +127,3 @@ def _check_size(plan: Plan, document: Document, problems: Problems) -> None:
     if all(node.role is Role.IPT for node in plan.nodes):
         message = "no node of the plan changes anything"
         problems.report(Code.BAD_VALUE, place, message, suggestion="add the nodes that do the work")
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _text(description: str) -> dict[str, Any]:
-    return {"type": "string", "description": description}
-
-
-def _texts(description: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": "string"}, "description": description}
-
-
-def _word(*words: str) -> dict[str, Any]:
-    return {"type": "string", "enum": [str(word) for word in words]}

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Branch, CheckId, CorrelationId
 from cli_multi_rapid.core.money import MicroUsd
-from cli_multi_rapid.core.plan import CheckSpec, MergePolicy, MergeWhen, RollbackPolicy
+from cli_multi_rapid.core.plan import CheckSpec, FixPolicy, MergePolicy, MergeWhen, RollbackPolicy
 from cli_multi_rapid.schema.checks import read_checklist, read_checks
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import is_branch, is_param
@@ -18,10 +18,11 @@ from cli_multi_rapid.schema.problems import Code, Severity
 from cli_multi_rapid.schema.reading import Reading
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Scalar, Table, is_null
+from cli_multi_rapid.schema.verification import read_fix_policy
 
 HEAD_KEYS: Final = (
     "version plan_id name description branch_base branch_name global_budget_usd checks merge_policy "
-    "rollback_policy correlation_id created_at created_by schema_version $schema"
+    "rollback_policy verification correlation_id created_at created_by schema_version $schema"
 )
 POLICY_KEYS: Final = keys(
     "strategy target checklist when auto_merge_on_success require_passing_ci", checklist="pre_merge_checks"
@@ -42,6 +43,7 @@ class PlanHead(Struct, frozen=True, kw_only=True):
     merge_policy: MergePolicy
     branch_base: Branch
     rollback_policy: RollbackPolicy = field(default_factory=RollbackPolicy)
+    fix: FixPolicy | None = None
     budget: MicroUsd | None = None
     checks: tuple[CheckSpec, ...] = ()
     branch_name: str | None = None
@@ -68,6 +70,7 @@ def read_head(fields: Fields, *, known_checks: Collection[str], default_base: st
         checks=checks,
         merge_policy=_read_policy(fields, base, [*(check.id for check in checks), *known_checks]),
         rollback_policy=_read_rollback(fields),
+        fix=read_fix_policy(fields),
         correlation_id=None if correlation is None else CorrelationId(correlation),
         created_by=fields.optional_string("created_by"),
     )

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from cli_multi_rapid.core.ids import Branch, CheckId, NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
-from cli_multi_rapid.core.plan import CheckSpec, Sandbox
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, FixPolicy, Sandbox
 
 _NODE_USD: Final = MicroUsd(2_000_000)
 
@@ -98,6 +98,19 @@ class ClaimSettings(Struct, frozen=True, kw_only=True):
     violation: Violation = Violation.FAIL
 
 
+class VerificationSettings(Struct, frozen=True, kw_only=True):
+    """`verification`: what happens when the landed tree does not pass."""
+
+    fix: FixMode = FixPolicy().mode
+    rounds: int = FixPolicy().rounds
+    tool: ToolName | None = None
+
+    @property
+    def policy(self) -> FixPolicy:
+        """The same as decisions need it."""
+        return FixPolicy(mode=self.fix, rounds=self.rounds, tool=self.tool)
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings, and for each the layer that set it."""
 
@@ -109,6 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     worktrees: WorktreeSettings = field(default_factory=WorktreeSettings)
     landing: LandingSettings = field(default_factory=LandingSettings)
     claims: ClaimSettings = field(default_factory=ClaimSettings)
+    verification: VerificationSettings = field(default_factory=VerificationSettings)
     sandbox: Sandbox = Sandbox.NONE
     retention_days: int = 30
     where: Mapping[str, str] = field(default_factory=dict)

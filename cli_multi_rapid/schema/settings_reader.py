@@ -26,6 +26,7 @@ from cli_multi_rapid.schema.settings import (
 )
 from cli_multi_rapid.schema.source import Place, quoted
 from cli_multi_rapid.schema.values import Scalar, Value, is_null, number_of
+from cli_multi_rapid.schema.verification import read_fix, read_fixer, read_rounds
 
 Read = Callable[[Fields, str], object]
 """Reads one key of a mapping; None when it is absent or wrong."""
@@ -104,11 +105,19 @@ SETTINGS: Final[Mapping[str, Mapping[str, Read]]] = {
         "push": _branch,
     },
     "claims": {"violation": lambda fields, key: fields.choice(key, Violation)},
+    "verification": {
+        "fix": read_fix,
+        "rounds": read_rounds,
+        "tool": read_fixer,
+    },
 }
 """Every plain setting by its section and key."""
 
 _RESETTABLE: Final = frozenset(
-    ("merge_policy.target", "merge_policy.checklist", "budget.day_usd", "worktrees.hydrate", "landing.push")
+    (
+        *("merge_policy.target", "merge_policy.checklist", "budget.day_usd"),
+        *("worktrees.hydrate", "landing.push", "verification.tool"),
+    )
 )
 """Keys whose `null` means "none" and so takes back what a lower layer set."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from cli_multi_rapid.core.built_in_tools import ACTIONS, PYTHON, SCRIPTED, SHELL, VERIFY
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Actions, Argv, JsonObject, Prompt, Script, ShellLine, Work
 from cli_multi_rapid.schema.actions import read_actions, read_call
@@ -12,12 +13,6 @@ from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.reading import Text
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Table
-
-SHELL: Final = ToolName("shell")
-PYTHON: Final = ToolName("python")
-ACTIONS: Final = ToolName("actions")
-SCRIPTED: Final = ToolName("scripted")
-VERIFY: Final = ToolName("verify")
 
 WORK_KEYS: Final[Mapping[str, ToolName]] = {
     "run": SHELL,
@@ -34,9 +29,6 @@ _EXAMPLES: Final[Mapping[ToolName, str]] = {
     ACTIONS: "add actions: [{type: run, cmd: [make]}]",
     SCRIPTED: "add script: [{write: notes.md, text: hello}]",
 }
-
-BUILT_IN_TOOLS: Final = (SHELL, PYTHON, ACTIONS, SCRIPTED, VERIFY)
-"""Tools that need no model."""
 
 
 def read_tool(fields: Fields) -> tuple[ToolName | None, Text | None]:
@@ -98,7 +90,8 @@ def _without_key(fields: Fields, tool: ToolName | None, needs_goal: bool) -> Wor
         message = f"{fields.what} has the tool `{tool}`, which needs {keys}"
         fields.reading.report(Code.WORK, fields.at("tool"), message, suggestion=_EXAMPLES[tool])
         return None
-    if needs_goal and tool != VERIFY and not (fields.has("goal") or fields.has("prompt")):
+    said = fields.has("goal") or fields.has("prompt") or fields.has("review")
+    if needs_goal and tool != VERIFY and not said:
         fields.missing("goal", f"say what {tool or 'the tool'} shall do: goal: Add tests for the parser")
         return None
     return Prompt()

@@ -82,7 +82,14 @@ def test_after_an_answer_the_nodes_that_failed_before_count_again() -> None:
 
 
 def test_work_that_was_done_badly_or_not_at_all_is_an_answer_of_the_tool() -> None:
-    assert {F.NO_CHANGE, F.MISSING_OUTPUT, F.OUTSIDE_CLAIMS, F.UNSAFE_TREE} == ANSWERS
+    assert {
+        F.NO_CHANGE,
+        F.MISSING_OUTPUT,
+        F.OUTSIDE_CLAIMS,
+        F.UNSAFE_TREE,
+        F.REJECTED,
+        F.BAD_ANSWER,
+    } == ANSWERS
     assert {F.TRANSIENT, F.TIMED_OUT, F.TOOL_FAILED, F.TOOL_MISSING, F.REFUSED} == FAULTS
 
 

@@ -11,6 +11,7 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.node_state import Attempt, NodeState
 from cli_multi_rapid.core.retry import (
     MAX_INTERRUPTIONS,
+    MOST_REPAIRS,
     NEVER_AGAIN,
     TOOL_AT_FAULT,
     GiveUp,
@@ -23,7 +24,7 @@ from tests.fakes.sample_plans import START, node
 AIDER, CLAUDE = ToolName("aider"), ToolName("claude")
 F = FailureClass
 Past = list[tuple[ToolName, FailureClass]]
-ORDINARY = sorted(set(F) - NEVER_AGAIN - {F.INTERRUPTED})
+ORDINARY = sorted(set(F) - NEVER_AGAIN - {F.INTERRUPTED, F.BAD_ANSWER})
 
 
 def after(
@@ -53,6 +54,28 @@ def test_a_node_is_tried_once_and_as_often_again_as_it_may(retries: int, failure
     while isinstance(after(past, retries), TryAgain):
         past.append((AIDER, failure))
     assert len(past) == retries + 1
+
+
+@given(st.integers(0, 5), st.integers(0, 5))
+def test_an_answer_is_repaired_three_times_at_once_and_beside_the_retries(retries: int, crashes: int) -> None:
+    past: Past = [(CLAUDE, F.TOOL_FAILED)] * min(crashes, retries)
+    past.append((CLAUDE, F.BAD_ANSWER))
+    for number in range(1, MOST_REPAIRS + 1):
+        again = after(past, retries)
+        assert isinstance(again, TryAgain)
+        assert again.not_before == START
+        assert again.reason == f"repair {number} of {MOST_REPAIRS}: bad_answer"
+        past.append((CLAUDE, F.BAD_ANSWER))
+    assert isinstance(after(past, retries), GiveUp)
+    other = after(past, retries, AIDER)
+    assert isinstance(other, TryAgain)
+    assert other.tool == AIDER
+
+
+def test_repairs_do_not_use_up_the_retries() -> None:
+    again = after([(CLAUDE, F.BAD_ANSWER), (CLAUDE, F.BAD_ANSWER), (CLAUDE, F.TOOL_FAILED)], 1)
+    assert isinstance(again, TryAgain)
+    assert again.reason == "retry 1 of 1: tool_failed"
 
 
 @pytest.mark.parametrize("failure", sorted(NEVER_AGAIN))

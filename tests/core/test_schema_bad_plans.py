@@ -97,6 +97,26 @@ BAD: dict[str, Bad] = {
     "network of no sandbox": Bad(
         node("sandbox: none\nnetwork: loopback"), Code.BAD_VALUE, 6, "`sandbox` is none", "sandbox: bwrap"
     ),
+    # Reviews and what follows them.
+    "review by who cannot": Bad(
+        node("review: true"), Code.BAD_VALUE, 5, "`aider` cannot answer in the form", "tool: claude or codex"
+    ),
+    "review that changes": Bad(
+        node("review: true\nrole: wt", tool="claude"), Code.BAD_VALUE, 6, "changes nothing", "role: ipt"
+    ),
+    "review with outputs": Bad(
+        node("outputs: [a]\nreview: true", tool="claude"), Code.WORK, 5, "cannot have `outputs`", "its own"
+    ),
+    "review perhaps": Bad(node("review: maybe", tool="claude"), Code.WRONG_TYPE, 5, "true or false", "true"),
+    "fixes sometimes": Bad(
+        "verification: {fix: sometimes}\n" + node(""), Code.BAD_VALUE, 1, "off, ask, auto", "write off"
+    ),
+    "fixes for ever": Bad(
+        "verification: {rounds: 99}\n" + node(""), Code.BAD_VALUE, 1, "between 0 and 10", "a number"
+    ),
+    "fixes by a shell": Bad(
+        "verification: {tool: shell}\n" + node(""), Code.BAD_ID, 1, "`shell` cannot put anything", "an agent"
+    ),
     "variable with a dash": Bad(node("env: {A-B: 1}"), Code.BAD_ID, 5, "environment variable", "letters"),
     "branch like an option": Bad("branch_base: -f\n" + node(""), Code.BAD_BRANCH, 1, "`-f`", "no spaces"),
     "target with a space": Bad(

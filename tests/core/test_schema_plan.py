@@ -3,11 +3,15 @@
 import pytest
 
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
+from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import parse_usd
 from cli_multi_rapid.core.plan import (
     Actions,
     Approval,
     Argv,
+    FixMode,
+    FixPolicy,
+    Form,
     MakeDirs,
     MergeWhen,
     Prompt,
@@ -216,6 +220,24 @@ def test_the_head_of_a_plan_arrives() -> None:
     assert (policy.target, policy.checklist, policy.when) == ("main", ("style", "slow"), MergeWhen.AFTER_ALL)
     assert policy.auto_merge is False
     assert plan.rollback_policy.preserve_worktrees is False
+
+
+def test_a_review_looks_at_what_has_landed_and_needs_no_goal() -> None:
+    plan = good_plan(
+        "verification: {fix: auto, rounds: 1, tool: Aider}\n"
+        "nodes: [{id: n1, run: x}, {id: look, tool: claude, review: true, deps: [n1]}]\n"
+    )
+    assert plan.fix == FixPolicy(mode=FixMode.AUTO, rounds=1, tool=ToolName("aider"))
+    look = plan.nodes[1]
+    assert (look.role, look.form, look.work) == (Role.IPT, Form.REVIEW, Prompt())
+    assert look.label == "Review what has landed"
+
+
+@pytest.mark.parametrize("word", ["off", "false", "'off'"])
+def test_fixes_are_off_however_that_is_written(word: str) -> None:
+    plan = good_plan(f"verification: {{fix: {word}}}\nnodes: [{{id: n1, run: x}}]\n")
+    assert plan.fix == FixPolicy(mode=FixMode.OFF)
+    assert good_plan("nodes: [{id: n1, run: x}]").fix is None
 
 
 def test_a_plan_without_a_head_takes_its_name_from_the_file_and_its_branch_from_the_caller() -> None:

@@ -16,6 +16,9 @@ from cli_multi_rapid.core.plan import (
     Approval,
     Argv,
     CheckSpec,
+    FixMode,
+    FixPolicy,
+    Form,
     Json,
     MakeDirs,
     MergePolicy,
@@ -99,17 +102,28 @@ CHECKS = st.builds(
     env=ENV,
 ) | st.builds(CheckSpec, id=st.just(CheckId("style")), run=LINES)
 
+FIXES = st.builds(
+    FixPolicy,
+    mode=st.sampled_from(FixMode),
+    rounds=st.integers(0, 10),
+    tool=st.none() | st.sampled_from(["claude", "my-agent"]).map(ToolName),
+)
+
 
 @st.composite
 def nodes(draw: st.DrawFn, node_id: NodeId, earlier: list[NodeId]) -> Node:
     tool, work = draw(WORKS)
     claims = tuple(draw(st.lists(CLAIMS, max_size=2)))
     outputs = [claim.path for claim in claims if claim.writes]
+    form = Form.REVIEW if tool == "claude" and draw(st.booleans()) else None
+    if form is not None:
+        outputs = []
     return Node(
         id=node_id,
         label=draw(LINES),
         tool=ToolName(tool),
-        role=draw(st.sampled_from(Role)),
+        role=Role.IPT if form else draw(st.sampled_from(Role)),
+        form=form,
         goal=draw(LINES),
         work=work,
         inputs=tuple(draw(st.lists(PATHS, max_size=2))),
@@ -150,6 +164,7 @@ def plans(draw: st.DrawFn) -> Plan:
         rollback_policy=RollbackPolicy(
             preserve_worktrees=draw(st.booleans()), max_retry_attempts=draw(st.integers(0, 100))
         ),
+        fix=draw(st.none() | FIXES),
         budget=draw(st.none() | AMOUNTS),
         checks=tuple(checks),
         branch_base=Branch(draw(st.sampled_from(["main", "dev"]))),

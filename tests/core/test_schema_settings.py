@@ -4,7 +4,7 @@ import pytest
 
 from cli_multi_rapid.core.ids import NodeId, RunId, ToolName
 from cli_multi_rapid.core.money import parse_usd
-from cli_multi_rapid.core.plan import CheckSpec, Sandbox
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, FixPolicy, Sandbox
 from cli_multi_rapid.schema.document import Document, document_of
 from cli_multi_rapid.schema.environment_layer import environment_layer
 from cli_multi_rapid.schema.problems import Code, Problem, Problems, Severity
@@ -31,6 +31,7 @@ budget: {warn_pct: 70, halt_pct: 90, node_usd: 1.50, day_usd: 50}
 worktrees: {strategy: linked, pool: 3, hydrate: [uv, sync], links: [.env], lane: flat}
 landing: {update_checkout: false, push: origin}
 claims: {violation: strip}
+verification: {fix: ask, rounds: 1, tool: Aider}
 sandbox: bwrap
 retention_days: 7
 """
@@ -56,6 +57,7 @@ def test_without_any_layer_the_built_in_values_hold() -> None:
     assert (settings.checks, settings.merge_policy.checklist) == ({}, None)
     assert settings.landing.update_checkout
     assert settings.claims.violation is Violation.FAIL
+    assert settings.verification.policy == FixPolicy(mode=FixMode.OFF, rounds=2, tool=None)
     assert settings.source_of("workers") == "built-in"
 
 
@@ -78,6 +80,7 @@ def test_every_documented_key_arrives() -> None:
     assert (slots.links, slots.lane) == ((".env",), "lane-{run}-{node}")
     assert (settings.landing.update_checkout, settings.landing.push) == (False, "origin")
     assert settings.claims.violation is Violation.STRIP
+    assert settings.verification.policy == FixPolicy(mode=FixMode.ASK, rounds=1, tool=ToolName("aider"))
     assert settings.source_of("budget.node_usd") == "orchestrator.yaml"
 
 

@@ -6,18 +6,19 @@ from cli_multi_rapid.adapters.claude import ClaudeAdapter
 from cli_multi_rapid.adapters.command import CommandAdapter
 from cli_multi_rapid.adapters.registry import AGENTS, BUILT_IN, KNOWN_TOOLS, adapters, missing
 from cli_multi_rapid.adapters.shell import ShellAdapter
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS, VERIFY
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.schema.names import tool_name
 from cli_multi_rapid.schema.tools import ToolConfig
-from cli_multi_rapid.schema.work import BUILT_IN_TOOLS, VERIFY
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 CLAUDE = ToolName("claude")
 
 
 def test_every_tool_that_a_plan_can_ask_work_of_has_one_adapter() -> None:
-    assert {adapter.name for adapter in BUILT_IN} == set(BUILT_IN_TOOLS) - {VERIFY}
+    assert set(BUILT_IN) == set(BUILT_IN_TOOLS) - {VERIFY}
+    assert all(name == adapter.name for name, adapter in adapters().items())
     assert len(set(KNOWN_TOOLS)) == len(KNOWN_TOOLS)
     assert all(tool_name(name) == name for name in KNOWN_TOOLS)
     assert tool_name("claude-cli") in KNOWN_TOOLS
@@ -25,7 +26,7 @@ def test_every_tool_that_a_plan_can_ask_work_of_has_one_adapter() -> None:
 
 def test_built_in_tools_can_be_used_without_any_configuration() -> None:
     available = adapters()
-    assert [missing(adapter.name, available, ENVIRONMENT) for adapter in BUILT_IN] == [None] * len(BUILT_IN)
+    assert [missing(name, available, ENVIRONMENT) for name in BUILT_IN] == [None] * len(BUILT_IN)
 
 
 def test_an_agent_whose_program_is_not_there_says_how_to_get_it() -> None:

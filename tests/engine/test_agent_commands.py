@@ -127,6 +127,13 @@ def test_claude_that_shall_only_answer_has_a_schema_and_no_tools(brief: Brief) -
     assert not any("Bash" in word for word in program.argv)
 
 
+def test_claude_that_shall_answer_about_the_slot_has_the_tools_that_read(brief: Brief) -> None:
+    argv = prepared("claude", replace(brief, answer_schema="{}", may_read=True)).argv
+    assert argv[argv.index("--tools") + 1] == "Read,Grep,Glob"
+    assert argv[argv.index("--permission-mode") + 1] == "dontAsk"
+    assert "--allowedTools" not in " ".join(argv)
+
+
 def test_codex_that_shall_only_answer_reads_its_schema_and_writes_its_answer_beside_the_slot(
     brief: Brief,
 ) -> None:

@@ -12,8 +12,8 @@ from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.check_desk import CheckDesk
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
+from cli_multi_rapid.engine.queue_opening import check_runner
 from cli_multi_rapid.engine.queue_processor import process_queue
-from cli_multi_rapid.engine.session import check_runner
 from cli_multi_rapid.process_terms import CancelToken
 from cli_multi_rapid.worktrees import SlotState
 from tests.fakes.drivers import driving

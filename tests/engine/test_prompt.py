@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.plan import Node, Prompt, Role
+from cli_multi_rapid.core.plan import Form, Node, Prompt, Role
 from cli_multi_rapid.engine.prompt import LONGEST_PROMPT, write_prompt
 from cli_multi_rapid.engine.prompt_parts import Keep, bullets, cut
 
@@ -73,6 +73,24 @@ def test_a_node_that_verifies_is_told_that_its_changes_are_thrown_away() -> None
     assert "thrown away" in text
     assert "## What you may touch" not in text
     assert "made the tables" in text
+
+
+def test_a_reviewer_is_told_what_has_landed_and_how_to_judge() -> None:
+    node = replace(NODE, role=Role.IPT, form=Form.REVIEW, path_claims=(), outputs=())
+    text = write_prompt(
+        node, done=[], context=["mind the tokens"], evidence="no JSON\nline 3", landed=["n0: Add a login"]
+    )
+    assert text.startswith("# Add OAuth\n\nValidate the tokens.")
+    for part in ("## The work that has landed\n- n0: Add a login", "- mind the tokens", "no JSON\nline 3"):
+        assert part in text
+    assert "verdict: fail when" in text
+    assert "How to work" not in text
+
+
+def test_who_plans_a_remedy_is_told_the_rules_of_plans() -> None:
+    text = write_prompt(replace(NODE, role=Role.IPT, form=Form.REMEDY), done=[], context=[])
+    assert "path_claims are globs" in text
+    assert "What you may touch" not in text
 
 
 def test_what_there_is_nothing_to_say_of_has_no_heading() -> None:

@@ -11,7 +11,7 @@ from cli_multi_rapid.engine.queue_entries import (
     WaitsAlready,
     entry_for,
 )
-from cli_multi_rapid.engine.session import queue_journal
+from cli_multi_rapid.engine.queue_opening import queue_journal
 from tests.fakes.queues import MAIN, QueueBench
 
 START = "src/start.txt"

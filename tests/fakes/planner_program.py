@@ -2,11 +2,15 @@
 
 It is put on the PATH under both names. `answers/N.json` beside it is the N-th answer; the last one is given
 again and again. What it was asked, and where, is kept beside it. Asked for work it writes `done.txt`.
+
+With a file `scribbles` beside it, it writes where it was asked for an answer only. With a file `hangs`, which
+says `work` or `answer`, it does not come to the end of that.
 """
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +73,13 @@ def tell_end_of_codex(said: str) -> None:
     tell({"type": "turn.completed", "usage": usage})
 
 
+def hang_in(what: str) -> None:
+    """Say so, and do not come to an end, if that is wanted."""
+    if (here / "hangs").exists() and (here / "hangs").read_text(encoding="utf-8") == what:
+        (here / "hanging").touch()
+        time.sleep(600)
+
+
 if __name__ == "__main__":
     if "--version" in args:
         sys.stdout.write(f"{name} 1.0.0\n")
@@ -78,9 +89,13 @@ if __name__ == "__main__":
         number = 1 + len(list(here.glob("asked.*")))
         question = {"argv": args, "cwd": os.getcwd(), "files": os.listdir()}  # noqa: PTH109, PTH208
         (here / f"asked.{number}").write_text(json.dumps(question), encoding="utf-8")
+        if (here / "scribbles").exists():
+            Path("scribble.txt").write_text("me too\n", encoding="utf-8")
+        hang_in("answer")
         said = answer_of(number)
     else:
         Path("done.txt").write_text("done\n", encoding="utf-8")
+        hang_in("work")
     if name == "claude":
         tell_end_of_claude(said)
     else:

@@ -34,8 +34,7 @@ class RunRules(Struct, kw_only=True):
 
     def check_order(self, intents: list[Intent]) -> None:
         """Starts come in the plan's dispatch order, and each node is spoken of once."""
-        assert self.state.accepted is not None
-        rank = {node_id: place for place, node_id in enumerate(self.state.accepted.order)}
+        rank = {node_id: place for place, node_id in enumerate(self.state.order)}
         starts = [rank[intent.node_id] for intent in intents if isinstance(intent, StartAttempt)]
         assert starts == sorted(starts)
         if self.limits.fail_fast:

@@ -1,0 +1,333 @@
+"""What is added to a run whose landed tree does not pass its verification. Pure.
+
+At most two failures get a node each, more of them a node that plans what is to be done, and then the nodes of
+that plan. All of it happens when nothing else is left to do, so that every failure is known; within the
+budget; and in so many rounds, so that it ends.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cli_multi_rapid.core.affordability import Means
+from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits
+from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.money import MicroUsd
+from cli_multi_rapid.core.node_state import NodeState, NodeStatus
+from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Plan, Role
+from cli_multi_rapid.core.remedy_words import fix_checks, fix_finding, plan_remedy, shortly
+from cli_multi_rapid.core.routing import AUTO, ToolFacts, pool
+from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.tool_events import HealthStatus
+from cli_multi_rapid.core.verification_events import Amending, Cause, Finding
+
+MOST_DIRECT: Final = 2
+"""Failures that are put right without a plan."""
+_LONGEST_ID: Final = 64
+
+
+class Amendment(Struct, frozen=True, kw_only=True):
+    """Nodes to add to the running plan. The fields are those of `PlanAmended`."""
+
+    kind: Amending
+    number: int
+    nodes: tuple[Node, ...]
+    again: tuple[NodeId, ...] = ()
+    causes: tuple[Cause, ...]
+    reason: str
+
+
+class Unpaid(Struct, frozen=True, kw_only=True):
+    """There is something to add, and the budget has no room for it."""
+
+    reason: str
+
+
+class Unplanned(Struct, frozen=True, kw_only=True):
+    """There is something to add, and nobody here who could plan or do it: a person must."""
+
+    reason: str
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What a remedy may use."""
+
+    policy: FixPolicy
+    tools: Mapping[ToolName, ToolFacts]
+    budget: BudgetRules
+
+
+def next_remedy(state: RunState, plan: Plan, around: Surroundings) -> Amendment | Unpaid | Unplanned | None:
+    """The answer to what the verification of a run at rest has found; None: there is nothing to answer."""
+    if around.policy.mode is FixMode.OFF:
+        return None
+    found = _of_proposal(state, plan, around) or _of_failures(state, plan, around)
+    if not isinstance(found, Amendment):
+        return found
+    unpaid = _unpaid(state, plan, found, around)
+    return found if unpaid is None else Unpaid(reason=unpaid)
+
+
+def verifies(node: NodeState) -> bool:
+    """Whether it has come to a verdict on the landed tree."""
+    return bool(node.attempts) and node.attempts[-1].verified is not None
+
+
+def found_by(node: NodeState) -> tuple[Finding, ...]:
+    """What the last verdict of a node that failed because of it is about; empty when it did not."""
+    verified = node.attempts[-1].verified if node.attempts else None
+    if node.status is not NodeStatus.FAILED or verified is None or verified.verdict is Verdict.PASSED:
+        return ()
+    return tuple(finding for finding in verified.findings if finding.blocks)
+
+
+def has_findings(state: RunState) -> bool:
+    """Whether something that a verification found has not been answered by an amendment."""
+    return any(found_by(node) and not _is_answered(state, node) for node in state.nodes.values())
+
+
+# --- what has failed ----------------------------------------------------------------------------------------
+
+
+def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment | Unpaid | Unplanned | None:
+    failed = [node for node in state.nodes.values() if found_by(node) and not _is_answered(state, node)]
+    number = 1 + max((past.number for past in state.amendments), default=0)
+    if not failed or number > around.policy.rounds:
+        return None
+    findings = [finding for node in failed for finding in found_by(node)]
+    again = _again(state)
+    terms = _Terms(state=state, plan=plan, around=around, number=number, deps=_before(plan, failed, again))
+    causes = tuple(_cause(node) for node in failed)
+    reason = "; ".join(f"{node.node.id}: {shortly(found_by(node))}" for node in failed)
+    if len(findings) > MOST_DIRECT:
+        planner = _planner(state, around)
+        if planner is None:
+            return Unplanned(reason=f"{len(findings)} failures need a plan, and no planner is healthy")
+        node = terms.planning(planner, findings)
+        return Amendment(kind=Amending.PLANNING, number=number, nodes=(node,), causes=causes, reason=reason)
+    nodes = tuple(terms.fixes(findings))
+    if any(not node.tool for node in nodes):
+        return Unplanned(reason="no agent is there that could put it right")
+    return Amendment(kind=Amending.FIX, number=number, nodes=nodes, again=again, causes=causes, reason=reason)
+
+
+def _cause(node: NodeState) -> Cause:
+    return Cause(node_id=node.node.id, attempt=node.attempts[-1].number)
+
+
+def _is_answered(state: RunState, node: NodeState) -> bool:
+    cause = _cause(node)
+    return any(cause in past.causes for past in state.amendments)
+
+
+def _again(state: RunState) -> tuple[NodeId, ...]:
+    """What verified the tree that is to change: all that failed, and what passed and nothing was built on."""
+    found = {name for name, node in state.nodes.items() if node.node.role is Role.IPT and _has_verdict(node)}
+    settled = False
+    while not settled:
+        used = {
+            name for name in found if not found_by(state.nodes[name]) and _is_built_on(state, name, found)
+        }
+        found -= used
+        settled = not used
+    return tuple(name for name in state.nodes if name in found)
+
+
+def _has_verdict(node: NodeState) -> bool:
+    passed = node.status is NodeStatus.COMPLETED and verifies(node)
+    return passed or bool(found_by(node))
+
+
+def _is_built_on(state: RunState, name: NodeId, again: set[NodeId]) -> bool:
+    """Whether a node that is not done again itself has begun since this one completed."""
+    after = (state.nodes[follower] for follower in state.frontier.dependents(name) if follower not in again)
+    return any(node.attempts for node in after)
+
+
+def _before(plan: Plan, failed: Sequence[NodeState], again: Sequence[NodeId]) -> tuple[NodeId, ...]:
+    """What the verified work is: the dependencies, looked for behind verifications that come again."""
+    found: dict[NodeId, None] = {}
+    stack = [dep for node in reversed(failed) for dep in reversed(node.node.deps)]
+    while stack:
+        name = stack.pop()
+        if name in again:
+            stack.extend(reversed(plan.by_id[name].deps))
+        else:
+            found[name] = None
+    return tuple(found)
+
+
+# --- the nodes ----------------------------------------------------------------------------------------------
+
+
+class _Terms(Struct, frozen=True, kw_only=True):
+    """What all nodes of one round have in common."""
+
+    state: RunState
+    plan: Plan
+    around: Surroundings
+    number: int
+    deps: tuple[NodeId, ...]
+
+    def fixes(self, findings: Sequence[Finding]) -> Iterator[Node]:
+        """Failed checks are one node's work: the queue lands nothing before all of them pass.
+
+        For the same reason the others come after it. Nobody knows beforehand what a failed check will take,
+        so that node claims nothing.
+        """
+        checks = [finding for finding in findings if finding.check is not None]
+        reviewed = [finding for finding in findings if finding.check is None]
+        first: tuple[NodeId, ...] = ()
+        if checks:
+            names = ", ".join(str(finding.check) for finding in checks)
+            yield (node := self._fix("checks", f"Repair {names}", fix_checks(checks), checks))
+            first = (node.id,)
+        for place, finding in enumerate(reviewed, 1):
+            node = self._fix(str(place), f"Fix {shortly([finding])}", fix_finding(finding), [finding])
+            yield replace(node, deps=(*node.deps, *first), path_claims=self._claims(finding))
+
+    def planning(self, tool: ToolName, findings: Sequence[Finding]) -> Node:
+        """The node that plans what is to be done."""
+        return Node(
+            id=unused(f"remedy-{self.number}", self.plan.by_id),
+            label=f"Plan how {len(findings)} failures are put right",
+            tool=tool,
+            role=Role.IPT,
+            form=Form.REMEDY,
+            goal=plan_remedy(findings),
+            deps=self.deps,
+            approval=self._approval,
+        )
+
+    def planned(self, nodes: Sequence[Node]) -> Iterator[Node]:
+        """The nodes of a proposal under ids of this run; the first of them come after what was verified."""
+        names: dict[NodeId, NodeId] = {}
+        for place, node in enumerate(nodes, 1):
+            name = f"fix-{self.number}-{node.id}"
+            short = name if len(name) <= _LONGEST_ID else f"fix-{self.number}-{place}"
+            names[node.id] = unused(short, {*self.plan.by_id, *names.values()})
+        for node in nodes:
+            deps = tuple(names[dep] for dep in node.deps)
+            yield replace(node, id=names[node.id], deps=deps or self.deps, approval=self._approval)
+
+    @property
+    def _approval(self) -> Approval:
+        return Approval.BEFORE if self.around.policy.mode is FixMode.ASK else Approval.NONE
+
+    def _fix(self, name: str, label: str, goal: str, findings: Sequence[Finding]) -> Node:
+        return Node(
+            id=unused(f"fix-{self.number}-{name}", self.plan.by_id),
+            label=label,
+            tool=self._agent(findings) or ToolName(""),
+            goal=goal,
+            inputs=tuple(dict.fromkeys(finding.file for finding in findings if finding.file)),
+            deps=self.deps,
+            approval=self._approval,
+        )
+
+    def _agent(self, findings: Sequence[Finding]) -> ToolName | None:
+        """Who knows the work: the agent that is concerned, else one that did any of it, or looked at it."""
+        tools, state = self.around.tools, self.state
+        if self.around.policy.tool is not None:
+            return self.around.policy.tool
+        tried = [node for node in state.nodes.values() if node.attempts]
+        named = {finding.node for finding in findings}
+        for node in sorted(tried, key=lambda node: _distance(node, named, self.deps)):
+            tool = node.attempts[-1].tool
+            if tool in tools and tools[tool].agent:
+                return tool
+        return AUTO if pool(Node(id=NodeId("any"), label="", tool=AUTO), tools) else None
+
+    def _claims(self, finding: Finding) -> tuple[PathClaim, ...]:
+        """The claims of the node that is concerned, and the file. Without either nothing is claimed.
+
+        Nor where the name of the file cannot be said in a claim: then a conflict shows in the merge queue.
+        """
+        node = self.plan.by_id.get(finding.node) if finding.node else None
+        claims = node.path_claims if node else ()
+        if not finding.file or (node and not claims):
+            return claims
+        file = _literal(finding.file)
+        try:
+            return claims if covered(file, claims) else (*claims, PathClaim(path=file))
+        except InvalidGlob:
+            return ()
+
+
+def _distance(node: NodeState, named: Collection[NodeId | None], deps: Collection[NodeId]) -> int:
+    """How far a node is from what was found: named in it, part of what was verified, other work, a look."""
+    near = (node.node.id in named, node.node.id in deps, node.node.role is Role.WT, True)
+    return near.index(True)
+
+
+def _literal(path: str) -> str:
+    """A glob that matches this path: a claim has no way to escape a wildcard but a set of one character."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
+
+
+def unused(name: str, taken: Mapping[NodeId, object] | set[NodeId]) -> NodeId:
+    """A node id that nobody has, as near to this name as can be."""
+    found, place = name, 2
+    while NodeId(found) in taken:
+        found, place = f"{name}-{place}", place + 1
+    return NodeId(found)
+
+
+# --- planning -----------------------------------------------------------------------------------------------
+
+
+def _planner(state: RunState, around: Surroundings) -> ToolName | None:
+    """The first tool that can answer by a schema and that answered its last ping as it should."""
+    pings = state.tools.pings
+    for tool in (name for name in around.tools if name in pings):
+        able = around.tools[tool].answers and pings[tool].status is HealthStatus.HEALTHY
+        if able and state.tools.breaker(tool).opened is None:
+            return tool
+    return None
+
+
+def _of_proposal(state: RunState, plan: Plan, around: Surroundings) -> Amendment | None:
+    """The nodes of a plan that a planning node has made."""
+    last = state.amendments[-1] if state.amendments else None
+    if last is None or last.kind is not Amending.PLANNING:
+        return None
+    planning = state.nodes[last.nodes[0].id]
+    proposal = planning.attempts[-1].proposal if planning.attempts else None
+    failed = [state.nodes[cause.node_id] for cause in last.causes if found_by(state.nodes[cause.node_id])]
+    if planning.status is not NodeStatus.COMPLETED or proposal is None or not failed:
+        return None
+    again = _again(state)
+    terms = _Terms(
+        state=state, plan=plan, around=around, number=last.number, deps=_before(plan, failed, again)
+    )
+    return Amendment(
+        kind=Amending.REMEDY,
+        number=last.number,
+        nodes=tuple(terms.planned(proposal.nodes)),
+        again=again,
+        causes=(_cause(planning),),
+        reason=f"planned by {planning.attempts[-1].tool} in {planning.node.id}: {last.reason}",
+    )
+
+
+# --- money --------------------------------------------------------------------------------------------------
+
+
+def _unpaid(state: RunState, plan: Plan, found: Amendment, around: Surroundings) -> str | None:
+    """Why the budget has no room for all that would run: the nodes, and the verification after them."""
+    ledger = replace(state.ledger)
+    means = Means(tools=around.tools, ledger=ledger, rules=around.budget)
+    for node in (*found.nodes, *(plan.by_id[name] for name in found.again)):
+        tools = pool(node, around.tools)
+        verdicts = [means.fit(NodeState(node=node), tool) for tool in tools]
+        amounts = [verdict.amount for verdict in verdicts if isinstance(verdict, Fits)]
+        if verdicts and not amounts:
+            refusals = [verdict.reason for verdict in verdicts if isinstance(verdict, CannotFit)]
+            why = refusals[0] if refusals else "what is left does not do for all of them"
+            return f"a fix does not fit the budget: {node.id}: {why}"
+        ledger.reserved = MicroUsd(ledger.reserved + min(amounts, default=0))
+    return None

@@ -1,0 +1,75 @@
+"""What the nodes of a remedy are told to do. Findings are quoted, and nothing in them is more than text."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cli_multi_rapid.core.verification_events import Finding
+
+_LONGEST_SUMMARY: Final = 200
+_LONGEST_EVIDENCE: Final = 3_000
+"""Characters of the end of a check's output, for each check."""
+_MOST_NAMED: Final = 3
+
+_SMALL: Final = """\
+Make the smallest change that puts it right, in the style of the code around it. Do not weaken, skip or remove
+a test or a check to make it pass, unless it is the test itself that is wrong: then say so."""
+
+_PLAN: Final = """\
+The work that has landed did not pass its verification. Plan the nodes that put right what was found: as few
+as do it, and nothing beside what was found. The verification is run again after them by itself."""
+
+_ONE_FIRST: Final = """
+Some of it are failed checks. Nothing lands before all checks pass, so one node must put all of them right: it
+has no deps, and every other node depends on it."""
+
+
+def shortly(findings: Sequence[Finding]) -> str:
+    """The findings in a line."""
+    named = [_cut(_headline(finding)) for finding in findings[:_MOST_NAMED]]
+    more = [f"and {len(findings) - _MOST_NAMED} more"] if len(findings) > _MOST_NAMED else []
+    return ", ".join([*named, *more])
+
+
+def fix_checks(findings: Sequence[Finding]) -> str:
+    """The goal of a node that repairs failed checks."""
+    return (
+        "These checks fail on what has landed. Put right what they found, so that all of them pass.\n"
+        f"{_SMALL}\n\n{_listed(findings)}"
+    )
+
+
+def fix_finding(finding: Finding) -> str:
+    """The goal of a node that does away with what a review found."""
+    return f"A review of what has landed found this. Put it right.\n{_SMALL}\n\n{_listed([finding])}"
+
+
+def plan_remedy(findings: Sequence[Finding]) -> str:
+    """The goal of a node that plans what is to be done about all of it."""
+    first = _ONE_FIRST if needs_one_first(findings) else ""
+    return f"{_PLAN}{first}\n\n{_listed(findings)}"
+
+
+def needs_one_first(findings: Sequence[Finding]) -> bool:
+    """Whether nothing can land before one node has put all failed checks right."""
+    return any(finding.check is not None for finding in findings)
+
+
+def _listed(findings: Sequence[Finding]) -> str:
+    return "\n\n".join(_told(finding) for finding in findings)
+
+
+def _told(finding: Finding) -> str:
+    about = f" (work of the node {finding.node})" if finding.node else ""
+    evidence = finding.evidence.strip()[-_LONGEST_EVIDENCE:]
+    output = f"\nIts output ends so:\n{evidence}" if evidence else ""
+    return f"- {finding.severity}: {_headline(finding)}{about}{output}"
+
+
+def _headline(finding: Finding) -> str:
+    what = finding.place or finding.check
+    return f"{what}: {finding.summary}" if what else finding.summary
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_SUMMARY else f"{line[: _LONGEST_SUMMARY - 1]}…"

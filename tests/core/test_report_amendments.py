@@ -1,0 +1,170 @@
+"""What was added to a run and why, and what a person can do about a verification that failed."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from cli_multi_rapid.core.facts import FailureClass, RunStatus, Verdict
+from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeFailed
+from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form, MergePolicy, Plan, Role
+from cli_multi_rapid.core.verification_events import (
+    Amending,
+    Cause,
+    Finding,
+    NodeVerified,
+    PlanAmended,
+    Severity,
+)
+from cli_multi_rapid.reports.chronicle import read_chronicle
+from cli_multi_rapid.reports.events_text import event_lines
+from cli_multi_rapid.reports.graph import graph_of_run, graph_text
+from cli_multi_rapid.reports.markdown import markdown_report
+from cli_multi_rapid.reports.next_step import Advice
+from cli_multi_rapid.reports.replay import diff_runs, diff_text
+from cli_multi_rapid.reports.run_report import run_report
+from cli_multi_rapid.reports.status import status_document, status_text
+from cli_multi_rapid.reports.verification import verification_report
+from cli_multi_rapid.schema.published import schema_violations
+from tests.core.schema_reading import good_plan
+from tests.fakes.histories import History
+from tests.fakes.sample_plans import MAIN, commit_id, node, tree_id
+
+REPOSITORY = Path(__file__).parents[2]
+LOOK = NodeId("look")
+HOLE = Finding(summary="a hole", severity=Severity.MAJOR, file="src/n1/a.py", line=3, node=NodeId("n1"))
+
+
+def rejected() -> History:
+    """The work landed and its review failed."""
+    look = node("look", "n1", tool=ToolName("claude"), role=Role.IPT, form=Form.REVIEW, path_claims=())
+    plan = Plan(
+        plan_id="p",
+        name="p",
+        nodes=(node("n1"), look),
+        merge_policy=MergePolicy(target=MAIN),
+        branch_base=MAIN,
+    )
+    history = History(plan).begin().start("n1").succeed("n1").merge("n1").start("look")
+    history.add(
+        NodeVerified(
+            node_id=LOOK,
+            attempt=1,
+            commit=commit_id("landed"),
+            tree=tree_id("landed"),
+            verdict=Verdict.FAILED,
+            summary="Not yet.",
+            findings=(HOLE,),
+        )
+    )
+    failure, reason = FailureClass.REJECTED, "the review found 1 thing to put right"
+    history.add(NodeAttemptFailed(node_id=LOOK, attempt=1, failure=failure, reason=reason))
+    history.add(NodeFailed(node_id=LOOK, failure=failure, reason=reason))
+    return history
+
+
+def amended() -> History:
+    history = rejected()
+    history.add(
+        PlanAmended(
+            kind=Amending.FIX,
+            number=1,
+            nodes=(node("fix-1-1", "n1"),),
+            again=(LOOK,),
+            causes=(Cause(node_id=LOOK, attempt=1),),
+            reason="look: src/n1/a.py:3: a hole",
+            order=(NodeId("n1"), NodeId("fix-1-1"), LOOK),
+        )
+    )
+    assert history.state.plan is not None
+    history.plan = history.state.plan
+    return history
+
+
+def next_of(history: History) -> tuple[str, str | None]:
+    advice = Advice(history.state, read_chronicle(history.events))
+    step = advice.of_node(history.state.nodes[LOOK])
+    assert step is not None
+    return step["text"], step["command"]
+
+
+def test_who_let_nothing_be_fixed_is_told_how_to_have_it_done() -> None:
+    text, command = next_of(rejected().finish(RunStatus.PARTIAL, 1))
+    assert command == "cli-orchestrator resume r1003-oauth2 --fix auto"
+    assert "cli-orchestrator retry r1003-oauth2 look" in text
+
+
+def test_a_fix_without_money_names_the_budget_to_give() -> None:
+    _, command = next_of(rejected().finish(RunStatus.BUDGET_STOPPED, 3))
+    assert command is not None
+    assert command.startswith("cli-orchestrator resume r1003-oauth2 --budget ")
+
+
+def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
+    text, command = next_of(rejected().finish(RunStatus.WAITING, 4))
+    assert command == "cli-orchestrator plan --request 'Put right: src/n1/a.py:3: a hole'"
+    assert "no agent here can plan or do what is needed" in text
+    assert "cli-orchestrator retry r1003-oauth2 look" in text
+
+
+def test_after_the_last_round_a_person_puts_it_right() -> None:
+    history = amended().start("fix-1-1").succeed("fix-1-1").merge("fix-1-1").start("look")
+    events = [event.data for event in rejected().events if event.type in ("node.verified", "node.failed")]
+    verified, failed = events
+    assert isinstance(verified, NodeVerified)
+    history.add(replace(verified, attempt=2))
+    history.add(NodeAttemptFailed(node_id=LOOK, attempt=2, failure=FailureClass.REJECTED, reason="again"))
+    history.add(failed)
+    text, command = next_of(history.finish(RunStatus.PARTIAL, 1))
+    assert "also after 1 round of fixes" in text
+    assert command == "cli-orchestrator retry r1003-oauth2 look"
+
+
+def test_every_view_shows_what_was_added_and_why() -> None:
+    history = amended()
+    state, events, now = history.state, history.events, history.now
+    why = "because look: src/n1/a.py:3: a hole"
+    assert f"amended: round 1 (fixes): fix-1-1, then look again, {why}" in status_text(state, events, now=now)
+    document = status_document(state, events, now=now)
+    assert schema_violations(document, "status") == []
+    assert [past["nodes"] for past in document["amendments"]] == [["fix-1-1"]]
+    lines = event_lines(events)
+    assert f"plan.amended           round 1 (fixes): fix-1-1, then look again, {why}" in lines
+    assert "look try 1 failed on tree" in lines
+    assert "major src/n1/a.py:3: a hole" in lines
+    drawn = graph_text(graph_of_run(state))
+    assert "pending added" in next(line for line in drawn.splitlines() if "fix-1-1" in line)
+
+    report = run_report(state, events, now=now)
+    assert schema_violations(report, "report") == []
+    added = {each["node_id"]: each["added"] for each in report["nodes"]}
+    assert added == {"n1": None, "look": None, "fix-1-1": "round 1, fixes: look: src/n1/a.py:3: a hole"}
+    assert "## Added nodes" in markdown_report(report)
+
+    verification = verification_report(state, events, now=now, verification_id="v")
+    assert schema_violations(verification, "verification") == []
+    (verdict,) = verification["verdicts"]
+    assert (verdict["node_id"], verdict["verdict"], verdict["findings"][0]["line"]) == ("look", "failed", 3)
+    assert verification["amendments"] == report["amendments"]
+
+
+def test_two_moments_of_a_diff_runser_by_what_was_added_between() -> None:
+    text = diff_text(diff_runs(rejected().state, amended().state))
+    assert "run: amended - -> round 1 (fixes): fix-1-1, then look again" in text
+    assert "fix-1-1: status - -> pending" in text
+    assert "look: status failed -> pending" in text
+
+
+def test_the_example_of_the_page_is_a_plan_without_problems() -> None:
+    page = (REPOSITORY / "docs" / "verification.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    plan = good_plan(example)
+    assert [each.form for each in plan.nodes] == [None, None, Form.REVIEW]
+    assert plan.fix == FixPolicy(mode=FixMode.ASK)
+
+
+def test_what_a_review_found_is_recommended_to_be_put_right() -> None:
+    history = rejected().finish(RunStatus.PARTIAL, 1)
+    found = verification_report(history.state, history.events, now=history.now, verification_id="v")
+    assert found["overall_status"] == "FAILED"
+    assert "Put right src/n1/a.py:3: a hole" in found["recommendations"]
