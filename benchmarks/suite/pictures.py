@@ -65,6 +65,7 @@ def _curves(pyplot: Any, table: dict[str, Any]) -> Any:
     sizes = sorted({at for points in curves.values() for at, _ in points})
     axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     axes.minorticks_off()
+    axes.margins(0.08, 0.12)
     axes.set_xlabel(table["across"])
     axes.set_ylabel(table["unit"])
     axes.grid(visible=True, color="#e9ecef")
