@@ -103,7 +103,7 @@ def own_dag_price(graph: dag_files.Graph) -> Price:
 
 TABLE = Table(
     name="dag",
-    title="A DAG of 1000 shell nodes",
+    title="A DAG of shell nodes",
     about="Ten layers of a hundred, each node depends on two of the layer before and starts one shell that "
     "does nothing; two at a time. The product gives every attempt a work tree and a warden and looks "
     "at what changed; the stand-ins leave that out and keep its scheduler, event log, workers and "
