@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e worlds faults lint types contracts security cov check lock clean
+.PHONY: help venv demo test e2e worlds faults bench lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -69,6 +69,9 @@ faults: $(READY) ## strike in every way we know, and write what came of it into 
 	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider \
 	  -o faulthandler_timeout=3600 tests/faults --fault-results artifacts/faults/results.json $(ARGS)
 
+bench: $(READY) ## measure beside other programs (installed into .bench), and write docs/performance.md (an hour)
+	@$(PY) benchmarks/bench.py $(ARGS)
+
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet . || { echo 'run: .venv/bin/ruff format .' >&2; exit 1; }
@@ -105,5 +108,5 @@ lock: $(READY) ## renew requirements.lock to the newest versions that pyproject.
 
 clean: ## remove .venv and what the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* \
-	  htmlcov build dist *.egg-info .e2e
+	  htmlcov build dist *.egg-info .e2e .bench
 	find cli_multi_rapid tests -type d -name __pycache__ -prune -exec rm -rf {} +

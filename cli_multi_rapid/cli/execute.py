@@ -1,6 +1,5 @@
 """`execute`: run a plan, a streams file or a request."""
 
-import json
 import os
 import shlex
 from functools import wraps
@@ -290,8 +289,9 @@ def plan_ready(plan: Plan, path: Path, intake: Intake, expected: Estimate) -> Pl
 def save_plan(home: Home, plan: Plan) -> Path:
     """Write `artifacts/plans/<plan_id>.json`, in place of an earlier plan of that id."""
     from cli_multi_rapid.cli.finish import replace_file
+    from cli_multi_rapid.reports.json_text import indented_json
     from cli_multi_rapid.schema.plan_document import plan_to_document
 
     path = home.plans / f"{plan.plan_id}.json"
-    replace_file(path, json.dumps(plan_to_document(plan), indent=2, ensure_ascii=False) + "\n")
+    replace_file(path, indented_json(plan_to_document(plan), ascii_only=False) + "\n")
     return path

@@ -14,6 +14,8 @@ from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
 
@@ -24,8 +26,10 @@ class CorruptDocument(ValueError):
 
 def to_data(value: object) -> Any:
     """The plain JSON value of a record, enum, time, tuple, mapping or primitive."""
-    if value is None or type(value) in (str, int, float, bool):
+    if type(value) in _PLAIN:
         return value
+    if isinstance(value, Struct):
+        return _object_to_data(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
@@ -68,7 +72,7 @@ def _object_to_data(value: object) -> dict[str, Any]:
     for name, default in _written_fields(cls):
         item = getattr(value, name)
         if item is not default and item != default:
-            result[name] = to_data(item)
+            result[name] = item if type(item) in _PLAIN else to_data(item)
     return result
 
 
