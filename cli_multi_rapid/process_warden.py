@@ -149,7 +149,7 @@ def _kill(pid: int) -> bool:
     except PermissionError:
         return False
     except OSError:
-        pass
+        return True  # it is dead by now
     return True
 
 
