@@ -139,6 +139,8 @@ def what_is_wrong_with_id(text: str) -> str | None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean …?`, or an empty text when nothing is close."""
+    if len(name) > _LONGEST_REF:  # no name that somebody mistyped, and a second's search for each
+        return ""
     candidates = list(known)
     same = {candidate.lower(): candidate for candidate in candidates}.get(name.lower())
     close = [same] if same else get_close_matches(name, candidates, 1, 0.6)

@@ -129,7 +129,7 @@ def test_plain_files(tell: Tell, short: bool, tmp_path: Path) -> None:
     count = storm(st.one_of(*map(spoilt, good)), strike, CASES // 4, short=short)
     tell(
         Part.TEXT,
-        "cost_ledger.jsonl, its place and merge_queue.json, the same",
+        "cost_ledger.jsonl, its place and merge_queue.json, spoilt in every way",
         "made anew from the log",
         cases=count,
     )

@@ -155,7 +155,12 @@ def test_streams_and_phases(tell: Tell, short: bool, tmp_path: Path) -> None:
         st.tuples(both(streams), st.sampled_from(phases)), st.tuples(st.sampled_from(streams), both(phases))
     )
     count = storm(mixed, strike, CASES, short=short)
-    tell(Part.TEXT, "multi_stream files and phase definitions, the same", "read or refused", cases=count)
+    tell(
+        Part.TEXT,
+        "multi_stream files and phase definitions, spoilt byte by byte and value by value",
+        "read or refused",
+        cases=count,
+    )
 
 
 def test_tools_files(tell: Tell, short: bool) -> None:
@@ -171,7 +176,7 @@ def test_tools_files(tell: Tell, short: bool) -> None:
             made[name].missing({"PATH": ""})
 
     count = storm(both(seeds), strike, CASES, short=short)
-    tell(Part.TEXT, "tools.yaml, the same, and its adapters made", "read or refused", cases=count)
+    tell(Part.TEXT, "tools.yaml, spoilt byte by byte and value by value", "read or refused", cases=count)
 
 
 TOOL = """\
@@ -206,7 +211,12 @@ def test_settings(tell: Tell, short: bool) -> None:
         assert settings is not None or problems.error_count
 
     count = storm(both(seeds), strike, CASES, short=short)
-    tell(Part.TEXT, "config/orchestrator.yaml, the same", "read or refused", cases=count)
+    tell(
+        Part.TEXT,
+        "config/orchestrator.yaml, spoilt byte by byte and value by value",
+        "read or refused",
+        cases=count,
+    )
 
 
 def test_answers_of_models(tell: Tell, short: bool) -> None:
@@ -246,7 +256,10 @@ def test_answers_of_models(tell: Tell, short: bool) -> None:
 
     count = storm(both([as_json(answer)], [answer]), strike, CASES, short=short)
     tell(
-        Part.TEXT, "a model's answer to a request for a plan, the same", "planned or asked again", cases=count
+        Part.TEXT,
+        "a model's answer to a request for a plan, spoilt in every way",
+        "planned or asked again",
+        cases=count,
     )
 
 
@@ -261,7 +274,12 @@ def test_reviews_of_models(tell: Tell, short: bool) -> None:
         assert (review is None) == bool(problems.error_count)
 
     count = storm(both([as_json(answer)], [answer]), strike, CASES, short=short)
-    tell(Part.TEXT, "a model's review, the same", "taken or asked for again", cases=count)
+    tell(
+        Part.TEXT,
+        "a model's review, spoilt byte by byte and value by value",
+        "taken or asked for again",
+        cases=count,
+    )
 
 
 def test_scripts(tell: Tell, short: bool) -> None:
@@ -276,7 +294,7 @@ def test_scripts(tell: Tell, short: bool) -> None:
             json.dumps([to_data(step) for step in steps], allow_nan=False)
 
     count = storm(spoilt_data(SCRIPTS), strike, CASES, short=short)
-    tell(Part.TEXT, "scripts of the scripted tool, value by value", "read or refused", cases=count)
+    tell(Part.TEXT, "scripts of the scripted tool, spoilt value by value", "read or refused", cases=count)
 
 
 def test_the_file_of_pings(tell: Tell, short: bool, tmp_path: Path) -> None:
@@ -288,7 +306,12 @@ def test_the_file_of_pings(tell: Tell, short: bool, tmp_path: Path) -> None:
         write_health(tmp_path / "again.json", read_health(path).values())
 
     count = storm(both(seeds), strike, CASES, short=short)
-    tell(Part.TEXT, "state/tool_health.json, the same", "read as far as it makes sense", cases=count)
+    tell(
+        Part.TEXT,
+        "state/tool_health.json, spoilt byte by byte and value by value",
+        "read as far as it makes sense",
+        cases=count,
+    )
 
 
 def test_records_of_slots(tell: Tell, short: bool, tmp_path: Path) -> None:
@@ -310,4 +333,9 @@ def test_records_of_slots(tell: Tell, short: bool, tmp_path: Path) -> None:
         list(records.all())
 
     count = storm(both([as_json(record)], [record]), strike, CASES, short=short)
-    tell(Part.TEXT, "the records of the slots, the same", "read or passed over", cases=count)
+    tell(
+        Part.TEXT,
+        "the records of the worktrees, spoilt byte by byte and value by value",
+        "read or passed over",
+        cases=count,
+    )

@@ -172,7 +172,7 @@ def test_our_own_programs(tell: Tell, short: bool) -> None:
     count = storm(st.tuples(spoilt, EXITS), strike, CASES, short=short)
     tell(
         Part.TEXT,
-        "the output of shell, python, actions and scripted, the same",
+        "the output of shell, python, actions and scripted, spoilt in every way",
         "always a reading",
         cases=count,
     )

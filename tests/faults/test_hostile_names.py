@@ -195,5 +195,8 @@ def test_file_names_in_a_conflict(repository: RepositoryBuilder, tell: Tell) -> 
     for words in LOOKS:
         check_harmless(words, type_in(repository.path, *words))
     tell(
-        Part.TEXT, "the same names in a conflict", "every file is named, and shown harmless", cases=len(names)
+        Part.TEXT,
+        "such file names in a conflict of two nodes",
+        "every file is named, and shown harmless",
+        cases=len(names),
     )

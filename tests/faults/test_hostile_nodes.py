@@ -129,7 +129,7 @@ LINKS: Final = {
     "to a file outside": "ln -s /etc/passwd src/passwd",
     "to .git": "ln -s ../.git src/git",
     "out of the worktree by ..": "ln -s ../../../outside src/out",
-    "a folder put in the place of files": "rm -r src; ln -s $OUTSIDE src; echo app > $OUTSIDE/app.py",
+    "in the place of a folder of files": "rm -r src; ln -s $OUTSIDE src; echo app > $OUTSIDE/app.py",
 }
 
 

@@ -105,7 +105,11 @@ def test_a_terminal_that_is_watched(repository: RepositoryBuilder, tell: Tell) -
     assert b"\x1b[" in shown, "the view was not redrawn"
     for sequence in (b"PWNED", b"\x1b[2J", b"\xc2\x9b", "\u202e".encode()):
         assert sequence not in shown, sequence
-    tell(Part.TEXT, "the same while a person watches the terminal", "no sequence of theirs among ours")
+    tell(
+        Part.TEXT,
+        "escape sequences in output and labels while a person watches the terminal",
+        "no sequence of theirs among ours",
+    )
 
 
 def _pieces(handle: int) -> Iterator[bytes]:
@@ -140,7 +144,7 @@ def test_what_was_typed_comes_back_harmless(repository: RepositoryBuilder, tell:
         check_harmless(words, ended)
     tell(
         Part.TEXT,
-        "the same as arguments, as file names and in files with errors",
+        "escape sequences in arguments, in file names and in files with errors",
         "refused with a message that steers nothing",
         cases=len(typed),
     )
