@@ -37,6 +37,15 @@ if [ -e '{go}' ]; then echo cured > src/bad; exit 0; fi
 {body}
 """
 
+_MEASURE = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as told:
+    told.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+"""A small program between: what a test's own process takes would count for a program that it starts."""
+
 
 class Misdeed(Struct, frozen=True, kw_only=True):
     """What came of a run beside a rogue tool."""
@@ -101,17 +110,25 @@ def fingerprint_of(scene: Scene) -> dict[str, bytes]:
 
 def measured(scene: Scene, plan: Path) -> tuple[Ended, int]:
     """Execute a plan; its end, and its peak of memory in kilobytes."""
-    out, err = scene.started.with_name("out"), scene.started.with_name("err")
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        program = subprocess.Popen(
-            [sys.executable, "-m", "cli_multi_rapid.cli.main", "execute", str(plan)],
-            cwd=scene.repository.path,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-        )
-        _, status, usage = os.wait4(program.pid, 0)
-        program.returncode = os.waitstatus_to_exitcode(status)
-    ended = Ended(status=program.returncode, out=out.read_text(), err=err.read_text())
-    return ended, usage.ru_maxrss
+    told = scene.started.with_name("peak")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            _MEASURE,
+            told,
+            sys.executable,
+            "-m",
+            "cli_multi_rapid.cli.main",
+            "execute",
+            plan,
+        ],
+        cwd=scene.repository.path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ended = Ended(status=done.returncode, out=done.stdout, err=done.stderr)
+    return ended, int(told.read_text())

@@ -106,7 +106,7 @@ def test_a_disk_that_is_full_at_the_landing_leaves_the_checkout_as_it_was(
     assert 5 in statuses
     tell(
         Part.MACHINE,
-        f"disk full at the landing of 300 kB, {room[0]} to {room[-1]} bytes left",
+        f"disk full at the landing of 300 kB, {' / '.join(map(str, room))} bytes left",
         "exit 5, the checkout as it was; resume landed it",
         cases=len(room),
     )
@@ -135,7 +135,7 @@ def test_too_many_open_files_stop_the_run_and_resume_finishes_it(
     assert 5 in seen
     tell(
         Part.MACHINE,
-        f"no more than {limits[0]} to {limits[-1]} open files, from the middle of the run",
+        f"no more than {' / '.join(map(str, limits))} open files, from the middle of the run",
         "exit 5 with `raise the limit of open files`; resume landed every node once",
         cases=len(limits),
     )
@@ -164,7 +164,7 @@ def test_a_memory_limit_stops_the_run_and_resume_finishes_it(tmp_path: Path, tel
         scene.assert_whole()
     tell(
         Part.MACHINE,
-        f"address space limited to {limits[0]} to {limits[-1]} MB (RLIMIT_AS, also for git and tools)",
+        f"address space limited to {' / '.join(map(str, limits))} MB (also for git and tools)",
         f"exits {', '.join(map(str, statuses))}; `free memory ...`; then every node landed once",
         cases=len(limits),
     )
