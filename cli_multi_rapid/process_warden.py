@@ -141,10 +141,8 @@ def _kill(pid: int) -> bool:
     """Kill a process, unless it is dead by now; whether we may."""
     try:
         os.kill(pid, signal.SIGKILL)
-    except PermissionError:
-        return False
-    except OSError:
-        pass
+    except OSError as error:
+        return not isinstance(error, PermissionError)
     return True
 
 
