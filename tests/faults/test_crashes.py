@@ -101,7 +101,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, _session_home: object) -> It
 def _strike_all(sweep: Sweep, moments: list[Moment], *, short: bool, pushes: bool = True) -> Tally:
     """Strike at all these moments; in the short form at one of them."""
     tally = Tally()
-    for moment in moments[len(moments) // 2 :][:1] if short else moments:
+    # Not the last ones: another run may have fewer of the kind.
+    for moment in moments[len(moments) // 3 :][:1] if short else moments:
         sweep.strike(tally, pushes=pushes, moment=moment)
     return tally
 
