@@ -91,6 +91,7 @@ class Sweep:
             tally.struck += 1
         else:
             tally.missed += 1
+            self._learn(killed.seconds, pushes=pushes)
         status, resumes, had_ended = killed.status, 0, "run.finished" in _types(world)
         for seconds in again_s:
             if status != EXIT_CODE:
@@ -110,6 +111,11 @@ class Sweep:
             tally.explained += self._hold(world, status, why, had_ended=had_ended)
         except AssertionError as broken:  # the next moments are struck all the same
             tally.broken.append(str(broken))
+
+    def _learn(self, seconds: float, *, pushes: bool) -> None:
+        """A run was over before its time to be killed came: the machine is less busy than before."""
+        moments, known = self.census(pushes=pushes)
+        self._censuses[pushes] = moments, min(known, seconds)
 
     def _hold(self, world: CrashWorld, status: int, why: str = "", *, had_ended: bool = True) -> int:
         """Hold it to its promises; how many things are left that doctor explains."""

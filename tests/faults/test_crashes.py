@@ -101,9 +101,17 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, _session_home: object) -> It
 def _strike_all(sweep: Sweep, moments: list[Moment], *, short: bool, pushes: bool = True) -> Tally:
     """Strike at all these moments; in the short form at one of them."""
     tally = Tally()
-    for moment in moments[len(moments) // 2 :][:1] if short else moments:
+    # Not the last ones: another run may have fewer of the kind.
+    for moment in moments[len(moments) // 3 :][:1] if short else moments:
         sweep.strike(tally, pushes=pushes, moment=moment)
     return tally
+
+
+def _until_struck(tally: Tally, times: int) -> Iterator[bool]:
+    """Whether the next run pushes, as one in four does not, until so many were struck."""
+    for number in range(2 * times):
+        if tally.struck < times:
+            yield number % 4 != 3
 
 
 def _tell(tell: Tell, tally: Tally, fault: str) -> None:
@@ -142,8 +150,7 @@ def test_a_run_killed_at_a_random_instant_is_taken_up(
 ) -> None:
     """A hundred in all, over both ways to land."""
     tally, random = Tally(), Random(batch)
-    for number in range(1 if short else 20):
-        pushes = number % 4 != 3
+    for pushes in _until_struck(tally, 1 if short else 20):
         seconds = sweep.census(pushes=pushes)[1] * _BUSY
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds))
     _tell(tell, tally, f"killed at random instants ({batch + 1} of 5)")
@@ -151,9 +158,8 @@ def test_a_run_killed_at_a_random_instant_is_taken_up(
 
 def test_a_run_killed_again_while_it_resumes_is_taken_up(sweep: Sweep, tell: Tell, short: bool) -> None:
     tally, random = Tally(), Random(7)
-    for number in range(1 if short else 20):
-        pushes = number % 4 != 3
-        seconds = sweep.census(pushes=pushes)[1]
+    for pushes in _until_struck(tally, 1 if short else 20):
+        seconds = sweep.census(pushes=pushes)[1] * _BUSY
         again_s = [random.uniform(0, seconds / 2) for _ in range(2)]
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds), again_s=again_s)
     fault = "killed at a random instant, and two of its resumes as well"
