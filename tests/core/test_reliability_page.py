@@ -47,6 +47,12 @@ def test_what_could_not_be_tried_is_named_and_read_back() -> None:
     assert read_page(render(SESSION)).skipped == ()
 
 
+def test_a_page_of_the_short_form_says_so() -> None:
+    page = render(replace(SESSION, short=True))
+    assert "Made on 2026-11-28, in the short form: 1 lines in 61 s." in page
+    assert (read_page(page).short, read_page(render(SESSION)).short) == (True, False)
+
+
 def test_a_promise_that_was_not_kept_is_named_with_its_reason() -> None:
     page = render(SESSION)
     assert "| **Not kept.** shown as" in page

@@ -15,6 +15,7 @@ from tests.faults.rows import Part, Results, Row
 _RESULTS = "--fault-results"
 _SHORT = "--short"
 _SOAK = "--soak-minutes"
+_PAGE = "--page"
 _PROPERTY = "row"
 _FOLDER = Path(__file__).parent
 
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of `make faults`."""
     parser.addoption(_RESULTS, type=Path, help="write the rows of this session there, as JSON")
     parser.addoption(_SHORT, action="store_true", help="strike at fewer moments: the form for every change")
+    parser.addoption(_PAGE, action="store_true", help="write docs/reliability.md also of the short form")
     parser.addoption(_SOAK, type=float, default=2.0, help="how long to soak (default: %(default)s)")
 
 
@@ -64,7 +66,9 @@ class _Rows:
         self._rows: list[Row] = []
         self._skipped: list[str] = []
         self._results: Results | None = None
-        self._whole = not config.getoption(_SHORT) and not _selects(config)
+        self._whole = not _selects(config)
+        self._short = bool(config.getoption(_SHORT))
+        self._page_wanted = not self._short or bool(config.getoption(_PAGE))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:
@@ -82,11 +86,12 @@ class _Rows:
             day=f"{datetime.now(UTC):%Y-%m-%d}",
             seconds=round(time.monotonic() - self._began),
             whole=self._whole and exitstatus == 0,
+            short=self._short,
             skipped=tuple(sorted(self._skipped)),
         )
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_bytes(msgspec.json.format(msgspec.json.encode(self._results), indent=1) + b"\n")
-        if self._results.whole:
+        if self._results.whole and self._page_wanted:
             PAGE.write_text(render(self._results), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -95,7 +100,7 @@ class _Rows:
         terminalreporter.section("faults")
         for line in summary(self._results):
             terminalreporter.write_line(line)
-        if self._results.whole:
+        if self._results.whole and self._page_wanted:
             terminalreporter.write_line(f"docs/{PAGE.name} is written")
 
 

@@ -17,7 +17,7 @@ _PLACE = re.compile(r"<!-- ([a-z ]+?)(?:: (\w+))? -->")
 """Where something is filled in. It stays on the page: what follows it up to an empty line is ours."""
 _HEAD = ("what is done", "times", "what comes of it", "and of a careless way", "again", "s")
 _BROKEN = "**Not kept.** "
-_MADE = re.compile(r"^Made on (\d{4}-\d\d-\d\d): \d+ lines in (\d+) s\.$", re.MULTILINE)
+_MADE = re.compile(r"^Made on (\d{4}-\d\d-\d\d)(, in the short form)?: \d+ lines in (\d+) s\.$", re.MULTILINE)
 _NOT_TRIED = "Could not be tried on that machine: "
 _PLAIN_NAME = re.compile(r"[\w.:+-]+(\[[\w.:+-]*\])?")
 _BAR = "\\|"
@@ -36,7 +36,8 @@ def render(results: Results) -> str:
 def _filling(results: Results, what: str, part: str) -> Iterator[str]:
     match what:
         case "made":
-            yield f"Made on {results.day}: {len(results.rows)} lines in {results.seconds} s."
+            form = ", in the short form" if results.short else ""
+            yield f"Made on {results.day}{form}: {len(results.rows)} lines in {results.seconds} s."
             if results.skipped:
                 yield f"{_NOT_TRIED}{', '.join(results.skipped)}"
         case "table":
@@ -62,7 +63,8 @@ def read_page(text: str) -> Results:
     return Results(
         rows=tuple(rows),
         day=made[1],
-        seconds=int(made[2]),
+        seconds=int(made[3]),
+        short=made[2] is not None,
         whole=True,
         skipped=tuple(skipped.split(", ")) if skipped else (),
     )

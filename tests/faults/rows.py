@@ -45,6 +45,8 @@ class Results(Struct, frozen=True, kw_only=True):
     """When it ended, as an ISO date (UTC)."""
     seconds: int
     whole: bool
-    """Whether no test was left out, failed, or ran in its short form: only that makes a page."""
+    """Whether no test was left out or failed: only that makes a page."""
+    short: bool = False
+    """Whether it struck at fewer moments and with fewer examples than there are."""
     skipped: tuple[str, ...] = ()
     """The tests that could not strike on this machine."""
