@@ -185,7 +185,7 @@ def test_an_event_is_one_row_and_no_longer_than_before(runs: tuple[SmallRun, Sma
     sizes: dict[str, int] = {}
     for name, data in rows:
         # Where the tests' folder lies is no matter of the event.
-        length = len(data.replace(str(few.repository.path), ""))
+        length = len(data.replace(str(few.repository.path.parent), ""))
         sizes[name] = max(length, sizes.get(name, 0))
     assert {name: size for name, size in sizes.items() if size > BYTES.get(name, BYTES_OF_OTHERS)} == {}
 
