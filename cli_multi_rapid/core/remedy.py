@@ -208,7 +208,7 @@ class _Terms(Struct, frozen=True, kw_only=True):
         for node in nodes:
             deps = tuple(names[dep] for dep in node.deps)
             named = replace(node, id=names[node.id], deps=deps or self.deps, approval=self._approval)
-            yield self._as_others(named, ())
+            yield self._as_others(replace(named, tool=self.around.policy.tool or node.tool), ())
 
     @property
     def _approval(self) -> Approval:

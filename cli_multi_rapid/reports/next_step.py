@@ -12,6 +12,7 @@ from cli_multi_rapid.core.remedy import found_by
 from cli_multi_rapid.core.remedy_words import shortly
 from cli_multi_rapid.core.run_events import UNPRICED, RunFinished
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.verification_events import Amending
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import Chronicle
 from cli_multi_rapid.reports.document import NextStep
@@ -97,11 +98,11 @@ class Advice:
             why = "--fail-fast adds nothing" if fails_fast else "no agent here can plan or do what is needed"
             return _step(f"{found}, and {why}: do it, {again}", wish)
         if any(name == cause.node_id for past in run.amendments for cause in past.causes):
-            rounds = max(past.number for past in run.amendments)
-            what = (
-                f"{found}, also after {rounds} round{'s' if rounds > 1 else ''} of fixes: put it right, then"
+            rounds = max(
+                (past.number for past in run.amendments if past.kind is not Amending.PLANNING), default=0
             )
-            return _step(what, commands.retry(run.run_id, name))
+            after = f", also after {rounds} round{'s' if rounds > 1 else ''} of fixes" if rounds else ""
+            return _step(f"{found}{after}: put it right, then", commands.retry(run.run_id, name))
         text = f"{found}: have it put right, or do it and type: {commands.retry(run.run_id, name)}"
         return _step(text, commands.resume_fixing(run.run_id))
 

@@ -56,6 +56,13 @@ def test_another_agent_has_another_model_and_is_confined_all_the_same() -> None:
     assert {each.sandbox for each in amended(planned(story)).nodes} == {Sandbox.BWRAP}
 
 
+def test_the_tool_of_the_policy_does_what_was_planned_too() -> None:
+    limits = replace(AUTO, fix=FixPolicy(mode=FixMode.AUTO, tool=CLAUDE))
+    story = rejected(HOLE, LEAK, LINT)
+    amended(story, limits)
+    assert {each.tool for each in amended(planned(story), limits).nodes} == {CLAUDE}
+
+
 def test_the_end_says_which_limit_has_no_room_for_a_fix_and_what_would_do() -> None:
     policy = FixPolicy(mode=FixMode.AUTO, tool=CLAUDE)
     limits = replace(AUTO, fix=policy)

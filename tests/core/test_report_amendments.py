@@ -133,6 +133,23 @@ def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
     assert "cli-orchestrator retry r1003-oauth2 look" in text
 
 
+def test_where_the_plan_of_the_fixes_failed_nobody_is_told_of_fixes() -> None:
+    history = rejected()
+    plan = node("remedy-1", "n1", role=Role.IPT, form=Form.REMEDY, path_claims=())
+    past = PlanAmended(
+        kind=Amending.PLANNING,
+        number=1,
+        nodes=(plan,),
+        causes=(Cause(node_id=LOOK, attempt=1),),
+        reason="look: a hole",
+        order=(NodeId("n1"), LOOK, plan.id),
+    )
+    history.add(past)
+    text, command = next_of(history.finish(RunStatus.PARTIAL, 1))
+    assert "fixes" not in text
+    assert command == "cli-orchestrator retry r1003-oauth2 look"
+
+
 def test_after_the_last_round_a_person_puts_it_right() -> None:
     history = amended().start("fix-1-1").succeed("fix-1-1").merge("fix-1-1").start("look")
     events = [event.data for event in rejected().events if event.type in ("node.verified", "node.failed")]
