@@ -105,7 +105,7 @@ def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment
         return Amendment(kind=Amending.PLANNING, number=number, nodes=(node,), causes=causes, reason=reason)
     nodes = tuple(terms.fixes(findings))
     if any(not node.tool for node in nodes):
-        return Unplanned(reason="no agent is there that could put it right")
+        return Unplanned(reason="no agent is there that could put it right; `verification.tool` names one")
     return Amendment(kind=Amending.FIX, number=number, nodes=nodes, again=again, causes=causes, reason=reason)
 
 
