@@ -66,8 +66,10 @@ def test_the_tool_of_the_policy_does_what_was_planned_too() -> None:
 def test_the_end_says_which_limit_has_no_room_for_a_fix_and_what_would_do() -> None:
     policy = FixPolicy(mode=FixMode.AUTO, tool=CLAUDE)
     limits = replace(AUTO, fix=policy)
-    short = ended(rejected(HOLE, LEAK).tell(BudgetChanged(limit=parse_usd("1.5"))), limits)
+    story = rejected(HOLE, LEAK).tell(BudgetChanged(limit=parse_usd("1.5")))
+    short = ended(story, limits)
     assert (short.limit_name, short.needed) == ("run", parse_usd(2))
+    assert len(amended(story.tell(BudgetChanged(limit=short.needed)), limits).nodes) == 2
     day = BudgetRules(day_limit=parse_usd(2), day_spent=parse_usd("1.5"))
     assert ended(rejected(HOLE), replace(limits, budget=day)).limit_name == "day"
     both = ended(rejected(HOLE, LEAK), replace(limits, budget=replace(day, day_spent=MicroUsd(1))))
