@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e worlds faults lint types contracts security cov check lock clean
+.PHONY: help venv demo test e2e worlds faults bench lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -64,9 +64,13 @@ e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) ag
 worlds: $(READY) ## hold the merge queue to its promises in 10,000 made-up queues, and on real git (minutes)
 	@$(PY) -m tests.worlds --jobs $(WORKERS) $(ARGS)
 
+# One test may strike a hundred times, so that it takes longer than any of the suite may.
 faults: $(READY) ## strike in every way we know, and write what came of it into docs/reliability.md (minutes)
-	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider tests/faults \
-	  --fault-results artifacts/faults/results.json $(ARGS)
+	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider \
+	  -o faulthandler_timeout=3600 tests/faults --fault-results artifacts/faults/results.json $(ARGS)
+
+bench: $(READY) ## measure beside other programs (installed into .bench), and write docs/performance.md (an hour)
+	@$(PY) benchmarks/bench.py $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(PY) -m ruff check --quiet .
@@ -104,5 +108,5 @@ lock: $(READY) ## renew requirements.lock to the newest versions that pyproject.
 
 clean: ## remove .venv and what the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* \
-	  htmlcov build dist *.egg-info .e2e
+	  htmlcov build dist *.egg-info .e2e .bench
 	find cli_multi_rapid tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -16,10 +16,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Branch, Commit
-from cli_multi_rapid.git_command import Git, joined, split
+from cli_multi_rapid.git_command import Git, blame_machine, joined, split
 from cli_multi_rapid.git_history import GITLINK, SYMLINK, ChangeKind, FileChange, changes, read_blobs
 from cli_multi_rapid.git_names import branch_ref
 from cli_multi_rapid.git_refs import tip_of
+from cli_multi_rapid.git_step_back import stepped_back
 
 _WAITS_FOR_INDEX_LOCK_S = (0.05, 0.2, 0.5, 1.0)
 """A `git status` of the person holds the index for a moment; a lock that stays is theirs to look at."""
@@ -129,7 +130,8 @@ def fast_forward(
         return FastForwarded()
     if tip != old:
         return FastForwardRefused(reason=f"{branch} is at {tip}, not at {old}")
-    words = _merge(own, new)
+    with stepped_back(own, old, new):
+        words = _merge(own, new)
     tip = tip_of(git, branch_ref(branch))
     if not words and tip == new and _read(checkout.git_dir / "HEAD") == f"ref: {branch_ref(branch)}":
         return FastForwarded()
@@ -200,7 +202,10 @@ def _merge(own: Git, new: Commit) -> str:
     for wait in (0.0, *_WAITS_FOR_INDEX_LOCK_S):
         time.sleep(wait)
         done = own.ask("merge", "--quiet", *options, new, env={"GIT_REFLOG_ACTION": "cli-orchestrator: land"})
-        words = "" if done.ok else done.error_text or done.text or f"return code {done.returncode}"
+        blame_machine(done)
+        if done.ok:
+            return ""
+        words = done.error_text or done.text or f"return code {done.returncode}"
         if "index.lock" not in words:
             break
     return words

@@ -6,6 +6,7 @@ plans reaches git only on standard input, as a validated full ref name or behind
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.machine_faults import remedy_in
 from cli_multi_rapid.process import Completed, run
 
 SAFE_SETTINGS = (
@@ -37,6 +39,9 @@ SLOT_SETTINGS = (
     # attempt.
     "core.safecrlf=false",
 )
+
+_GONE = re.compile(r"not something we can merge|nonexistent object|bad object|unable to read (tree|sha1)")
+"""How git says that an object is not there."""
 
 _KEPT_VARIABLES = frozenset(
     {
@@ -142,9 +147,16 @@ def _hint(words: str) -> str:
         return "another git command is running there; if none is, remove the index.lock file that it names"
     if "dubious ownership" in words:
         return "the repository belongs to another user; see `git config --global --add safe.directory`"
-    if "No space left" in words:
-        return "free some disk space, then resume the run"
-    return ""
+    if _GONE.search(words):
+        return "an object is gone; after a `git gc --prune=now` during a run, resume makes it again"
+    remedy = remedy_in(words)
+    return f"{remedy}, then try again" if remedy else ""
+
+
+def blame_machine(done: Completed) -> None:
+    """Raise `EnvironmentFault` when git was refused by the machine and not by what it was asked to do."""
+    if not done.ok and remedy_in(done.error_text):
+        raise git_failed(done)
 
 
 def joined(names: Iterable[str]) -> bytes:

@@ -4,6 +4,7 @@ import re
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch
+from cli_multi_rapid.schema.names import can_be_kept
 
 HEADS = "refs/heads/"
 OURS = "refs/cli-orchestrator/"
@@ -19,6 +20,7 @@ def is_ref(name: str) -> bool:
         and not name.endswith(("/", "."))
         and _FORBIDDEN.search(name) is None
         and not any("\ud800" <= letter <= "\udfff" for letter in name)
+        and can_be_kept(name)
     )
 
 
@@ -31,7 +33,7 @@ def branch_ref(branch: Branch) -> str:
     """The full ref of a branch. Raises `UserError` when git would not accept the name."""
     if not is_branch(branch):
         raise UserError(
-            f"{branch!r} cannot be the name of a branch",
+            f"{branch[:200]!r} cannot be the name of a branch",
             hint="git allows no spaces, `..`, `~`, `^`, `:`, `?`, `*`, `[`, `\\`, and no leading `-` or `.`",
         )
     return HEADS + branch
@@ -40,7 +42,7 @@ def branch_ref(branch: Branch) -> str:
 def checked_ref(name: str) -> str:
     """The name itself. Raises `UserError` when it is no full, valid ref name."""
     if not is_ref(name):
-        raise UserError(f"{name!r} is not a full ref name such as refs/heads/main")
+        raise UserError(f"{name[:200]!r} is not a full ref name such as refs/heads/main")
     return name
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
-from cli_multi_rapid.git_command import Git
+from cli_multi_rapid.git_command import Git, blame_machine
 from cli_multi_rapid.git_names import checked_ref
 
 
@@ -83,6 +83,7 @@ def update_refs(
         return RefsUpdated()
     stdin = b"\0".join([b"start", *(_instruction(change) for change in changes), b"prepare", b"commit", b""])
     done = git.ask("update-ref", "-m", reason, "--stdin", "-z", stdin=stdin)
+    blame_machine(done)
     return RefsUpdated() if done.ok else _refused(done.error_text)
 
 

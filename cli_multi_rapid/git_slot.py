@@ -18,7 +18,7 @@ from secrets import token_hex
 from msgspec import Struct
 
 from cli_multi_rapid.core.ids import Commit, Tree
-from cli_multi_rapid.git_command import Git, joined, split
+from cli_multi_rapid.git_command import Git, blame_machine, joined, split
 
 _GITLINK_MODE = b"\x00\x00\xe0\x00"
 """0160000 as an index stores it. Also found by chance elsewhere, so it only says when to look closer."""
@@ -69,7 +69,9 @@ def scratch_remains(index: Path) -> list[Path]:
 
     `~` is in no slot's name, so that these are this very slot's.
     """
-    return [*index.parent.glob(f"{index.stem}~*"), index.with_name(f"{index.name}.lock")]
+    # No glob: each pattern would stay in the cache of `re`, and be compiled for one look.
+    remains = [path for path in index.parent.iterdir() if path.name.startswith(f"{index.stem}~")]
+    return [*remains, index.with_name(f"{index.name}.lock")]
 
 
 def fill(git: Git, files: SlotFiles, base: Commit) -> None:
@@ -161,6 +163,7 @@ def add(ours: Git, pathspecs: Sequence[str], *, force: bool = False) -> StagingR
     options = ["--all", "--pathspec-from-file=-", "--pathspec-file-nul", *(["--force"] if force else [])]
     settings = ("-c", "add.ignoreErrors=false", "-c", "advice.addEmbeddedRepo=false")
     done = ours.ask(*settings, "add", *options, stdin=joined(pathspecs))
+    blame_machine(done)
     unseen = [line for line in done.error_text.split("\n") if "could not open directory" in line]
     if done.ok and not unseen:
         return None

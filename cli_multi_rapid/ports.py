@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct, field
 
+from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import EventId, RunId, ToolName
@@ -44,6 +45,10 @@ class StaleWriter(Exception):
         self.actual = actual
         self.fenced = fenced
         """True when another process holds the lease now: this writer must stop."""
+
+
+class EventIdUsed(InternalError):
+    """An event of this id is in the log already; nothing was appended."""
 
 
 class Lease(Protocol):

@@ -49,6 +49,7 @@ __all__ = [
 
 _LINUX: Final = sys.platform == "linux"
 _READ_BYTES: Final = 64 * 1024
+_TIDYING_S: Final = 1.0
 _LAST_READS: Final = 32
 """More than a pipe holds: what is still in it when all its writers are dead."""
 
@@ -112,10 +113,10 @@ def run(
         try:
             stdout, stderr = program.communicate(stdin, timeout_s)
         except subprocess.TimeoutExpired:
-            _kill_group(program.pid)
+            _end_group(program)
             raise ProgramTimeout(f"{argv[0]} did not end within {timeout_s:g} s and was killed") from None
         except BaseException:
-            _kill_group(program.pid)
+            _end_group(program)
             raise
     return Completed(argv=tuple(argv), returncode=program.returncode, stdout=stdout, stderr=stderr)
 
@@ -309,6 +310,10 @@ def _exit_signal_of(program: "subprocess.Popen[bytes]") -> int:
     return read_end
 
 
-def _kill_group(leader: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+def _end_group(program: "subprocess.Popen[bytes]") -> None:
+    """Kill a quick call with its children, but let it tidy up first: a killed git leaves its locks behind."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(program.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            program.wait(_TIDYING_S)

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
+from cli_multi_rapid.machine_faults import remedy_in
 from cli_multi_rapid.process_table import MARKER_VARIABLE
 
 _WARDEN: Final = Path(__file__).with_name("process_warden.py")
@@ -128,7 +129,10 @@ def cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> Or
     if isinstance(error, ValueError):
         return UserError(f"an argument of {name} holds a NUL character", hint="remove it from the plan")
     if cwd is not None and not cwd.is_dir():
-        return EnvironmentFault(f"the folder {cwd} in which {name} should run does not exist")
+        return EnvironmentFault(
+            f"the folder {cwd} in which {name} should run does not exist",
+            hint="something removes it while it is in use, such as `git clean -fdx`",
+        )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return ProgramMissing(
             f"the program {name}, or the interpreter that it names, was not found",
@@ -138,4 +142,6 @@ def cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> Or
         return ProgramMissing(f"{name} cannot be executed: {error.strerror}", hint="check its permissions")
     if error.errno == errno.E2BIG:
         return EnvironmentFault(f"the command line of {name} is too long for this system")
-    return EnvironmentFault(f"{name} could not be started: {error.strerror}")
+    remedy = remedy_in(error.strerror or "")
+    hint = f"{remedy}, then try again" if remedy else ""
+    return EnvironmentFault(f"{name} could not be started: {error.strerror}", hint=hint)

@@ -100,9 +100,15 @@ class Exit(Struct, frozen=True, kw_only=True):
     log: Path
     log_truncated_bytes: int = 0
     leftovers: tuple[Leftover, ...] = ()
-    """The descendants that outlived the program, or did not obey, and had to be killed."""
+    """The descendants that outlived the program, or did not obey, and had to be killed; not those that its
+    warden killed."""
     problem: str = ""
     """For people: why it could not be started, why it was cancelled, or what else went wrong."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or the signal that ended it as a negative number."""
+        return self.code if self.signal is None else -self.signal
 
     @property
     def ok(self) -> bool:

@@ -174,6 +174,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("", _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def escaped_json(text: str) -> str:
+    """JSON text that steers no terminal either: such characters, which stand in its strings, as escapes."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 _ESCAPE: Final = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI: colours, cursor movement
     # OSC, DCS: titles, links
@@ -183,7 +188,7 @@ _ESCAPE: Final = re.compile(
 # Control characters; direction marks and overrides, which can make a line read as something else; lone
 # surrogates, which cannot be written.
 _UNPRINTABLE: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 

@@ -57,7 +57,7 @@ class SlotRecords:
         """The record of a slot; None when there is none or when it cannot be read."""
         try:
             return decode(self._file_of(name).read_bytes(), type=SlotRecord)
-        except (FileNotFoundError, DecodeError):
+        except (FileNotFoundError, DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     def forget(self, name: str) -> None:

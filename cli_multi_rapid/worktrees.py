@@ -27,7 +27,7 @@ from cli_multi_rapid.git_agent import (
     move_linked,
 )
 from cli_multi_rapid.git_ignored import ignored_files
-from cli_multi_rapid.git_lock import Presence, is_present, locked
+from cli_multi_rapid.git_lock import Presence, forget_absent, is_present, locked
 from cli_multi_rapid.git_names import branch_ref, is_inside
 from cli_multi_rapid.git_objects import Identity
 from cli_multi_rapid.git_slot import (
@@ -112,6 +112,10 @@ class Worktrees:
         """Say that this process is done with its slots; those still open count as orphaned."""
         self._presence.leave()
         self._trash.close()
+
+    def forget_the_dead(self) -> None:
+        """Remove the proofs of life of processes that died; their slots count as orphaned all the same."""
+        forget_absent(self._presence.path.parent)
 
     # --- open ---
 

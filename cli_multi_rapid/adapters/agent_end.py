@@ -21,6 +21,7 @@ from cli_multi_rapid.core.facts import UNKNOWN, FailureClass, Usage
 from cli_multi_rapid.ports import ToolReading
 
 _MOST_DENIALS: Final = 20
+_LONGEST_MODEL: Final = 200
 _LONGEST_DENIAL: Final = 200
 _TOLD_TO_STOP: Final = frozenset(
     {-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGINT, 128 + signal.SIGTERM}
@@ -56,15 +57,16 @@ def judge(end: AgentEnd, exit_code: int | None, output: bytes) -> ToolReading:
     reason = _why_not(end, exit_code, output)
     denied = tuple(clip(denial, _LONGEST_DENIAL) for denial in dict.fromkeys(end.denied))[:_MOST_DENIALS]
     session = clip(end.session_id or "", LONGEST_SESSION) or None
+    usage = _usage(end, exit_code)
     if not reason:
         summary = clip(end.result, LONGEST_SUMMARY)
-        return ToolReading(ok=True, summary=summary, usage=end.usage, session_id=session, denied=denied)
+        return ToolReading(ok=True, summary=summary, usage=usage, session_id=session, denied=denied)
     return ToolReading(
         ok=False,
         failure=_failure(end, exit_code, reason),
         # Words of nothing but control characters, say, leave nothing to be shown.
         reason=clip(reason, LONGEST_REASON) or f"failed without a word ({describe_exit(exit_code)})",
-        usage=_usage(end, exit_code),
+        usage=usage,
         session_id=session,
         denied=denied,
     )
@@ -105,9 +107,10 @@ def _failure(end: AgentEnd, exit_code: int | None, reason: str) -> FailureClass:
 def _usage(end: AgentEnd, exit_code: int | None) -> Usage:
     """An agent that was stopped before its account of itself may have spent money all the same."""
     was_stopped = exit_code is None or exit_code < 0 or exit_code > 128
-    if end.usage == Usage(model=end.usage.model) and not end.finished and not end.error and was_stopped:
-        return replace(end.usage, source=UNKNOWN)
-    return end.usage
+    usage = replace(end.usage, model=clip(end.usage.model or "", _LONGEST_MODEL) or None)
+    if usage == Usage(model=usage.model) and not end.finished and not end.error and was_stopped:
+        return replace(usage, source=UNKNOWN)
+    return usage
 
 
 def one_line(text: str) -> str:

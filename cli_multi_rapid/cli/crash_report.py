@@ -21,10 +21,16 @@ def write_crash_report(error: BaseException, argv: Sequence[str]) -> Path:
     for folder in _folders(argv):
         with suppress(OSError):
             path = folder / name
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            _write_private(path, text)
             return path
     sys.stderr.write(text)  # nowhere to write: better on the terminal than lost
     return Path("the trace above")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A new file for its user alone: in the temporary folder somebody may have put a link of this name."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def without_secrets(text: str) -> str:

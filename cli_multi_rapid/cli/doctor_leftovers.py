@@ -14,6 +14,7 @@ from cli_multi_rapid.cli.loaded_run import load_run
 from cli_multi_rapid.cli.queue_view import LoadedQueue, load_queues
 from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.ids import Branch, RunId, is_queue_stream
+from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.reports import commands
 
 if TYPE_CHECKING:
@@ -46,7 +47,25 @@ def examine_leftovers(place: Place) -> Iterator[Finding]:
     except OrchestratorError as error:
         yield problem("records", f"{error.message} ({error.hint})" if error.hint else error.message)
         return
+    yield from _remains(home)
     yield from _worktrees_and_refs(place)
+
+
+def _remains(home: Home) -> Iterator[Finding]:
+    """What means nothing any more: sockets and proofs of life of the dead, and what was thrown away."""
+    from cli_multi_rapid.process_table import read_process
+
+    files = [*(home.state / "bus").glob("*.sock"), *(home.state / "git" / "owners").glob("*")]
+    for path in files:
+        pid = path.name.partition("-")[0]
+        if pid.isdecimal() and read_process(int(pid)) is None:
+            detail = f"{path.relative_to(home.root)} is of a dead process; the next run removes it"
+            yield good("locks", detail)
+    if graves := list((home.state / "trash").glob("*")):
+        where = (home.state / "trash").relative_to(home.root)
+        yield good(
+            "worktrees", f"{where} has {len(graves)} on the way out; the next run deletes what is left"
+        )
 
 
 def _runs(records: "Records") -> Iterator[Finding]:

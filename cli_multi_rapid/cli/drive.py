@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cli_multi_rapid.cli.ci import announce_in_ci
-from cli_multi_rapid.cli.disk_full import told_to_resume
 from cli_multi_rapid.cli.finish import Written, write_run_files
+from cli_multi_rapid.cli.machine_stopped import told_to_resume
 from cli_multi_rapid.cli.output import Format, can_animate, print_text, tell, write
 from cli_multi_rapid.cli.progress import Narrator
 from cli_multi_rapid.cli.summary import run_summary
+from cli_multi_rapid.core.errors import OrchestratorError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.engine.session import Session
@@ -33,8 +34,12 @@ def drive(shop: "Workshop", run_id: RunId, *, format_: Format, ci: bool = False)
         narrator.earlier = session.earlier
         try:
             finished = session.run()
-        finally:
-            written = write_run_files(shop.home, shop.log, shop.clock, run_id)
+        except BaseException:
+            # The reason why it stopped is what the person has to know.
+            with suppress(OSError, MemoryError, OrchestratorError):
+                write_run_files(shop.home, shop.log, shop.clock, run_id)
+            raise
+        written = write_run_files(shop.home, shop.log, shop.clock, run_id)
     if ci:
         announce_in_ci(written.report, os.environ, to_stderr=format_ is Format.JSON)
     _tell_end(written, format_)

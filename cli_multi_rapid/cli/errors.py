@@ -9,14 +9,10 @@ from msgspec import Struct
 
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, ToolFault, UserError
+from cli_multi_rapid.machine_faults import remedy_of, words_of
 
-_SURROUNDINGS: Final = frozenset(
-    {
-        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
-        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO,
-    }
-)  # fmt: skip
-"""System errors that no change of this program cures."""
+_SURROUNDINGS: Final = frozenset({errno.EACCES, errno.EPERM})
+"""System errors that no change of this program cures, beside those of the machine."""
 
 
 class ErrorDetail(TypedDict):
@@ -110,10 +106,17 @@ def failure_of(error: BaseException, argv: Sequence[str]) -> Failure:
             return Failure(exit_code=ExitCode.INTERRUPTED, code="interrupted", message="interrupted")
         case BrokenPipeError():
             return Failure(exit_code=ExitCode.DONE, code="reader-gone", message="")
-        case OSError() if error.errno in _SURROUNDINGS:
-            return Failure(exit_code=ExitCode.ENVIRONMENT, code="environment", message=_system_message(error))
         case _:
-            return _bug(error, argv)
+            return _other(error, argv)
+
+
+def _other(error: BaseException, argv: Sequence[str]) -> Failure:
+    """An error that is not one of ours: what no change of this program cures, else a bug."""
+    remedy = remedy_of(error)
+    if remedy is None and not (isinstance(error, OSError) and error.errno in _SURROUNDINGS):
+        return _bug(error, argv)
+    hint = f"{remedy}, then try again" if remedy else ""
+    return Failure(exit_code=ExitCode.ENVIRONMENT, code="environment", message=words_of(error), hint=hint)
 
 
 def wants_json(argv: Sequence[str]) -> bool:
@@ -151,11 +154,6 @@ def _problems_of(error: UserError) -> tuple[dict[str, Any], ...]:
 def _usage_hint(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"see: {context.command_path} --help" if context else ""
-
-
-def _system_message(error: OSError) -> str:
-    what = f"{error.filename}: " if error.filename else ""
-    return f"{what}{error.strerror or error}"
 
 
 def _bug(error: BaseException, argv: Sequence[str]) -> Failure:

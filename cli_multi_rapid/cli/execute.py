@@ -1,6 +1,5 @@
 """`execute`: run a plan, a streams file or a request."""
 
-import json
 import os
 import shlex
 from functools import wraps
@@ -264,8 +263,8 @@ def _run(
     with open_run_workshop(place, options) as shop:
         plan = aim(intake.plan, shop.repository)
         notice = checks_notice(_checks(plan, shop.policies, shop.repository))
+        run_id = accept_plan(shop, plan, intake.source, intake.run_id)  # first: it refuses secrets
         path = save_plan(shop.home, plan)
-        run_id = accept_plan(shop, plan, intake.source, intake.run_id)
         run_journal(shop, run_id).submit(plan_ready(plan, path, intake, expected))
         # What does not fit was said before the start.
         tell(f"run {run_id}: {expected.to_text()}" if expected.fits else f"run {run_id}")
@@ -290,8 +289,9 @@ def plan_ready(plan: Plan, path: Path, intake: Intake, expected: Estimate) -> Pl
 def save_plan(home: Home, plan: Plan) -> Path:
     """Write `artifacts/plans/<plan_id>.json`, in place of an earlier plan of that id."""
     from cli_multi_rapid.cli.finish import replace_file
+    from cli_multi_rapid.reports.json_text import indented_json
     from cli_multi_rapid.schema.plan_document import plan_to_document
 
     path = home.plans / f"{plan.plan_id}.json"
-    replace_file(path, json.dumps(plan_to_document(plan), indent=2, ensure_ascii=False) + "\n")
+    replace_file(path, indented_json(plan_to_document(plan), ascii_only=False) + "\n")
     return path

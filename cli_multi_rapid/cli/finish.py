@@ -1,6 +1,5 @@
 """Write down, after every drive of a run, what people and scripts read: the report and the plain files."""
 
-import json
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +16,7 @@ from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.ports import Clock, EventLog
 from cli_multi_rapid.reports.document import RunReport
+from cli_multi_rapid.reports.json_text import indented_json
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.reports.verification import verification_report
 from cli_multi_rapid.store.plain_files import write_plain_files
@@ -43,11 +43,11 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
         state.apply(event)
     if is_verified(state):
         verdict = verification_report(state, events, now=clock.now(), verification_id=f"ver-{run_id}")
-        replace_file(home.verification(run_id), json.dumps(verdict, indent=2) + "\n")
+        replace_file(home.verification(run_id), indented_json(verdict) + "\n")
     path = home.report(run_id)
     report = build_report(home, state, events, now=clock.now(), alive=False)
     # As `reports.formats.json_report` does it, without loading the other formats.
-    text = json.dumps(report, indent=2) + "\n"
+    text = indented_json(report) + "\n"
     replace_file(path, text)
     write_plain_files(log, home.state)
     return Written(report=report, text=text, path=path)
@@ -74,7 +74,14 @@ def _found_artifacts(home: Home, state: RunState) -> list[str]:
     plan = home.plans / f"{state.plan.plan_id}.json" if state.plan else None
     logs = [Path(attempt.log) for node in state.nodes.values() for attempt in node.attempts if attempt.log]
     candidates = [*([plan] if plan else []), home.verification(state.run_id), *logs]
-    return [_shown(home, path) for path in candidates if path.is_file()]
+    return [_shown(home, path) for path in candidates if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long; the events of an imported run may say anything
+        return False
 
 
 def _shown(home: Home, path: Path) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.follow import following
@@ -22,6 +23,7 @@ from cli_multi_rapid.redaction import printable
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from cli_multi_rapid.engine.home import Home
     from cli_multi_rapid.wiring import Records
 
 
@@ -53,6 +55,20 @@ class LogFile(Struct, frozen=True, kw_only=True):
             return self.path.read_bytes().decode("utf-8", "replace")
         except FileNotFoundError:
             return "(there is no such file any more)\n"
+
+
+def within(home: "Home", log: LogFile) -> LogFile:
+    """The log as it may be read: an imported run can name any file as its log, and only ours are shown."""
+    if log.path is None or _lies_below(home.artifacts, log.path):
+        return log
+    return replace(log, text=f"(it is not below {home.artifacts}, so it is not shown)\n")
+
+
+def _lies_below(folder: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 class LogDocument(TypedDict):
@@ -118,6 +134,7 @@ def logs(
                 _prompt_of(run, each, tried) if prompt else _log_of(each, tried)
                 for each, tried in _attempts(run, node, attempt)
             ]
+        found = [within(records.home, log) for log in found]
     if format_ is Format.JSON:
         documents = [_document(log) for log in found]
         print_json(LogList(schema_version=SCHEMA_VERSION, run_id=run.run_id, logs=documents))
@@ -241,7 +258,8 @@ class _Tails:
 
     def tell(self, logs: Iterable[LogFile]) -> bool:
         """Write what is new. Returns whether anybody still reads."""
-        return all(self._tell(log, log.path) for log in logs if log.path is not None)
+        files = ((log, log.path) for log in logs if log.text is None)
+        return all(self._tell(log, path) for log, path in files if path is not None)
 
     def _tell(self, log: LogFile, path: Path) -> bool:
         try:
@@ -272,5 +290,5 @@ def _follow(records: "Records", run: LoadedRun, node: NodeState | None, attempt:
                 for tried in each.attempts
                 if attempt in (None, tried.number)
             ]
-            if not tails.tell(logs):
+            if not tails.tell(within(records.home, log) for log in logs):
                 return

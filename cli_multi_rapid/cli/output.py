@@ -21,12 +21,18 @@ class Format(StrEnum):
 
 def print_json(document: Mapping[str, Any]) -> bool:
     """One document, and nothing else. Returns whether anybody still reads."""
-    return write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    return _write_json(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def print_json_line(document: Mapping[str, Any]) -> bool:
     """One document on one line, for streams of them. Returns whether anybody still reads."""
-    return write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return _write_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+
+
+def _write_json(text: str) -> bool:
+    from cli_multi_rapid.redaction import Redactor, escaped_json
+
+    return write(escaped_json(Redactor.from_environment(os.environ).redact(text)) + "\n")
 
 
 def print_text(text: str) -> bool:
@@ -34,9 +40,7 @@ def print_text(text: str) -> bool:
 
     Returns whether anybody still reads: something that goes on for ever stops when nobody does.
     """
-    from cli_multi_rapid.redaction import printable
-
-    return write(printable(text) + ("" if text.endswith("\n") else "\n"))
+    return write(_harmless(text) + ("" if text.endswith("\n") else "\n"))
 
 
 def write(text: str) -> bool:
@@ -46,9 +50,14 @@ def write(text: str) -> bool:
 
 def tell(text: str) -> None:
     """One or more lines of progress for the person who waits, on stderr."""
-    from cli_multi_rapid.redaction import printable
+    _write(sys.stderr, _harmless(text) + "\n")
 
-    _write(sys.stderr, printable(text) + "\n")
+
+def _harmless(text: str) -> str:
+    """Without what steers a terminal, and without secrets: terminals are logged, most of all in CI."""
+    from cli_multi_rapid.redaction import Redactor, printable
+
+    return printable(Redactor.from_environment(os.environ).redact(text))
 
 
 class Progress:

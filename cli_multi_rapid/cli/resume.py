@@ -138,14 +138,13 @@ def _tell_living(records: "Records", run: LoadedRun, limit: MicroUsd | None, for
 
 
 def _tell_end(records: "Records", run: LoadedRun, format_: Format) -> int:
-    """Say again how it ended, and change nothing."""
-    from cli_multi_rapid.cli.finish import build_report
+    """Say again how it ended, and write its files: its process may have died before it came to them."""
+    from cli_multi_rapid.cli.finish import write_run_files
     from cli_multi_rapid.cli.summary import run_summary
-    from cli_multi_rapid.reports.formats import json_report
 
-    report = build_report(records.home, run.state, run.events, now=records.clock.now(), alive=False)
+    written = write_run_files(records.home, records.log, records.clock, run.run_id)
     if format_ is Format.JSON:
-        write(json_report(report))
+        write(written.text)
     else:
-        print_text(run_summary(report, records.home.report(run.run_id)))
+        print_text(run_summary(written.report, written.path))
     return run.state.finished.exit_code if run.state.finished else ExitCode.DONE

@@ -59,7 +59,7 @@ def import_(place: Place, format_: Format, file: TextIO) -> None:
     from cli_multi_rapid.wiring import open_records
 
     lines = file.readlines()
-    name = _rehearse(lines)
+    name = rehearse(lines)
     with open_records(place.find_home(), create=True) as records:
         with marking_import(records.home, name):
             run_id = import_run(records.log, lines)
@@ -71,7 +71,7 @@ def import_(place: Place, format_: Format, file: TextIO) -> None:
         print_text(f"imported {run_id} with {count} events\nnext: cli-orchestrator status {run_id}")
 
 
-def _rehearse(lines: Sequence[str]) -> "RunId":
+def rehearse(lines: Sequence[str]) -> "RunId":
     """Read it into an empty log first: what does not add up to a run must not get into the real one."""
     log = MemoryEventLog()
     run_id = import_run(log, lines)

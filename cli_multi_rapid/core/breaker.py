@@ -109,11 +109,14 @@ class Breaker(Struct, kw_only=True):
         self.trial_failed = self.answered = False
         self.failures, self.suspects = 0, set()
 
-    def phase(self, now: datetime) -> Phase:
-        """Where it stands."""
+    def phase(self, now: datetime, longest_s: float = BreakerRules().longest_s) -> Phase:
+        """Where it stands. A time further off than any pause was set by a clock that went back since."""
         if self.opened is None:
             return Phase.CLOSED
-        return Phase.OPEN if self.ready_at is None or now < self.ready_at else Phase.HALF_OPEN
+        if self.ready_at is None:
+            return Phase.OPEN
+        is_waiting = timedelta(0) < self.ready_at - now <= timedelta(seconds=longest_s)
+        return Phase.OPEN if is_waiting else Phase.HALF_OPEN
 
     def is_hopeless(self, rules: BreakerRules) -> bool:
         """Whether nobody should wait for it: it is open for what no time mends, or it failed all trials."""

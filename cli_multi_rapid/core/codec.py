@@ -6,13 +6,15 @@ document outlives a release that adds a field. Members of a union of records car
 
 import types
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
@@ -24,8 +26,10 @@ class CorruptDocument(ValueError):
 
 def to_data(value: object) -> Any:
     """The plain JSON value of a record, enum, time, tuple, mapping or primitive."""
-    if value is None or type(value) in (str, int, float, bool):
+    if type(value) in _PLAIN:
         return value
+    if isinstance(value, Struct):
+        return _object_to_data(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
@@ -44,9 +48,21 @@ def from_data(cls: type[T], data: Any) -> T:
         result: T = _decoder(hint)(data)
     except CorruptDocument:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise CorruptDocument(f"{cls.__name__}: {error}") from error
     return result
+
+
+def read_time(data: Any) -> datetime:
+    """A time of a document. Raises `ValueError` or `TypeError` for what is none, or has no zone."""
+    time = datetime.fromisoformat(data)
+    if time.tzinfo is None:
+        raise CorruptDocument(f"the time {data} has no time zone")
+    try:
+        time.astimezone(UTC)
+    except OverflowError as error:
+        raise CorruptDocument(f"the time {data} lies at the end of the calendar") from error
+    return time
 
 
 def _object_to_data(value: object) -> dict[str, Any]:
@@ -56,7 +72,7 @@ def _object_to_data(value: object) -> dict[str, Any]:
     for name, default in _written_fields(cls):
         item = getattr(value, name)
         if item is not default and item != default:
-            result[name] = to_data(item)
+            result[name] = item if type(item) in _PLAIN else to_data(item)
     return result
 
 
@@ -81,15 +97,16 @@ def _decoder(hint: Any) -> Decoder:
     if origin is tuple:
         item = _decoder(get_args(hint)[0])
         return lambda data: tuple(item(part) for part in _expect(list, data))
-    if origin is not None:  # the remaining generics of our types are mappings
-        return lambda data: _expect(dict, data)
+    if origin is not None:  # the remaining generics of our types are mappings from texts
+        value = _decoder(get_args(hint)[1])
+        return lambda data: {key: value(part) for key, part in _expect(dict, data).items()}
     if isinstance(hint, type) and issubclass(hint, Struct):
         cls: Any = hint
         return _record_decoder(cls)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     if hint is datetime:
-        return datetime.fromisoformat
+        return read_time
     if hint is float:
         return lambda data: float(_expect((int, float), data))
     if hint in (str, int, bool):

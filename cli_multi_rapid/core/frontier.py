@@ -1,7 +1,7 @@
 """Which nodes can start, which are blocked and which are done with: kept up to date node by node."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cli_multi_rapid.core.claims import first_conflict
 from cli_multi_rapid.core.facts import ImpliedEdge
@@ -52,9 +52,14 @@ class Frontier:
         for node_id in self._order:
             self.refresh(nodes[node_id])
 
-    def ready(self) -> list[NodeState]:
-        """The nodes that wait for nothing but a worker, in dispatch order."""
-        return [self._nodes[self._order[rank]] for rank in self._ready]
+    def ready(self) -> Iterator[NodeState]:
+        """The nodes that wait for nothing but a worker, in dispatch order; most callers need a few."""
+        return (self._nodes[self._order[rank]] for rank in self._ready)
+
+    @property
+    def ready_count(self) -> int:
+        """How many nodes wait for nothing but a worker."""
+        return len(self._ready)
 
     def dependents(self, node_id: NodeId) -> tuple[NodeId, ...]:
         """The nodes that depend on this one, also through those that changed nothing."""
@@ -86,6 +91,8 @@ class Frontier:
     def _preceding(self, node_id: NodeId, needed: set[NodeId]) -> set[NodeId]:
         """The edges are the fewest that keep the order: what they leave out is found behind them."""
         claims, found = self._nodes[node_id].node.path_claims, set(self.earlier(node_id))
+        if not claims:
+            return found  # nothing can contradict it, however much is behind it
         seen: set[NodeId] = set()
         stack = list(self._before(node_id))
         while stack:

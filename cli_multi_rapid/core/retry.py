@@ -87,6 +87,16 @@ def after_failure(
     return GiveUp(reason=f"{last.outcome}{times}")
 
 
+def is_waiting(state: NodeState, now: datetime) -> bool:
+    """Whether the pause before a node's next try lasts on.
+
+    A time that is further off than the longest pause was set by a clock that went back since.
+    """
+    if state.not_before is None:
+        return False
+    return timedelta(0) < state.not_before - now <= timedelta(seconds=_LONGEST_WAIT_S)
+
+
 def _after_bad_answer(last: Attempt, bad: int, fallback: ToolName | None, now: datetime) -> TryAgain | GiveUp:
     """What is wrong is told, so that waiting would add nothing."""
     if bad <= MOST_REPAIRS:

@@ -38,7 +38,7 @@ from cli_multi_rapid.core.plan import Approval, FixPolicy, MergeWhen, Node, Plan
 from cli_multi_rapid.core.purse import Purse
 from cli_multi_rapid.core.remedy import Amendment, Surroundings, Unplanned, next_remedy
 from cli_multi_rapid.core.remedy_money import Unpaid
-from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, worn_out
+from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, is_waiting, worn_out
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.run_end import can_land, end_of
@@ -195,7 +195,7 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
     for node_state in state.frontier.ready() if len(running) < limits.workers else ():
         if len(running) >= limits.workers:
             break
-        if node_state.not_before is not None and node_state.not_before > now:
+        if node_state.not_before is not None and is_waiting(node_state, now):
             wakes.append(node_state.not_before)
             continue
         if _claims_are_taken(node_state.node, running) or _awaits_rivals(state, node_state):

@@ -184,7 +184,7 @@ def _skip(name: ToolName, scene: Scene) -> _Skip | None:
     if ping is not None and ping.status is HealthStatus.UNHEALTHY:
         why = f"unhealthy (ping {_age_s(ping, scene):.0f} s ago: {_brief(ping.reason) or 'no answer'})"
         return _Skip(tool=name, why=why, silent=True)
-    phase = breaker.phase(scene.now)
+    phase = breaker.phase(scene.now, scene.rules.longest_s)
     if phase is Phase.OPEN and breaker.opened is not None:
         until = None if breaker.is_hopeless(scene.rules) else breaker.ready_at
         return _Skip(tool=name, why=f"its breaker is open ({_brief(breaker.opened.reason)})", until=until)

@@ -1,10 +1,8 @@
 """One attempt of a node, from its base to its sealed lane. Runs in a worker and touches no state."""
 
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +15,15 @@ from cli_multi_rapid.core.facts import ChangedFile, FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, ToolName
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeBased, NodeSucceeded, WorktreeKept
 from cli_multi_rapid.core.run_events import BudgetSettled
-from cli_multi_rapid.engine.attempt_terms import DEFAULT_TIMEOUT_S, AttemptOrder, Failed, Sealed
+from cli_multi_rapid.engine.attempt_terms import (
+    DEFAULT_TIMEOUT_S,
+    AttemptOrder,
+    Failed,
+    Sealed,
+    Told,
+    Verify,
+    failed_by,
+)
 from cli_multi_rapid.engine.bases import BaseConflict, Based, build_base
 from cli_multi_rapid.engine.charges import charge, charge_unseen
 from cli_multi_rapid.engine.confinement import Sandboxes
@@ -25,6 +31,7 @@ from cli_multi_rapid.engine.ignored_work import shown_few
 from cli_multi_rapid.engine.temp_folders import make_temp_folder, remove_temp_folders
 from cli_multi_rapid.engine.tree_audit import TreeAudit
 from cli_multi_rapid.git import ChangeKind, Repository
+from cli_multi_rapid.machine_faults import machine_fault
 from cli_multi_rapid.ports import Adapter, Brief, Clock, CostClass, Invocation, ToolReading
 from cli_multi_rapid.process import ProgramMissing, supervise
 from cli_multi_rapid.process_environment import base_environment, inherited_environment
@@ -46,22 +53,25 @@ class AttemptRunner(Struct, kw_only=True):
     redactor: Redactor
     clock: Clock
     sandboxes: Sandboxes
-    verifier: "Verify"
+    verifier: Verify
 
-    def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
-        """The facts of the attempt, in the order to record them. Never raises: a fault is a fact too."""
+    def run(self, order: AttemptOrder, cancel: CancelToken) -> Told:
+        """The facts of the attempt, in the order to record them. Never raises: a fault is a fact too.
+
+        One of the machine is none about the attempt: nothing is told then, and the slot stays, so that
+        recovery finds what it would after a crash.
+        """
         began = time.monotonic()
         work = _Attempt(self, order, cancel)
         try:
             if order.tool == VERIFY:
-                return self.verifier.run(order, cancel)
+                return Told(facts=self.verifier.run(order, cancel))
             ended: Sealed | Failed = work.carry_out()
-        except OrchestratorError as error:
-            ended = Failed(failure=FailureClass.ENVIRONMENT, reason=error.message, evidence=error.hint)
-        except Exception as error:  # noqa: BLE001  # a worker's bug must not take the night's run with it
-            reason = f"internal error: {type(error).__name__}: {error}"
-            ended = Failed(failure=FailureClass.ENVIRONMENT, reason=reason, evidence=traceback.format_exc())
-        return tuple(work.facts_of(ended, time.monotonic() - began))
+        except BaseException as error:  # noqa: BLE001  # a worker's bug must not take the night's run with it
+            if fault := machine_fault(error):
+                return Told(fault=fault)
+            ended = failed_by(error)
+        return Told(facts=tuple(work.facts_of(ended, time.monotonic() - began)))
 
 
 _LETTERS = {
@@ -71,13 +81,6 @@ _LETTERS = {
     ChangeKind.RENAMED: "R",
     ChangeKind.RETYPED: "T",
 }
-
-
-class Verify(Protocol):
-    """The built-in verifier, which needs no slot of its own."""
-
-    def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
-        """The facts of the attempt."""
 
 
 class _Attempt:
@@ -175,7 +178,7 @@ class _Attempt:
             except OrchestratorError:
                 self._usage = Usage()  # the program was not started
                 raise
-            self._reading = adapter.read(ended.output, _return_code(ended), brief)
+            self._reading = adapter.read(ended.output, ended.returncode, brief)
             self._usage = charge(self._reading.usage, ended.outcome, order.reserved, adapter.cost)
         finally:
             remove_temp_folders(order.slot_name)
@@ -288,7 +291,8 @@ class _Attempt:
             self._slot = None
             return
         saved = self._audit.save_remains(slot)
-        if isinstance(saved, SealRefused | SnapshotRefused) and self._order.keep_on_failure:
+        refused = isinstance(saved, SealRefused | SnapshotRefused)
+        if refused and self._order.keep_on_failure and slot.path.exists():  # a tool may have deleted it
             worktrees.keep(slot)
             return
         if isinstance(saved, tuple):
@@ -380,11 +384,6 @@ class _Attempt:
             warnings=tuple(map(self._runner.redactor.redact, ended.warnings)),
             duration_s=round(duration_s, 3),
         )
-
-
-def _return_code(ended: Exit) -> int | None:
-    """The exit code, or the signal that ended the tool as a negative number."""
-    return ended.code if ended.signal is None else -ended.signal
 
 
 def _describe(ended: Exit) -> str:

@@ -1,17 +1,20 @@
 """What a worker is told to do, and how an attempt can end."""
 
+import traceback
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct, field
 
 from cli_multi_rapid.core.confinement import Confinement, Loosened
+from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError
 from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
 from cli_multi_rapid.engine.bases import SealedHead
 from cli_multi_rapid.git import Repository
+from cli_multi_rapid.process_terms import CancelToken
 from cli_multi_rapid.worktrees import Snapshot
 
 
@@ -76,6 +79,14 @@ class Failed(Struct, frozen=True, kw_only=True):
     evidence: str = ""
 
 
+class Told(Struct, frozen=True, kw_only=True):
+    """What a worker reports of an attempt."""
+
+    facts: tuple[Payload, ...] = ()
+    fault: EnvironmentFault | None = None
+    """Of the machine, which would meet every other attempt too: the run is to stop until it is gone."""
+
+
 class Sealed(Struct, frozen=True, kw_only=True):
     """What an attempt achieved. Without a snapshot there was nothing to change."""
 
@@ -84,3 +95,22 @@ class Sealed(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     """Files that were thrown away, because the node lands nothing."""
+
+
+class Verify(Protocol):
+    """The built-in verifier, which needs no slot of its own."""
+
+    def run(self, order: AttemptOrder, cancel: CancelToken) -> tuple[Payload, ...]:
+        """The facts of the attempt."""
+
+
+def failed_by(error: BaseException) -> Failed:
+    """The end of an attempt that a fault of ours or of its surroundings broke off."""
+    if not isinstance(error, Exception):
+        reason = f"the thread of the attempt died: {type(error).__name__}"
+        return Failed(failure=FailureClass.INTERRUPTED, reason=reason, evidence="")
+    if isinstance(error, OrchestratorError):
+        return Failed(failure=FailureClass.ENVIRONMENT, reason=error.message, evidence=error.hint)
+    reason = f"internal error: {type(error).__name__}: {error}"
+    evidence = "".join(traceback.format_exception(error))
+    return Failed(failure=FailureClass.ENVIRONMENT, reason=reason, evidence=evidence)

@@ -66,7 +66,7 @@ class CandidateDesk:
         held = (landing.commit for landing in self._state.held)
         trials = (trial.commit for trial in self._state.trials.values() if under_check)
         probes = (station.commit for _, station in asked_of(self._state) if under_check)
-        self._pins.keep((*held, *trials, *probes, *others))
+        self._pins.keep((*held, *trials, *probes, *others), exactly=not under_check)
 
     def share_verdicts(self) -> None:
         """Say of the candidates under check what was found on others, where their checks see the same."""
@@ -105,12 +105,13 @@ class CandidateDesk:
         ]
         partner = find_partner(self._repository, clash, landed, self._state.target)
         files = ", ".join(clash.files[:5])
+        where = f" in {files}" if files else ": they have no common history"
         self._journal.record(
             MergeConflicted(
                 entry_id=clash.entry.id,
                 files=clash.files,
                 partner=partner,
-                reason=f"conflicts with {partner} in {files}",
+                reason=f"conflicts with {partner}{where}",
             )
         )
 

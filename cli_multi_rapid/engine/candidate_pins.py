@@ -17,17 +17,20 @@ class CandidatePins:
         self._pinned: set[str] | None = None
         """None: a dead process may have left some."""
 
-    def keep(self, commits: Iterable[Commit]) -> None:
-        """Pin these commits and no others."""
+    def keep(self, commits: Iterable[Commit], *, exactly: bool = False) -> None:
+        """Pin these commits. What is pinned beyond them goes with the next change, or `exactly` now."""
         wanted = {f"{self._folder}{commit}": commit for commit in commits}
         if self._pinned is None:
             self._pinned = set(self._repository.refs(self._folder))
+        fresh = [ref for ref in wanted if ref not in self._pinned]
+        surplus = [ref for ref in self._pinned if ref not in wanted]
+        if not (fresh or (exactly and surplus)):
+            return
         changes = [
-            *(RefChange(ref=ref, old=ANY, new=wanted[ref]) for ref in wanted if ref not in self._pinned),
-            *(RefChange(ref=ref, old=ANY, new=None) for ref in self._pinned if ref not in wanted),
+            *(RefChange(ref=ref, old=ANY, new=wanted[ref]) for ref in fresh),
+            *(RefChange(ref=ref, old=ANY, new=None) for ref in surplus),
         ]
-        if changes:
-            self._repository.update_refs(changes)
+        self._repository.update_refs(changes)
         self._pinned = set(wanted)
 
 

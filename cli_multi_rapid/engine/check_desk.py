@@ -12,6 +12,7 @@ from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import key_of
 from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.inbox import CheckEnded, Inbox
+from cli_multi_rapid.machine_faults import machine_fault
 from cli_multi_rapid.process_terms import CancelToken
 
 
@@ -99,16 +100,19 @@ def _carry_out(
     runner: CheckRunner, job: CheckJob, token: CancelToken, serial: int, put: Callable[[CheckEnded], None]
 ) -> None:
     """In a checker's thread: whatever happens, somebody hears of it."""
+    facts: tuple[CheckFinished, ...] = ()
+    fault = None
     try:
-        finished = runner.run(job, token)
-    except OrchestratorError as error:
-        finished = _broken(job, error.message)
-    except Exception as error:  # noqa: BLE001  # the queue must hear of a bug in a checker too, or it waits for ever
-        finished = _broken(job, f"internal error: {type(error).__name__}: {error}")
-    put(CheckEnded(key=job.key, serial=serial, facts=(finished,)))
+        facts = (runner.run(job, token),)
+    except BaseException as error:  # noqa: BLE001  # or the queue waits for ever, also where a thread dies
+        fault = machine_fault(error)
+        facts = () if fault else (_broken(job, error),)
+    put(CheckEnded(key=job.key, serial=serial, facts=facts, fault=fault))
 
 
-def _broken(job: CheckJob, reason: str) -> CheckFinished:
+def _broken(job: CheckJob, error: BaseException) -> CheckFinished:
+    ours = isinstance(error, OrchestratorError)
+    reason = str(error) if ours else f"internal error: {type(error).__name__}: {error}"
     return CheckFinished(
         check=job.check.id,
         tree=job.tree,

@@ -3,12 +3,13 @@
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from cli_multi_rapid.core.facts import FailureClass, Payload
+from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.node_events import NodeAttemptFailed
 from cli_multi_rapid.engine.attempt import AttemptRunner
-from cli_multi_rapid.engine.attempt_terms import AttemptOrder
+from cli_multi_rapid.engine.attempt_terms import AttemptOrder, Told
 from cli_multi_rapid.engine.inbox import AttemptEnded, Inbox
+from cli_multi_rapid.machine_faults import machine_fault
 from cli_multi_rapid.process_terms import CancelToken
 
 
@@ -56,13 +57,16 @@ class Dispatcher:
 
     def _work(self, order: AttemptOrder, token: CancelToken) -> None:
         try:
-            facts: tuple[Payload, ...] = self._runner.run(order, token)
-        except Exception as error:  # noqa: BLE001  # the loop would wait for this attempt for ever
-            facts = (_broken(order, error),)
-        self._inbox.put(AttemptEnded(node_id=order.node.id, attempt=order.attempt, facts=facts))
+            told = self._runner.run(order, token)
+        except BaseException as error:  # noqa: BLE001  # the loop would wait for this attempt for ever
+            fault = machine_fault(error)
+            told = Told(fault=fault) if fault else Told(facts=(_broken(order, error),))
+        self._inbox.put(
+            AttemptEnded(node_id=order.node.id, attempt=order.attempt, facts=told.facts, fault=told.fault)
+        )
 
 
-def _broken(order: AttemptOrder, error: Exception) -> NodeAttemptFailed:
+def _broken(order: AttemptOrder, error: BaseException) -> NodeAttemptFailed:
     """A bug in a worker, which never raises otherwise, as the end of its attempt."""
     return NodeAttemptFailed(
         node_id=order.node.id,

@@ -1,6 +1,7 @@
 """Where a repository's `state/` and `artifacts/` are, and what lies in them."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -57,6 +58,7 @@ class Home(Struct, frozen=True, kw_only=True):
         for folder in (self.state, self.artifacts):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _keep_private(folder)
                 _ignore_all(folder / ".gitignore")
             except OSError as error:
                 raise EnvironmentFault(
@@ -79,6 +81,13 @@ class Home(Struct, frozen=True, kw_only=True):
             )
         if known != os.fsencode(git_dir):
             record.write_bytes(os.fsencode(git_dir))
+
+
+def _keep_private(folder: Path) -> None:
+    """Logs and reports are for their user's eyes, also where git or the user made the folder."""
+    if folder.stat().st_mode & 0o077:
+        with suppress(PermissionError):  # somebody else's folder, which they let us use
+            folder.chmod(0o700)
 
 
 def _ignore_all(path: Path) -> None:

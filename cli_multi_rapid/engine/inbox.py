@@ -4,6 +4,7 @@ from queue import Empty, SimpleQueue
 
 from msgspec import Struct
 
+from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import NodeId, RunId
 
@@ -14,6 +15,8 @@ class AttemptEnded(Struct, frozen=True, kw_only=True):
     node_id: NodeId
     attempt: int
     facts: tuple[Payload, ...]
+    fault: EnvironmentFault | None = None
+    """Of the machine, which says nothing about the attempt: then there are no facts."""
 
 
 class CheckEnded(Struct, frozen=True, kw_only=True):
@@ -23,6 +26,8 @@ class CheckEnded(Struct, frozen=True, kw_only=True):
     serial: int
     """Which start of a check ended: one that was called off may end after its successor began."""
     facts: tuple[Payload, ...]
+    fault: EnvironmentFault | None = None
+    """Of the machine, which says nothing about the tree: then there are no facts."""
 
 
 class Hint(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.core import scheduler
 from cli_multi_rapid.core.confinement import Confinement
+from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.facts import Payload, RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.intents import (
@@ -57,6 +58,7 @@ class RunLoop:
         self._hands = hands
         self._limits = limits
         self._signal: str | None = None
+        self._fault: EnvironmentFault | None = None
         self._wake: datetime | None = None
 
     @property
@@ -65,10 +67,14 @@ class RunLoop:
         return self._journal.state
 
     def run(self) -> RunFinished:
-        """Work until the run is finished, waits for a person, or is interrupted."""
+        """Work until the run is finished, waits for a person, or is interrupted.
+
+        Raises `EnvironmentFault` for a fault of the machine, when all that was under way has ended.
+        """
         while True:
             self._journal.catch_up()
-            self._hands.queue.step()
+            if self._fault is None:
+                self._hands.queue.step()
             self._mirror()
             if self.state.unanswered():
                 # Only now: what is said about a landing must find the entry that it is about.
@@ -80,10 +86,13 @@ class RunLoop:
 
     def _advance(self) -> RunFinished | None:
         """Act on what follows from the state; wait when nothing does."""
-        if self._signal is not None and not self._hands.dispatcher.busy:
+        stopping = self._signal is not None or self._fault is not None
+        if stopping and not self._hands.dispatcher.busy:
+            if self._fault is not None:
+                raise self._fault
             reason = f"interrupted by {self._signal}"
             return self._finish(FinishRun(status=RunStatus.CANCELLED, exit_code=130, reason=reason))
-        intents = [] if self._signal else scheduler.decide(self.state, self._limits(), self._now())
+        intents = [] if stopping else scheduler.decide(self.state, self._limits(), self._now())
         self._wake = None
         acted = False
         for intent in intents:
@@ -122,13 +131,21 @@ class RunLoop:
             case AttemptEnded():
                 self._hands.dispatcher.done(message.node_id)
                 self._journal.record(*message.facts)
+                self._stop_for(message.fault)
             case CheckEnded():
                 self._hands.queue.deliver(message)
+                self._stop_for(message.fault)
             case Interrupted():
                 self._signal = message.signal_name
                 self._hands.dispatcher.stop_all(f"interrupted by {message.signal_name}")
             case Hint():
                 pass  # waking up was the point: the log has the news
+
+    def _stop_for(self, fault: EnvironmentFault | None) -> None:
+        """A fault of the machine stops all work in order: what is recorded now need not be paid for again."""
+        if fault is not None and self._fault is None:
+            self._fault = fault
+            self._hands.dispatcher.stop_all(fault.message)
 
     def _mirror(self) -> None:
         """Tell in the run's own stream what the queue did with its work."""

@@ -49,6 +49,7 @@ def _checkers_marker(shop: Workshop, target: Branch) -> str:
 def open_queue(shop: Workshop, target: Branch, inbox: Inbox) -> Iterator[MergeQueue]:
     """The merge queue of a target, closed at the end."""
     drop_orphaned_checks(shop.worktrees)
+    shop.worktrees.forget_the_dead()
     queue = MergeQueue(
         queue_journal(shop, target),
         QueueTools(

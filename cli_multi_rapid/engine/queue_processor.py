@@ -91,6 +91,8 @@ class _Processing:
     def _receive(self, message: object) -> None:
         if isinstance(message, CheckEnded):
             self._queue.deliver(message)
+            if message.fault is not None:
+                raise message.fault
         elif isinstance(message, Interrupted):
             self._signal = message.signal_name
 

@@ -21,6 +21,8 @@ from cli_multi_rapid.ports import Adapter, Clock, CostClass
 from cli_multi_rapid.process_tree import kill_marked
 from cli_multi_rapid.worktrees import SealRefused, Slot, SlotState, Snapshot, SnapshotRefused, Worktrees
 
+_LEFT = frozenset({SlotState.ORPHANED, SlotState.KEPT})
+"""Kept as well: the dead process may have come as far as that, and nobody has been told of it."""
 _REASON = "the orchestrator stopped while the attempt ran"
 
 
@@ -135,6 +137,6 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
     def _orphan(self, name: str, lane: Branch) -> Slot | None:
         for info in self.worktrees.list():
-            if info.name == name and info.base is not None and info.state is SlotState.ORPHANED:
+            if info.name == name and info.base is not None and info.state in _LEFT:
                 return Slot(path=info.path, name=name, base=info.base, lane=lane)
         return None

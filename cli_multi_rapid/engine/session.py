@@ -37,6 +37,7 @@ from cli_multi_rapid.engine.signals import signals_to
 from cli_multi_rapid.engine.tool_health import tool_health
 from cli_multi_rapid.engine.verification import Verifier
 from cli_multi_rapid.engine.workshop import Workshop
+from cli_multi_rapid.process_tree import kill_marked
 
 Observer = Callable[[Event], None]
 
@@ -168,6 +169,10 @@ class Session:
         )
         try:
             return RunLoop(self._journal, hands, self._limits(queue)).run()
+        except KeyboardInterrupt:
+            for marker in (self.state.run_id, check_runner(shop, plan.merge_policy.target).marker):
+                kill_marked(marker)  # who asks for the second time does not wait for anybody's last words
+            raise
         finally:
             dispatcher.close()
 

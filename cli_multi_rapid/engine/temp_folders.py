@@ -17,7 +17,8 @@ def make_temp_folder(slot_name: str) -> Path:
 
 def find_temp_folders(slot_name: str) -> tuple[Path, ...]:
     """The folders of a slot's work that are still there."""
-    return tuple(Path(tempfile.gettempdir()).glob(f"{_prefix(slot_name)}*"))
+    prefix = _prefix(slot_name)
+    return tuple(path for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith(prefix))
 
 
 def remove_temp_folders(slot_name: str) -> None:

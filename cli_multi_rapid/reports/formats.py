@@ -1,12 +1,12 @@
 """The formats of `report RUN --format …`."""
 
-import json
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from cli_multi_rapid.reports.csv import csv_report
 from cli_multi_rapid.reports.document import RunReport
 from cli_multi_rapid.reports.html import html_report
+from cli_multi_rapid.reports.json_text import indented_json
 from cli_multi_rapid.reports.junit import junit_report
 from cli_multi_rapid.reports.markdown import markdown_report
 
@@ -23,7 +23,7 @@ class ReportFormat(StrEnum):
 
 def json_report(report: RunReport) -> str:
     """The document itself, in ASCII: names of undecodable files survive as escapes."""
-    return json.dumps(report, indent=2) + "\n"
+    return indented_json(report) + "\n"
 
 
 _WRITERS: Mapping[ReportFormat, Callable[[RunReport], str]] = {

@@ -205,7 +205,7 @@ class Advice:
             return [_step("the run is being cancelled: running attempts are ended")]
         if run.paused:
             return [_step("the run is paused: running attempts finish", commands.unpause(run.run_id))]
-        running, ready = len(run.frontier.running), len(run.frontier.ready())
+        running, ready = len(run.frontier.running), run.frontier.ready_count
         landing = sum(
             1 for node in run.nodes.values() if node.status is NodeStatus.COMPLETED and not node.settled
         )

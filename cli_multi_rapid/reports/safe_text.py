@@ -6,15 +6,9 @@ A terminal obeys escape sequences, XML knows no control characters, and a table 
 import re
 from typing import Final
 
-_ESCAPES: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movements
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, links
-    r"|\x1b[@-Z\\-_]?"
-)
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls but tab and line feed
-    "\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"  # turned reading direction, non-characters
-)
+from cli_multi_rapid.redaction import printable as without_steering
+
+_NO_CHARACTER: Final = re.compile("[\ufeff\ufffe\uffff]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _SPACES: Final = re.compile(r"\s+")
 _FORMULA: Final = ("=", "+", "-", "@", "\t")
@@ -22,8 +16,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t")
 
 def printable(text: str) -> str:
     """The text without escape sequences and control characters; line breaks and tabs stay."""
-    lines = _ESCAPES.sub("", text.replace("\r\n", "\n")).replace("\r", "\n")
-    return _SURROGATES.sub("\ufffd", _INVISIBLE.sub("", lines))
+    if text.isprintable():
+        return text
+    return _NO_CHARACTER.sub("", without_steering(_SURROGATES.sub("\ufffd", text)))
 
 
 def one_line(text: str, width: int | None = None) -> str:

@@ -15,6 +15,7 @@ from cli_multi_rapid.schema.values import Entry, Items, Scalar, is_null
 LONGEST_S: Final = 30 * 24 * 3600.0
 """The longest time in seconds that can be asked for: a month."""
 SHORTEST_S: Final = 0.01
+_LONGEST_NAME: Final = 64
 
 CHECK_KEYS: Final = keys("argv run inputs timeout_s min_time_s env", argv="cmd command", timeout_s="timeout")
 
@@ -115,7 +116,8 @@ def read_checklist(fields: Fields, defined: Collection[str] | None) -> tuple[Che
 
 def _report_unknown(reading: Reading, text: Text, defined: Collection[str]) -> None:
     known = [*defined, *(name for name in STANDARD_CHECKS if name not in defined)]
-    define = f"define it: checks: {{{text.text}: {{argv: [...]}}}}; known are {', '.join(known)}"
+    name = text.text if len(text.text) <= _LONGEST_NAME else "NAME"
+    define = f"define it: checks: {{{name}: {{argv: [...]}}}}; known are {', '.join(known)}"
     reading.report(
         Code.UNKNOWN_CHECK,
         text.at,

@@ -16,6 +16,11 @@ _NO_BRANCH: Final = re.compile(
     r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|^[-./]|[./]$|^(HEAD|@)?$"
 )
 
+_LONGEST_REF: Final = 1000
+"""Characters. Linux bounds a whole path at 4096 bytes."""
+_LONGEST_PART: Final = 250
+"""Bytes."""
+
 STANDARD_CHECKS: Final = tuple(map(CheckId, ("lint", "tests", "security", "typecheck", "coverage")))
 """Checks that can be named without a definition: the configuration or the repository says how they run."""
 
@@ -108,7 +113,13 @@ def is_param(text: str) -> bool:
 
 def is_branch(text: str) -> bool:
     """Whether git accepts a text as a branch and no command line takes it for an option."""
-    return _NO_BRANCH.search(text) is None
+    return _NO_BRANCH.search(text) is None and can_be_kept(text)
+
+
+def can_be_kept(name: str) -> bool:
+    """Whether a ref of this name fits into a file system: its parts are files, with `.lock` behind them."""
+    parts = name.encode("utf-8", "surrogatepass").split(b"/")
+    return len(name) <= _LONGEST_REF and all(len(part) <= _LONGEST_PART for part in parts)
 
 
 def what_is_wrong_with_id(text: str) -> str | None:
@@ -128,6 +139,8 @@ def what_is_wrong_with_id(text: str) -> str | None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean …?`, or an empty text when nothing is close."""
+    if len(name) > _LONGEST_REF:  # no name that somebody mistyped, and a second's search for each
+        return ""
     candidates = list(known)
     same = {candidate.lower(): candidate for candidate in candidates}.get(name.lower())
     close = [same] if same else get_close_matches(name, candidates, 1, 0.6)

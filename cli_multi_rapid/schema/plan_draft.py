@@ -5,6 +5,7 @@ what they shall do, and our own rules do the rest.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from cli_multi_rapid.core.built_in_tools import VERIFY
@@ -14,7 +15,7 @@ from cli_multi_rapid.schema.answer_schema import a_list, a_number, a_text, a_wor
 from cli_multi_rapid.schema.document import Document, read_document
 from cli_multi_rapid.schema.nodes import NODE_KEYS
 from cli_multi_rapid.schema.plan import PLAN_KEYS, parse_plan
-from cli_multi_rapid.schema.problems import Code, Problems
+from cli_multi_rapid.schema.problems import Code, InvalidInput, Problems
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table
 
@@ -67,17 +68,18 @@ def parse_draft(
     `name` is what messages call the text. `verify`: nodes may verify. `one_first`: all nodes must come after
     one, without which nothing of theirs can land.
     """
-    document = read_document(text, name, problems, is_json=True)
-    if document is None:
-        return None
-    plan = parse_plan(
-        document, problems, known_tools={*tools, VERIFY} if verify else set(tools), default_base=default_base
-    )
-    _refuse_more_keys(document, problems)
-    if plan is not None:
-        _check_size(plan, document, problems)
-        if one_first:
-            _check_first(plan, document, problems)
+    plan = None
+    with suppress(InvalidInput):  # too many problems to go on; they are noted
+        document = read_document(text, name, problems, is_json=True)
+        if document is None:
+            return None
+        known = {*tools, VERIFY} if verify else set(tools)
+        plan = parse_plan(document, problems, known_tools=known, default_base=default_base)
+        _refuse_more_keys(document, problems)
+        if plan is not None:
+            _check_size(plan, document, problems)
+            if one_first:
+                _check_first(plan, document, problems)
     return None if problems.error_count else plan
 
 

@@ -84,6 +84,10 @@ class Code(Enum):
         self.title = title
 
 
+MOST_ERRORS: Final = 2500
+"""Nobody reads on after so many, and each costs a search for what was meant."""
+
+
 class Problem(Struct, frozen=True, kw_only=True):
     """One thing that is wrong, as it is shown."""
 
@@ -131,12 +135,16 @@ class InvalidInput(UserError):
     def __init__(self, problems: "Problems") -> None:
         count = problems.error_count
         what = "1 problem" if count == 1 else f"{count} problems"
+        what = f"more than {what}" if count >= MOST_ERRORS else what
         super().__init__(f"{what} in the input\n{problems.to_text()}")
         self.problems = problems
 
 
 class Problems(Struct):
-    """Collects problems while documents are read. Iterates in the order of files and places."""
+    """Collects problems while documents are read. Iterates in the order of files and places.
+
+    With `MOST_ERRORS` errors the reading ends: then every method that takes note raises `InvalidInput`.
+    """
 
     _found: list[Problem] = field(default_factory=list)
     error_count: int = 0
@@ -147,6 +155,8 @@ class Problems(Struct):
             return
         self._found.append(problem)
         self.error_count += problem.severity is Severity.ERROR
+        if self.error_count >= MOST_ERRORS and problem.severity is Severity.ERROR:
+            raise InvalidInput(self)
 
     def extend(self, others: Iterable[Problem]) -> None:
         """Take note of problems that were collected elsewhere."""

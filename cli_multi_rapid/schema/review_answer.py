@@ -1,6 +1,7 @@
 """A review as a model may write it, and our own rules for it: what it names must be there."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final
 
@@ -9,9 +10,9 @@ from msgspec import Struct
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.verification_events import BLOCKING, Finding, Severity
 from cli_multi_rapid.schema.answer_schema import a_list, a_number, a_text, a_word, an_object
-from cli_multi_rapid.schema.document import read_document
+from cli_multi_rapid.schema.document import Document, read_document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
-from cli_multi_rapid.schema.problems import Code, Problems
+from cli_multi_rapid.schema.problems import Code, InvalidInput, Problems
 from cli_multi_rapid.schema.reading import Reading
 from cli_multi_rapid.schema.source import quoted
 
@@ -73,9 +74,13 @@ def parse_review(text: str, name: str, problems: Problems, reviewed: Reviewed) -
 
     `name` is what messages call the text.
     """
-    document = read_document(text, name, problems, is_json=True)
-    if document is None:
-        return None
+    with suppress(InvalidInput):  # too many problems to go on; they are noted
+        document = read_document(text, name, problems, is_json=True)
+        return None if document is None else _review_of(document, problems, reviewed)
+    return None
+
+
+def _review_of(document: Document, problems: Problems, reviewed: Reviewed) -> Review | None:
     reading = Reading(document.source, problems)
     fields = open_table(reading, document.root, _KEYS, "the review")
     if fields is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -65,7 +66,8 @@ def kind_of(document: Document, problems: Problems) -> DocumentKind | None:
         if key in document.root.entries:
             return kind
     names = ", ".join(f"`{key}`" for key in ("nodes", "streams", "phases", "tools", "workers"))
-    close = next(filter(None, (did_you_mean(key, _TELLING_KEYS) for key in document.root.entries)), "")
+    some = islice(document.root.entries, 20)  # each look for what was meant takes a millisecond
+    close = next(filter(None, (did_you_mean(key, _TELLING_KEYS) for key in some)), "")
     problems.report(
         Code.UNKNOWN_KIND,
         document.place(document.root),

@@ -1,10 +1,11 @@
 """The envelope around an event's fields: its type and version by name, and its JSON form."""
 
 import json
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from cli_multi_rapid.core.codec import CorruptDocument
+from cli_multi_rapid.core.codec import CorruptDocument, read_time
 from cli_multi_rapid.core.events import Event, NewEvent, Unknown, payload_from_data, payload_to_data
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import RunId
@@ -12,6 +13,10 @@ from cli_multi_rapid.core.ids import RunId
 # ASCII: text from tools may hold lone surrogates, which UTF-8 has no form for.
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
 """Compact JSON text of plain values. Raises `ValueError` for what JSON has no form for: NaN, infinities."""
+
+_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
+_LARGEST_NUMBER: Final = 2**63 - 1
+"""What SQLite holds."""
 
 
 def type_and_version(payload: Payload) -> tuple[str, int]:
@@ -59,18 +64,15 @@ def to_envelope(event: Event) -> dict[str, Any]:
 def from_envelope(document: Any) -> Event:
     """Read an envelope back, lifted to the newest version. Raises `CorruptDocument` when it is none."""
     try:
-        time = datetime.fromisoformat(document["time"])
-        if time.tzinfo is None:
-            raise CorruptDocument(f"the time {document['time']} has no time zone")
         return Event(
             id=_text(document, "id"),
             seq=_number(document, "seq"),
             run_id=_text(document, "run_id"),
-            time=time,
+            time=read_time(document["time"]),
             source=_text(document, "source"),
             data=payload_from_data(_text(document, "type"), _number(document, "version"), document["data"]),
-            causation_id=document.get("causation_id"),
-            correlation_id=document.get("correlation_id"),
+            causation_id=_optional_text(document, "causation_id"),
+            correlation_id=_optional_text(document, "correlation_id"),
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         if isinstance(error, CorruptDocument):
@@ -80,13 +82,20 @@ def from_envelope(document: Any) -> Event:
 
 
 def _text(document: dict[str, Any], key: str) -> Any:
-    if not isinstance(document[key], str):
+    text = document[key]
+    if not isinstance(text, str):
         raise CorruptDocument(f"{key} must be a text")
-    return document[key]
+    if _HALF_CHARACTER.search(text):
+        raise CorruptDocument(f"{key} holds half a character, which no database keeps")
+    return text
+
+
+def _optional_text(document: dict[str, Any], key: str) -> Any:
+    return None if document.get(key) is None else _text(document, key)
 
 
 def _number(document: dict[str, Any], key: str) -> int:
     number = document[key]
-    if not isinstance(number, int) or number < 1:
+    if not isinstance(number, int) or not 1 <= number <= _LARGEST_NUMBER:
         raise CorruptDocument(f"{key} must be a whole number from 1")
     return number

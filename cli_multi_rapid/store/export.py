@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from math import isfinite
 from typing import Any
 
 from cli_multi_rapid.core.codec import CorruptDocument
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.ports import EventLog, StaleWriter
+from cli_multi_rapid.ports import EventIdUsed, EventLog, StaleWriter
+from cli_multi_rapid.schema.names import what_is_wrong_with_id
 from cli_multi_rapid.store.envelope import encode, from_envelope, to_envelope
 
 KIND = "cli-orchestrator.run"
@@ -51,6 +53,10 @@ def import_run(log: EventLog, lines: Iterable[str]) -> RunId:
             f"the run {run_id} is here already, with {stale.actual} events",
             hint="nothing was changed; look at it with: cli-orchestrator status " + run_id,
         ) from stale
+    except EventIdUsed as used:
+        raise UserError(
+            f"events of {run_id} are here already, in another run", hint="nothing was changed"
+        ) from used
     return run_id
 
 
@@ -65,8 +71,10 @@ def _read_header(numbered: Iterator[tuple[int, str]]) -> tuple[RunId, int]:
             f"line {number}: the file has schema_version {version}, this release reads {SCHEMA_VERSION}",
             hint="import it with the release that wrote it, or a newer one",
         )
-    if not isinstance(run_id, str) or not run_id or not isinstance(expected, int):
+    if not isinstance(run_id, str) or not isinstance(expected, int):
         raise UserError(f"line {number}: the header must have run_id and events")
+    if wrong := what_is_wrong_with_id(run_id):  # nor is the stream of a merge queue a run: it would be obeyed
+        raise UserError(f"line {number}: {run_id!r} cannot be the id of a run: it {wrong}")
     return RunId(run_id), expected
 
 
@@ -82,9 +90,25 @@ def _read_event(number: int, line: str, run_id: RunId) -> Event:
 
 def _parse(number: int, line: str) -> Any:
     try:
-        return json.loads(line)
-    except ValueError as error:
+        return json.loads(line, parse_float=_finite, parse_constant=_finite, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"line {number}: this is no JSON: {error}") from error
+
+
+def _finite(text: str) -> float:
+    """Python reads `NaN` and `1e999`, which no log can write."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    """Beyond 64 bits no table holds a number."""
+    number = int(text)
+    if number.bit_length() >= 64:
+        raise ValueError(f"a number of {len(text)} digits is too large")
+    return number
 
 
 def _new(event: Event) -> NewEvent:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.ids import EventId, RunId
-from cli_multi_rapid.ports import StaleWriter
+from cli_multi_rapid.ports import EventIdUsed, StaleWriter
 from cli_multi_rapid.store.envelope import placed
 
 
@@ -97,7 +97,7 @@ class MemoryEventLog:
                 raise StaleWriter(run_id, expected_seq, last)
             ids = {event.id for event in events}
             if len(ids) < len(events) or not ids.isdisjoint(self._ids):
-                raise InternalError(f"{run_id}: an event id was used before")
+                raise EventIdUsed(f"{run_id}: an event id was used before")
             if not events:
                 return []
             if stream is None:

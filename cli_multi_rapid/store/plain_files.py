@@ -89,7 +89,7 @@ class PlainFiles:
     def _noted_place(self) -> tuple[int | None, Places]:
         """How much of the file is certain, and what that covers; None when the file must be made anew."""
         place = _read_json(self._folder / LEDGER_PLACE)
-        with suppress(OSError, KeyError, TypeError, ValueError):
+        with suppress(OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             size, places = int(place["size"]), {RunId(run): int(seq) for run, seq in place["places"].items()}
             if (self._folder / LEDGER).stat().st_size >= size:
                 return size, places
@@ -151,7 +151,7 @@ def _is_ours(line: bytes) -> bool:
     """Whether this program wrote the line, or began to."""
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return not line.endswith(b"\n")
     return isinstance(document, dict) and "run" in document and "attempt" in document
 
@@ -228,7 +228,7 @@ def _z(time: datetime | None) -> str | None:
 
 def _read_json(path: Path) -> Any:
     """The document, or None when there is none that can be read."""
-    with suppress(FileNotFoundError, ValueError):
+    with suppress(FileNotFoundError, ValueError, RecursionError):
         return json.loads(path.read_bytes())
     return None
 

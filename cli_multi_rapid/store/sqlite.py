@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from cli_multi_rapid.core.codec import CorruptDocument
-from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.core.events import DURABLE, Event, NewEvent, payload_from_data, payload_to_data
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.ports import StaleWriter
+from cli_multi_rapid.ports import EventIdUsed, StaleWriter
 from cli_multi_rapid.store.database import Database
 from cli_multi_rapid.store.envelope import encode, placed, type_and_version, utc_text
 from cli_multi_rapid.store.faults import damaged
@@ -56,7 +55,7 @@ class SqliteEventLog:
                     _INSERT, [(run_id, seq, *draft) for seq, draft in enumerate(drafts, last + 1)]
                 )
             except sqlite3.IntegrityError as error:
-                raise InternalError(f"{run_id}: an event id was used before ({error})") from error
+                raise EventIdUsed(f"{run_id}: an event id was used before ({error})") from error
         return [placed(run_id, seq, event) for seq, event in enumerate(events, last + 1)]
 
     def read(self, run_id: RunId, after_seq: int = 0, *, limit: int | None = None) -> list[Event]:

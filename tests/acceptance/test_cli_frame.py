@@ -141,6 +141,7 @@ def test_a_bug_leaves_a_report_without_secrets_beside_the_other_artifacts(
     ended = type_in(repository.path, "status")
 
     (report,) = (repository.path / "artifacts").glob("crash_*.txt")
+    assert report.stat().st_mode & 0o777 == 0o600
     assert ended.status == ExitCode.BUG
     assert str(report) in ended.err
     assert "tok-1234567890abcdef" not in ended.err

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,20 @@ def test_an_imported_run_id_is_looked_at_like_any_other(
     run_id = RunId(json.loads(exported.read_text().splitlines()[0])["run_id"])
     assert run_id in type_in(repository.path, "runs").out
     assert type_in(repository.path, "report", run_id).status == 0
+
+
+def test_an_imported_run_cannot_show_a_file_of_yours_as_its_log(
+    repository: RepositoryBuilder, exported: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("a private key")
+    text = re.sub(r'"log":"[^"]+"', f'"log":"{tmp_path}/secret"', exported.read_text())
+    exported.write_text(re.sub(r'"log":"[^"]+"', f'"log":"{"x" * 5000}"', text, count=1))
+    type_in(repository.path, "import", exported)
+    for words in (("logs",), ("logs", "-f"), ("logs", "--format", "json"), ("report",)):
+        ended = type_in(repository.path, *words)
+        assert ended.status == 0, ended.err
+        assert "a private key" not in ended.out
+    assert "so it is not shown" in type_in(repository.path, "logs").out
 
 
 def test_an_imported_run_is_never_driven_and_exported_as_it_came(

@@ -66,6 +66,11 @@ def test_it_opens_after_three_failures_in_a_row_and_not_before(failure: FailureC
     assert breaker.phase(START + timedelta(seconds=30)) is Phase.HALF_OPEN
 
 
+def test_it_does_not_stay_open_for_as_long_as_a_clock_that_goes_back_would_have_it() -> None:
+    breaker = failed(F.TOOL_FAILED, *NODES[:3])
+    assert breaker.phase(START - timedelta(hours=6)) is Phase.HALF_OPEN
+
+
 @pytest.mark.parametrize("answer", [None, *sorted(ANSWERS)])
 def test_an_answer_in_between_begins_the_count_anew(answer: FailureClass | None) -> None:
     breaker = failed(F.TRANSIENT, *NODES[:2])

@@ -18,6 +18,7 @@ from cli_multi_rapid.core.retry import (
     TryAgain,
     after_failure,
     backoff_s,
+    is_waiting,
 )
 from tests.fakes.sample_plans import START, node
 
@@ -160,3 +161,10 @@ def test_the_wait_grows_and_stays_within_a_minute(attempt: int, transient: bool)
 def test_an_overloaded_service_is_given_time() -> None:
     assert [backoff_s(n, transient=True) for n in range(1, 8)] == [2, 4, 8, 16, 32, 60, 60]
     assert [backoff_s(n, transient=False) for n in range(1, 4)] == [0.2, 0.4, 0.8]
+
+
+def test_a_pause_ends_in_time_and_does_not_grow_by_as_much_as_the_clock_goes_back() -> None:
+    state = NodeState(node=node("n1"), not_before=START)
+    assert is_waiting(state, START - timedelta(seconds=59))
+    assert not is_waiting(state, START)
+    assert not is_waiting(state, START - timedelta(hours=6))

@@ -121,6 +121,9 @@ BAD: dict[str, Bad] = {
         "verification: {tool: aidr}\n" + node(""), Code.UNKNOWN_TOOL, 1, "unknown tool `aidr`", "`aider`"
     ),
     "variable with a dash": Bad(node("env: {A-B: 1}"), Code.BAD_ID, 5, "environment variable", "letters"),
+    "branch that no disk holds": Bad(
+        f"branch_base: {'x' * 300}\n" + node(""), Code.BAD_BRANCH, 1, "`xxx", "no spaces"
+    ),
     "branch like an option": Bad("branch_base: -f\n" + node(""), Code.BAD_BRANCH, 1, "`-f`", "no spaces"),
     "target with a space": Bad(
         node("") + "merge_policy: {target: a b}\n", Code.BAD_BRANCH, 6, "`a b`", "no spaces"

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.core.errors import UserError
-from cli_multi_rapid.schema.problems import Code, Problems, Severity
+from cli_multi_rapid.schema.document import read_document
+from cli_multi_rapid.schema.plan import parse_plan
+from cli_multi_rapid.schema.plan_draft import parse_draft
+from cli_multi_rapid.schema.problems import Code, InvalidInput, Problems, Severity
 from cli_multi_rapid.schema.published import schema_violations
 from cli_multi_rapid.schema.source import Place, Source
 
@@ -75,6 +78,26 @@ def test_codes_are_distinct() -> None:
 def test_a_frame_keeps_columns_and_never_acts_on_the_terminal() -> None:
     frame = place("\tkey:\x1b[31m value", "value").source.frame(len("\tkey:\x1b[31m "))
     assert frame == " 1 |  key:�[31m value\n   |            ^^^^^"
+
+
+def test_the_reading_ends_where_nobody_reads_on() -> None:
+    """Each of a million errors costs a search for what was meant: minutes, and a message of gigabytes."""
+    nodes = ", ".join(f"k{number}: 1" for number in range(100_000))
+    document = read_document(f"nodes: [{{{nodes}}}]", "plan.yaml", problems := Problems())
+    assert document is not None
+    with pytest.raises(InvalidInput, match="more than 2500 problems in the input") as caught:
+        parse_plan(document, problems)
+    assert len(caught.value.problems) < 2600
+    answer = f'{{"nodes": [{{{nodes.replace("k", chr(34) + "k").replace(":", chr(34) + ":")}}}]}}'
+    assert parse_draft(answer, "answer", Problems(), tools=("claude",), default_base="main") is None
+
+
+def test_a_long_name_is_not_repeated_in_full() -> None:
+    plan = f"{{nodes: [{{id: a, tool: shell, run: x}}], merge_policy: {{checklist: [{'x' * 100_000}]}}}}"
+    document = read_document(plan, "plan.yaml", problems := Problems())
+    assert document is not None
+    parse_plan(document, problems)
+    assert len(problems.to_text()) < 2000
 
 
 def test_a_frame_of_a_very_long_line_shows_the_part_that_matters() -> None:

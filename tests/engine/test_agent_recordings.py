@@ -101,6 +101,14 @@ def test_a_failure_has_a_reason_also_when_the_words_of_the_tool_cannot_be_shown(
     assert reading.reason
 
 
+def test_a_model_that_a_tool_names_is_shown_as_a_terminal_may_show_it() -> None:
+    name = "gpt\x1b[2J-5\0" + "x" * 5000
+    final = {"type": "result", "subtype": "success", "is_error": False, "modelUsage": {name: {"costUSD": 1}}}
+    model = read("claude", lines_of(final), 0).usage.model
+    assert model is not None
+    assert (model[:6], len(model)) == ("gpt-5x", 200)
+
+
 @pytest.mark.parametrize(
     ("item", "denied"),
     [

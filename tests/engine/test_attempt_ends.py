@@ -80,6 +80,15 @@ def test_work_whose_adapter_breaks_down_is_kept_on_a_branch_and_not_left_in_its_
     world.assert_nothing_left(story.run_id, kept=[attempt.branch])
 
 
+def test_a_slot_that_its_tool_deleted_is_not_said_to_be_kept(world: World) -> None:
+    plan = "nodes: [{id: n1, tool: shell, run: 'rm -rf \"$PWD\"', path_claims: [src/1]}]"
+    story = world.execute(NO_CHECKS + plan)
+    attempt = story.node("n1").attempts[-1]
+    assert "is gone" in attempt.outcome
+    assert attempt.kept == ""
+    world.assert_nothing_left(story.run_id)
+
+
 class BrokenRunner:
     """A runner with a bug."""
 

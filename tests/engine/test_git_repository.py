@@ -122,7 +122,7 @@ def test_what_names_no_commit_resolves_to_nothing(repository: Repository, revisi
 
 
 @pytest.mark.parametrize(
-    "branch", ["--force", "a..b", "a b", "", "HEAD", "a.lock", "a/.b", "é~", "-x", "a\nb"]
+    "branch", ["--force", "a..b", "a b", "", "HEAD", "a.lock", "a/.b", "é~", "-x", "a\nb", "é" * 130]
 )
 def test_a_name_that_git_forbids_never_reaches_it(repository: Repository, branch: str) -> None:
     with pytest.raises(UserError, match="cannot be the name of a branch"):

@@ -46,3 +46,13 @@ def test_an_ignore_file_that_somebody_changed_stays(tmp_path: Path) -> None:
     repository.write({"state/.gitignore": "*.db\n"})
     wiring.find_home(repository.path).prepare()
     assert (repository.path / "state/.gitignore").read_text() == "*.db\n"
+
+
+def test_what_is_kept_is_for_its_user_alone_also_in_folders_that_git_made(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "r", {"state/.gitkeep": "", "artifacts/.gitkeep": ""})
+    for name in ("state", "artifacts"):
+        (repository.path / name).chmod(0o755)
+    wiring.find_home(repository.path).prepare()
+    modes = [(repository.path / name).stat().st_mode & 0o777 for name in ("state", "artifacts")]
+    assert modes == [0o700, 0o700]
+    assert repository.status() == ""

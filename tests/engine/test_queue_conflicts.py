@@ -31,6 +31,13 @@ def test_an_entry_that_conflicts_with_the_target_is_named_with_its_files_and_the
     bench.assert_sound(outcome)
 
 
+def test_an_entry_whose_target_began_anew_says_that_they_have_no_common_history(bench: QueueBench) -> None:
+    bench.add("stale")
+    bench.repository.git("commit", "-q", "--amend", "-m", "the only commit, rewritten")
+    outcome = bench.process()
+    assert outcome.entries["stale"].reason == "conflicts with main: they have no common history"
+
+
 def test_of_two_that_conflict_the_first_lands_and_the_second_names_it(bench: QueueBench) -> None:
     bench.add("first", {START: "one\nfirst\nthree\n"})
     bench.add("second", {START: "one\nsecond\nthree\n"})

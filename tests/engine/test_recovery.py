@@ -75,6 +75,18 @@ def test_a_run_killed_at_any_append_ends_as_if_it_had_not_been(world: World, at:
     assert_everything_happened_once(world, story, start)
 
 
+def test_a_slot_that_the_dead_process_had_kept_without_a_word_is_named(world: World) -> None:
+    run = "git init -q vendor; echo work > src/1"
+    policy = "merge_policy: {checklist: []}\nrollback_policy: {max_retry_attempts: 0}\n"
+    run_id = world.accept(policy + f"nodes: [{{id: n1, tool: shell, run: '{run}'}}]")
+    moment = Moment(type="worktree.kept", before=True)
+    assert start_work(world.repository.path, "run", moment) == -signal.SIGKILL
+    story = world.drive(run_id)
+    interrupted, again = story.node("n1").attempts
+    assert (Path(interrupted.kept) / "src" / "1").read_text() == "work\n"
+    assert again.kept != interrupted.kept
+
+
 def test_a_run_survives_being_killed_again_and_again(world: World) -> None:
     start = world.repository.head
     run_id = world.accept(PLAN)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_multi_rapid.redaction import MASK, RedactingStream, Redactor, is_secret_name, printable
+from cli_multi_rapid.redaction import (
+    MASK,
+    RedactingStream,
+    Redactor,
+    escaped_json,
+    is_secret_name,
+    printable,
+)
 
 PASSWORD = "hunter2-and-more"
 # Put together here so that no scanner of this repository takes them for real.
@@ -234,13 +241,21 @@ def test_hostile_output_costs_no_more_than_its_length(bait: str) -> None:
         ("dos\r\nline\rover", "dos\nline\nover"),
         ("tab\tnew\nline", "tab\tnew\nline"),
         ("bell\x07 null\x00 del\x7f back\x08", "bell null del back"),
-        ("right\u202eleft\u2066", "rightleft"),
+        ("right\u202eleft\u2066\u061c", "rightleft"),
         ("lone\udc80", "lone"),
         ("cut off \x1b", "cut off "),
     ],
 )
 def test_nothing_that_steers_a_terminal_is_shown(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_json_for_a_terminal_means_the_same_and_steers_nothing() -> None:
+    data = {"a\u202e": ["\x9b2J", "\x7f", "plain ünïcödé 漢字"]}
+    text = escaped_json(json.dumps(data, ensure_ascii=False))
+    assert json.loads(text) == data
+    assert text == printable(text)
+    assert "漢字" in text
 
 
 @given(st.text(st.characters(), max_size=100))

@@ -118,6 +118,21 @@ def test_a_file_by_hand_is_read(other: EventLog) -> None:
         ([HEADER, EVENT.replace('"data": {}', '"data": {"reason": 5}')], "line 2: expected <class 'str'>"),
         ([HEADER, "", EVENT.replace("r-one", "r-two")], "line 3: the event belongs to r-two, not to r-one"),
         ([HEADER, EVENT.replace('"seq": 1', '"seq": 2')], "event 1 of r-one is missing in the file"),
+        (
+            [HEADER.replace("r-one", "queue:main"), EVENT.replace("r-one", "queue:main")],
+            "line 1: 'queue:main' cannot be the id of a run",
+        ),
+        ([HEADER.replace("r-one", "../../x"), EVENT], "line 1: '../../x' cannot be the id of a run"),
+        ([HEADER, "[" * 100_000], "line 2: this is no JSON"),
+        ([HEADER, EVENT.replace("{}", '{"x": 1e999}')], "line 2: this is no JSON: 1e999 is no finite number"),
+        ([HEADER, EVENT.replace("{}", '{"x": NaN}')], "line 2: this is no JSON: NaN is no finite number"),
+        ([HEADER, EVENT.replace('"seq": 1', f'"seq": {2**64}')], "line 2: this is no JSON: a number of 20"),
+        ([HEADER, EVENT.replace('"e"', '"\\ud800"')], "line 2: id holds half a character"),
+        ([HEADER, EVENT.replace('"data"', '"causation_id": [], "data"')], "causation_id must be a text"),
+        (
+            [HEADER, EVENT.replace("2026-11-20T09:00:00+00", "0001-01-01T00:00:00+09")],
+            "line 2: the time 0001-01-01T00:00:00+09:00 lies at the end of the calendar",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_and_nothing_is_imported(
@@ -127,3 +142,10 @@ def test_what_is_wrong_with_a_file_is_said_and_nothing_is_imported(
         import_run(other, lines)
     assert message in caught.value.message
     assert other.streams() == []
+
+
+def test_events_that_are_here_already_in_another_run_are_refused(source: EventLog, other: EventLog) -> None:
+    import_run(other, [HEADER, EVENT])
+    with pytest.raises(UserError, match="events of r-two are here already"):
+        import_run(other, [line.replace("r-one", "r-two") for line in (HEADER, EVENT)])
+    assert other.streams() == [RUN]

@@ -1,12 +1,14 @@
 """A run that is interrupted or killed: nothing runs on, nothing is lost, and `resume` completes it."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.node_events import NodeStarted
+from cli_multi_rapid.ports import STOP_STEPS
 from cli_multi_rapid.process_tree import find_marked
 from tests.fakes.drivers import driving
 from tests.fakes.meanwhile import shell_wait, wait_for
@@ -44,6 +46,21 @@ nodes:
     assert done.failure is None
     assert world.repository.show("main", "src/1") == "1\n"
     world.assert_nothing_left(run_id)
+
+
+def test_a_second_signal_waits_for_no_tool(world: World, tmp_path: Path) -> None:
+    started, heard = tmp_path / "started", tmp_path / "heard"
+    deaf = f"trap 'touch {heard}' INT TERM; touch {started}; while :; do sleep 0.1; done"
+    run_id = world.accept(f'{NO_CHECKS}nodes: [{{id: n1, tool: shell, run: "{deaf}", path_claims: [src/1]}}]')
+    with driving(world, run_id) as driver:
+        wait_for(started)
+        driver.interrupt(signal.SIGINT)
+        wait_for(heard)
+        began = time.monotonic()
+        driver.interrupt(signal.SIGINT)
+        driver.process.communicate(timeout=20)
+    assert time.monotonic() - began < sum(step.wait_s for step in STOP_STEPS)
+    assert find_marked(run_id) == ()
 
 
 def test_a_run_that_is_interrupted_while_it_checks_lands_after_resume(world: World, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """After an attempt: slots are reused clean, kept for a person, found after a crash, never lost with work."""
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.git import Repository, open_repository
-from cli_multi_rapid.git_lock import Presence, is_present, locked
 from cli_multi_rapid.worktree_trash import Trash, delete
 from cli_multi_rapid.worktrees import NothingChanged, Slot, SlotState, Strategy, Worktrees
 from tests.engine.test_worktrees import LANE, NOW, START, Room, contents, work
@@ -362,34 +360,3 @@ def test_a_trash_that_was_closed_takes_more(tmp_path: Path) -> None:
         for reaper in reapers:
             reaper.join(timeout=30)
     wait_until(lambda: list((tmp_path / "trash").iterdir()) == [], "an empty trash")
-
-
-def test_a_presence_ends_with_its_process(tmp_path: Path) -> None:
-    presence = Presence(tmp_path / "p")
-    assert is_present(tmp_path / "p")
-    presence.leave()
-    presence.leave()
-    assert not is_present(tmp_path / "p")
-    (tmp_path / "left").touch()
-    assert not is_present(tmp_path / "left")
-
-
-def test_a_lock_keeps_others_out(tmp_path: Path) -> None:
-    order: list[str] = []
-    inside, done = threading.Event(), threading.Event()
-
-    def second() -> None:
-        inside.wait()
-        with locked(tmp_path / "lock"):
-            order.append("second")
-        done.set()
-
-    thread = threading.Thread(target=second)
-    thread.start()
-    with locked(tmp_path / "lock"):
-        inside.set()
-        order.append("first")
-    assert done.wait(10)
-    thread.join()
-    assert order == ["first", "second"]
-    assert os.path.lexists(tmp_path / "lock")

@@ -2,6 +2,8 @@
 
 from random import Random
 
+from msgspec.structs import replace
+
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.ids import NodeId, ToolName
@@ -42,6 +44,28 @@ def random_plan(random: Random, *, most: int = 9, asks: bool = True, priced: boo
         ),
         rollback_policy=RollbackPolicy(max_retry_attempts=random.randint(0, 2)),
         budget=MicroUsd(random.randint(0, 30_000_000)) if priced and random.random() < 0.5 else None,
+        branch_base=MAIN,
+    )
+
+
+def large_plan(random: Random, size: int) -> Plan:
+    """A plan of so many nodes: most work in files of their own and depend on little, so that most come to
+    their turn whatever happens to others."""
+    names = [f"n{number}" for number in range(1, size + 1)]
+    nodes = []
+    for place, name in enumerate(names):
+        before = names[max(0, place - 3) : place] if random.random() < 0.4 else []
+        odd = random.random() < 0.05
+        node = _node(random, name, before, asks=odd, priced=odd)
+        own = PathClaim(path=f"parts/{name}.py", mode=ClaimMode.EXCLUSIVE)
+        nodes.append(replace(node, retries=None, path_claims=node.path_claims if odd else (own,)))
+    return Plan(
+        plan_id="large",
+        name="large",
+        nodes=tuple(random.sample(nodes, size)),
+        merge_policy=MergePolicy(target=MAIN, when=random.choice(list(MergeWhen))),
+        rollback_policy=RollbackPolicy(max_retry_attempts=2),
+        budget=MicroUsd(random.randint(1, 3) * size * 1_000_000) if random.random() < 0.5 else None,
         branch_base=MAIN,
     )
 

@@ -58,6 +58,8 @@ from tests.fakes.sample_plans import RUN
 from tests.fakes.weather import RunWeather, rivals_of
 
 _MOST_TURNS = 3000
+"""Of a small plan; for a large one `_TURNS_A_NODE` each."""
+_TURNS_A_NODE = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class RunWorld:
 
     def live(self, finishes: int = 4) -> None:
         """Until nothing is left to do, or the run has come to rest this many times."""
-        for _ in range(_MOST_TURNS):
+        for _ in range(max(_MOST_TURNS, _TURNS_A_NODE * len(self.plan.nodes))):
             if self._turn() and not self._goes_on(finishes):
                 return
         raise AssertionError("the run never comes to an end")

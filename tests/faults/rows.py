@@ -34,3 +34,19 @@ class Row(Struct, frozen=True, kw_only=True):
     test: str = ""
     """How pytest names the test; with it `make faults ARGS='-k …'` repeats the line."""
     seconds: float = 0.0
+    """How long the test took, which may have told other rows too."""
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """All rows of one session, as `artifacts/faults/results.json` has them."""
+
+    rows: tuple[Row, ...]
+    day: str
+    """When it ended, as an ISO date (UTC)."""
+    seconds: int
+    whole: bool
+    """Whether no test was left out or failed: only that makes a page."""
+    short: bool = False
+    """Whether it struck at fewer moments and with fewer examples than there are."""
+    skipped: tuple[str, ...] = ()
+    """The tests that could not strike on this machine."""

@@ -83,6 +83,15 @@ def test_a_quick_call_that_takes_too_long_dies_with_its_children(tmp_path: Path)
     until(lambda: not is_alive(int((tmp_path / "pid").read_text())), "the death of the child")
 
 
+@linux_only
+def test_a_quick_call_that_takes_too_long_may_remove_its_locks(tmp_path: Path) -> None:
+    work = "touch lock; trap 'rm lock; exit' TERM; touch ready; while :; do sleep 0.02; done"
+    with pytest.raises(ProgramTimeout):
+        run(["sh", "-c", work], cwd=tmp_path, env=os.environ, timeout_s=0.3)
+    assert (tmp_path / "ready").exists()
+    assert not (tmp_path / "lock").exists()
+
+
 def test_an_agent_gets_what_it_needs_and_what_it_declares_but_no_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

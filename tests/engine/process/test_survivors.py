@@ -35,7 +35,7 @@ def test_no_child_outlives_its_program(bench: Bench, escape: str, ending: str) -
         assert end.outcome is ExitOutcome.CANCELLED
     pid = bench.pid("pid")
     assert not is_alive(pid)
-    if ending == "exit":
+    if ending == "exit" and not bench.guarded:  # a warden has killed it before we look
         assert pid in [left.pid for left in end.leftovers]
     assert all(left.killed for left in end.leftovers)
 
@@ -92,7 +92,8 @@ def test_four_at_once_do_not_disturb_each_other(bench: Bench) -> None:
             assert all(is_alive(pid) for pid in pids[number:])
             (bench.here / f"gate.{number}").write_text("go\n")
             end = ends[number].result(PATIENCE_S)
-            assert (end.code, [left.pid for left in end.leftovers]) == (number, [pids[number]])
+            told = [] if bench.guarded else [pids[number]]
+            assert (end.code, [left.pid for left in end.leftovers]) == (number, told)
             assert not is_alive(pids[number])
 
 

@@ -1,10 +1,12 @@
 """A guarded program: whatever it started dies with the orchestrator, and nobody else notices the warden."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,19 @@ def test_when_the_warden_was_killed_as_well_a_resume_still_finds_what_has_the_ma
     assert all(left.killed for left in kill_marked(crashed.marker))
     assert not is_alive(child)
     assert not is_alive(program)
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_an_orphan_without_a_trace_ends_with_its_guarded_program_whoever_else_runs(guarded: Bench) -> None:
+    os.mkfifo(guarded.here / "gate")
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(guarded.supervise, "echo $$ >other; read x <gate", name="other")
+        guarded.pid("other")
+        end = guarded.supervise(f"{TRACELESS} until [ -s pid ]; do :; done; exit 3")
+        assert (end.outcome, end.code) == (ExitOutcome.EXITED, 3)
+        assert not is_alive(guarded.pid("pid"))
+        (guarded.here / "gate").write_text("go\n")
+        assert other.result(PATIENCE_S).ok
 
 
 @pytest.mark.usefixtures("subreaper")

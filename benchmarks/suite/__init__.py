@@ -1,0 +1,1 @@
+"""What all tables of `make bench` share: prices, pairs, peers, rows, pages and pictures."""
