@@ -133,11 +133,13 @@ class WakeAt(Struct, frozen=True, kw_only=True):
 
 
 class FinishRun(Struct, frozen=True, kw_only=True):
-    """The run has come to rest."""
+    """The run has come to rest. The fields are those of `RunFinished`."""
 
     status: RunStatus
     exit_code: int
     reason: str
+    limit_name: str = ""
+    needed: MicroUsd = ZERO
 
 
 Intent = (

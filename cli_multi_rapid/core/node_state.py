@@ -162,7 +162,7 @@ class NodeState(Struct, kw_only=True):
     tries: int = 0
     """Attempts since the node was last reset, or given back for rework."""
     spent: MicroUsd = ZERO
-    """What its attempts are known to have cost since a person last reset it."""
+    """What its attempts are known to have cost since it was last reset, by a person or for another look."""
     refusals: dict[ToolName, int] = field(default_factory=dict)
     """How often each tool's work could not land and was given back, since the node was last reset."""
     rework: NodeReworkScheduled | None = None

@@ -11,19 +11,18 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.affordability import Means
-from cli_multi_rapid.core.budget import BudgetRules, CannotFit, Fits
+from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
-from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Plan, Role
+from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Plan, Prompt, Role, Sandbox
+from cli_multi_rapid.core.remedy_money import Unpaid, unpaid
 from cli_multi_rapid.core.remedy_words import fix_checks, fix_finding, plan_remedy, shortly
 from cli_multi_rapid.core.routing import AUTO, ToolFacts, pool
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.tool_events import HealthStatus
-from cli_multi_rapid.core.verification_events import Amending, Cause, Finding
+from cli_multi_rapid.core.verification_events import Amending, Cause, Finding, PlanAmended, PlanProposed
 
 MOST_DIRECT: Final = 2
 """Failures that are put right without a plan."""
@@ -38,12 +37,6 @@ class Amendment(Struct, frozen=True, kw_only=True):
     nodes: tuple[Node, ...]
     again: tuple[NodeId, ...] = ()
     causes: tuple[Cause, ...]
-    reason: str
-
-
-class Unpaid(Struct, frozen=True, kw_only=True):
-    """There is something to add, and the budget has no room for it."""
-
     reason: str
 
 
@@ -68,8 +61,8 @@ def next_remedy(state: RunState, plan: Plan, around: Surroundings) -> Amendment 
     found = _of_proposal(state, plan, around) or _of_failures(state, plan, around)
     if not isinstance(found, Amendment):
         return found
-    unpaid = _unpaid(state, plan, found, around)
-    return found if unpaid is None else Unpaid(reason=unpaid)
+    nodes = (*found.nodes, *(plan.by_id[name] for name in found.again))
+    return unpaid(state, nodes, around.tools, around.budget) or found
 
 
 def verifies(node: NodeState) -> bool:
@@ -86,8 +79,9 @@ def found_by(node: NodeState) -> tuple[Finding, ...]:
 
 
 def has_findings(state: RunState) -> bool:
-    """Whether something that a verification found has not been answered by an amendment."""
-    return any(found_by(node) and not _is_answered(state, node) for node in state.nodes.values())
+    """Whether something that a verification found has not been answered, or a plan for it was not added."""
+    unanswered = any(found_by(node) and not _is_answered(state, node) for node in state.nodes.values())
+    return unanswered or _proposed(state) is not None
 
 
 # --- what has failed ----------------------------------------------------------------------------------------
@@ -111,7 +105,7 @@ def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment
         return Amendment(kind=Amending.PLANNING, number=number, nodes=(node,), causes=causes, reason=reason)
     nodes = tuple(terms.fixes(findings))
     if any(not node.tool for node in nodes):
-        return Unplanned(reason="no agent is there that could put it right")
+        return Unplanned(reason="no agent is there that could put it right; `verification.tool` names one")
     return Amendment(kind=Amending.FIX, number=number, nodes=nodes, again=again, causes=causes, reason=reason)
 
 
@@ -192,7 +186,7 @@ class _Terms(Struct, frozen=True, kw_only=True):
 
     def planning(self, tool: ToolName, findings: Sequence[Finding]) -> Node:
         """The node that plans what is to be done."""
-        return Node(
+        node = Node(
             id=unused(f"remedy-{self.number}", self.plan.by_id),
             label=f"Plan how {len(findings)} failures are put right",
             tool=tool,
@@ -202,6 +196,7 @@ class _Terms(Struct, frozen=True, kw_only=True):
             deps=self.deps,
             approval=self._approval,
         )
+        return self._as_others(node, findings)
 
     def planned(self, nodes: Sequence[Node]) -> Iterator[Node]:
         """The nodes of a proposal under ids of this run; the first of them come after what was verified."""
@@ -212,14 +207,15 @@ class _Terms(Struct, frozen=True, kw_only=True):
             names[node.id] = unused(short, {*self.plan.by_id, *names.values()})
         for node in nodes:
             deps = tuple(names[dep] for dep in node.deps)
-            yield replace(node, id=names[node.id], deps=deps or self.deps, approval=self._approval)
+            named = replace(node, id=names[node.id], deps=deps or self.deps, approval=self._approval)
+            yield self._as_others(replace(named, tool=self.around.policy.tool or node.tool), ())
 
     @property
     def _approval(self) -> Approval:
         return Approval.BEFORE if self.around.policy.mode is FixMode.ASK else Approval.NONE
 
     def _fix(self, name: str, label: str, goal: str, findings: Sequence[Finding]) -> Node:
-        return Node(
+        node = Node(
             id=unused(f"fix-{self.number}-{name}", self.plan.by_id),
             label=label,
             tool=self._agent(findings) or ToolName(""),
@@ -228,19 +224,35 @@ class _Terms(Struct, frozen=True, kw_only=True):
             deps=self.deps,
             approval=self._approval,
         )
+        return self._as_others(node, findings)
+
+    def _as_others(self, node: Node, findings: Sequence[Finding]) -> Node:
+        """The node on the terms that the plan gives its tool: its model, so that its price is known, too.
+
+        What a person has confined anywhere in the plan is not let out by way of a fix.
+        """
+        prompts = (each for each in self.plan.nodes if isinstance(each.work, Prompt))
+        if any(each.sandbox is Sandbox.BWRAP for each in prompts):
+            node = replace(node, sandbox=Sandbox.BWRAP)
+        like = next((each.node for each in self._nearest(findings) if each.node.tool == node.tool), None)
+        return node if like is None else replace(node, model=like.model, env=like.env, network=like.network)
 
     def _agent(self, findings: Sequence[Finding]) -> ToolName | None:
         """Who knows the work: the agent that is concerned, else one that did any of it, or looked at it."""
-        tools, state = self.around.tools, self.state
+        tools = self.around.tools
         if self.around.policy.tool is not None:
             return self.around.policy.tool
-        tried = [node for node in state.nodes.values() if node.attempts]
-        named = {finding.node for finding in findings}
-        for node in sorted(tried, key=lambda node: _distance(node, named, self.deps)):
+        for node in self._nearest(findings):
             tool = node.attempts[-1].tool
             if tool in tools and tools[tool].agent:
                 return tool
         return AUTO if pool(Node(id=NodeId("any"), label="", tool=AUTO), tools) else None
+
+    def _nearest(self, findings: Sequence[Finding]) -> list[NodeState]:
+        """What has been tried, the nearest to what was found first."""
+        tried = [node for node in self.state.nodes.values() if node.attempts]
+        named = {finding.node for finding in findings}
+        return sorted(tried, key=lambda node: _distance(node, named, self.deps))
 
     def _claims(self, finding: Finding) -> tuple[PathClaim, ...]:
         """The claims of the node that is concerned, and the file. Without either nothing is claimed.
@@ -290,17 +302,29 @@ def _planner(state: RunState, around: Surroundings) -> ToolName | None:
     return None
 
 
-def _of_proposal(state: RunState, plan: Plan, around: Surroundings) -> Amendment | None:
-    """The nodes of a plan that a planning node has made."""
+def _proposed(state: RunState) -> PlanProposed | None:
+    """The plan that a planning node has made and that was not added, when it is still wanted."""
     last = state.amendments[-1] if state.amendments else None
     if last is None or last.kind is not Amending.PLANNING:
         return None
     planning = state.nodes[last.nodes[0].id]
-    proposal = planning.attempts[-1].proposal if planning.attempts else None
-    failed = [state.nodes[cause.node_id] for cause in last.causes if found_by(state.nodes[cause.node_id])]
-    if planning.status is not NodeStatus.COMPLETED or proposal is None or not failed:
+    if planning.status is not NodeStatus.COMPLETED or not _still_failed(state, last):
         return None
-    again = _again(state)
+    return planning.attempts[-1].proposal
+
+
+def _still_failed(state: RunState, past: PlanAmended) -> list[NodeState]:
+    causes = (state.nodes[cause.node_id] for cause in past.causes)
+    return [node for node in causes if found_by(node)]
+
+
+def _of_proposal(state: RunState, plan: Plan, around: Surroundings) -> Amendment | None:
+    """The nodes of a plan that a planning node has made."""
+    proposal = _proposed(state)
+    if proposal is None:
+        return None
+    last, planning = state.amendments[-1], state.nodes[proposal.node_id]
+    failed, again = _still_failed(state, last), _again(state)
     terms = _Terms(
         state=state, plan=plan, around=around, number=last.number, deps=_before(plan, failed, again)
     )
@@ -312,22 +336,3 @@ def _of_proposal(state: RunState, plan: Plan, around: Surroundings) -> Amendment
         causes=(_cause(planning),),
         reason=f"planned by {planning.attempts[-1].tool} in {planning.node.id}: {last.reason}",
     )
-
-
-# --- money --------------------------------------------------------------------------------------------------
-
-
-def _unpaid(state: RunState, plan: Plan, found: Amendment, around: Surroundings) -> str | None:
-    """Why the budget has no room for all that would run: the nodes, and the verification after them."""
-    ledger = replace(state.ledger)
-    means = Means(tools=around.tools, ledger=ledger, rules=around.budget)
-    for node in (*found.nodes, *(plan.by_id[name] for name in found.again)):
-        tools = pool(node, around.tools)
-        verdicts = [means.fit(NodeState(node=node), tool) for tool in tools]
-        amounts = [verdict.amount for verdict in verdicts if isinstance(verdict, Fits)]
-        if verdicts and not amounts:
-            refusals = [verdict.reason for verdict in verdicts if isinstance(verdict, CannotFit)]
-            why = refusals[0] if refusals else "what is left does not do for all of them"
-            return f"a fix does not fit the budget: {node.id}: {why}"
-        ledger.reserved = MicroUsd(ledger.reserved + min(amounts, default=0))
-    return None

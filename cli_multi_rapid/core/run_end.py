@@ -4,7 +4,8 @@ from cli_multi_rapid.core.facts import FailureClass, RunStatus
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.intents import FinishRun
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
-from cli_multi_rapid.core.remedy import Unpaid, Unplanned
+from cli_multi_rapid.core.remedy import Unplanned
+from cli_multi_rapid.core.remedy_money import Unpaid
 from cli_multi_rapid.core.state import RunState
 
 _ENVIRONMENT_FAULTS = frozenset({FailureClass.TOOL_MISSING, FailureClass.ENVIRONMENT})
@@ -39,7 +40,13 @@ def end_of(state: RunState, queue_halted: str | None, remedy: Unpaid | Unplanned
         return FinishRun(status=RunStatus.SUCCESS, exit_code=0, reason=summary)
     if isinstance(remedy, Unpaid):
         reason = f"{summary}; {remedy.reason}"
-        return FinishRun(status=RunStatus.BUDGET_STOPPED, exit_code=3, reason=reason)
+        return FinishRun(
+            status=RunStatus.BUDGET_STOPPED,
+            exit_code=3,
+            reason=reason,
+            limit_name=remedy.limit_name,
+            needed=remedy.needed,
+        )
     if any(node.by_budget for node in undone):
         return FinishRun(
             status=RunStatus.BUDGET_STOPPED, exit_code=3, reason=f"{summary}; the budget stopped the rest"

@@ -94,6 +94,10 @@ class RunFinished(Payload, frozen=True, kw_only=True):
     status: RunStatus
     exit_code: int
     reason: str
+    limit_name: str = ""
+    """The limit that had no room for what a failed verification asks for; empty: none stood in its way."""
+    needed: MicroUsd = ZERO
+    """What that would have set aside in all."""
 
 
 class BudgetReserved(Payload, frozen=True, kw_only=True):

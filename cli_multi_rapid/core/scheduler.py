@@ -36,7 +36,8 @@ from cli_multi_rapid.core.money import ZERO
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, FixPolicy, MergeWhen, Node, Plan, Role
 from cli_multi_rapid.core.purse import Purse
-from cli_multi_rapid.core.remedy import Amendment, Surroundings, Unpaid, Unplanned, next_remedy
+from cli_multi_rapid.core.remedy import Amendment, Surroundings, Unplanned, next_remedy
+from cli_multi_rapid.core.remedy_money import Unpaid
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, is_waiting, worn_out
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts

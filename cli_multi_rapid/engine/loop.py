@@ -90,7 +90,8 @@ class RunLoop:
         if stopping and not self._hands.dispatcher.busy:
             if self._fault is not None:
                 raise self._fault
-            return self._finish(RunStatus.CANCELLED, 130, f"interrupted by {self._signal}")
+            reason = f"interrupted by {self._signal}"
+            return self._finish(FinishRun(status=RunStatus.CANCELLED, exit_code=130, reason=reason))
         intents = [] if stopping else scheduler.decide(self.state, self._limits(), self._now())
         self._wake = None
         acted = False
@@ -98,7 +99,7 @@ class RunLoop:
             if isinstance(intent, FinishRun | AmendPlan) and self._hands.queue.owes_answers:
                 break  # what the queue does then may concern this run
             if isinstance(intent, FinishRun):
-                return self._finish(intent.status, intent.exit_code, intent.reason)
+                return self._finish(intent)
             acted = self._act(intent) or acted
         for message in self._hands.inbox.wait(0.0 if acted else self._patience()):
             self._receive(message)
@@ -112,8 +113,14 @@ class RunLoop:
             return _NET_S
         return max(0.0, min(_NET_S, (self._wake - self._now()).total_seconds()))
 
-    def _finish(self, status: RunStatus, exit_code: int, reason: str) -> RunFinished:
-        finished = RunFinished(status=status, exit_code=exit_code, reason=reason)
+    def _finish(self, end: FinishRun) -> RunFinished:
+        finished = RunFinished(
+            status=end.status,
+            exit_code=end.exit_code,
+            reason=end.reason,
+            limit_name=end.limit_name,
+            needed=end.needed,
+        )
         self._journal.record(finished)
         return finished
 

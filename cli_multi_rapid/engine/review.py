@@ -22,6 +22,8 @@ _LONGEST_DIFF: Final = 48 * 1024
 """Bytes of the diff that a reviewer is shown; the rest it can read in the files."""
 _MOST_LINES: Final = 2_000
 """Changed lines of all files whose diff is made at all."""
+_LONGEST_NAMES: Final = 4 * 1024
+"""Bytes of the names of files that are too long for it."""
 
 
 class ReviewQuestion(Struct, frozen=True, kw_only=True):
@@ -43,13 +45,14 @@ class ReviewQuestion(Struct, frozen=True, kw_only=True):
 
     def add_to(self, prompt: str, repository: Repository, base: Commit) -> str:
         """The prompt with the difference that the work has made, as far as there is room."""
-        room = min(_LONGEST_DIFF, _LONGEST_PROMPT - len(prompt.encode("utf-8", "replace")))
         shown, left_out = self._shown(repository, base)
+        more = f"\nToo long to be shown here, read them: {_named(left_out)}\n" if left_out else ""
+        room = min(_LONGEST_DIFF, _LONGEST_PROMPT - len(f"{prompt}{more}".encode("utf-8", "replace")))
         text = repository.patch(self.since, base, shown) if shown and room > 0 else ""
+        text = text.replace("\0", "\ufffd")  # as it will be in an argument, where it is longer
         data = text.encode("utf-8", "replace")
         if len(data) > room:
             text = data[: max(0, room)].decode("utf-8", "ignore") + "\n[... the rest is left out here ...]\n"
-        more = f"\nToo long to be shown here, read them: {', '.join(left_out)}\n" if left_out else ""
         return f"{prompt}\n## The difference that the work has made\n{text or '(none)'}{more}"
 
     def _shown(self, repository: Repository, base: Commit) -> tuple[list[str], list[str]]:
@@ -58,8 +61,12 @@ class ReviewQuestion(Struct, frozen=True, kw_only=True):
         for change in repository.changes(self.since, base):
             if self.files.isdisjoint(change.names):
                 continue
-            lines += change.added + change.removed
-            (shown if lines <= _MOST_LINES else left_out).extend(change.names)
+            size = change.added + change.removed
+            if lines + size > _MOST_LINES:
+                left_out.extend(change.names)
+                continue
+            lines += size
+            shown.extend(change.names)
         return shown, left_out
 
     def judge(self, answer: str, ended: Sealed, repository: Repository, base: Commit) -> Judged:
@@ -90,6 +97,18 @@ class ReviewQuestion(Struct, frozen=True, kw_only=True):
             return None if content is None else len(content.splitlines())
 
         return Reviewed(nodes=self.nodes, lines_of=lines_of, gone=gone)
+
+
+def _named(paths: Sequence[str]) -> str:
+    """As many of the paths as there is room for; the rest is counted."""
+    kept, size = list[str](), 0
+    for path in paths:
+        size += len(path.encode("utf-8", "replace")) + 2
+        if size > _LONGEST_NAMES:
+            break
+        kept.append(path)
+    left_out = len(paths) - len(kept)
+    return ", ".join([*kept, *([f"[... and {left_out} more ...]"] if left_out else [])])
 
 
 def _end_of(review: Review, ended: Sealed) -> Sealed | Failed:

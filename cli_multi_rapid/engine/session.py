@@ -198,7 +198,8 @@ class Session:
                 options=self._options(started),
             )
         )
-        self._journal.record(*tool_health(plan, shop.tools, shop.pings, self._fix_policy().mode))
+        fix, told = self._fix_policy().mode, state.tools.pings
+        self._journal.record(*tool_health(plan, shop.tools, shop.pings, fix, told))
         if resumed:
             Recovery(
                 repository=shop.repository,

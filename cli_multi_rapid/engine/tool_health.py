@@ -1,6 +1,6 @@
 """The health of the tools that a plan lets choose from, as facts of its run."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from cli_multi_rapid.adapters.health import ToolHealth
 from cli_multi_rapid.core.built_in_tools import VERIFY
@@ -15,11 +15,12 @@ def tool_health(
     tools: Mapping[ToolName, ToolFacts],
     ask: Callable[[Iterable[ToolName]], Sequence[ToolHealth]],
     fix: FixMode = FixMode.OFF,
+    told: Collection[ToolName] = (),
 ) -> list[ToolPinged]:
     """What those tools answer. A node that only one tool can do needs no ping: its attempt will tell.
 
     `fix`: when nodes may be added after a verification, those are asked as well that could plan them; of
-    those it is told only that they can.
+    those it is told only that they can, or, of those whose health was `told` before, that they cannot now.
     """
     pools = (pool(node, tools) for node in plan.nodes)
     names = dict.fromkeys(name for names in pools if len(names) > 1 for name in names)
@@ -37,7 +38,7 @@ def tool_health(
             reason=health.reason,
         )
         for health in (ask(asked) if asked else ())
-        if health.tool in names or health.status is HealthStatus.HEALTHY
+        if health.tool in names or health.tool in told or health.status is HealthStatus.HEALTHY
     ]
 
 

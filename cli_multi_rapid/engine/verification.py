@@ -19,6 +19,7 @@ from cli_multi_rapid.engine.check_runner import CheckJob, CheckRunner
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.git import Repository
 from cli_multi_rapid.process_terms import CancelToken
+from cli_multi_rapid.redaction import printable
 
 
 class Verifier(Struct, frozen=True, kw_only=True):
@@ -83,10 +84,10 @@ def _verified(order: AttemptOrder, landed: Tip, verdicts: Sequence[CheckFinished
     """The verdict on the tree. A check that could not be carried out says nothing about it."""
     findings = tuple(
         Finding(
-            summary=verdict.reason or f"{verdict.check} {verdict.verdict}",
+            summary=printable(verdict.reason) or f"{verdict.check} {verdict.verdict}",
             severity=Severity.BLOCKER,
             check=verdict.check,
-            evidence=verdict.evidence,
+            evidence=printable(verdict.evidence),
         )
         for verdict in verdicts
         if verdict.verdict in (Verdict.FAILED, Verdict.TIMED_OUT)

@@ -4,22 +4,20 @@ from collections.abc import Set
 from functools import cached_property
 from typing import Final
 
-from cli_multi_rapid.core.budget import DEFAULT_NODE_LIMIT
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.remedy import found_by
 from cli_multi_rapid.core.remedy_words import shortly
-from cli_multi_rapid.core.run_events import UNPRICED
+from cli_multi_rapid.core.run_events import UNPRICED, RunFinished
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.verification_events import Amending
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import Chronicle
 from cli_multi_rapid.reports.document import NextStep
 from cli_multi_rapid.reports.safe_text import one_line
 
-_FIX_COST: Final = DEFAULT_NODE_LIMIT
-"""What a fix and a look at it are taken to cost each, where a limit is to be raised for them."""
 MOST_STEPS: Final = 20
 """As many as a document lists; the rest is counted."""
 _INTERRUPTED: Final = 130
@@ -89,27 +87,44 @@ class Advice:
 
     def _of_findings(self, node: NodeState) -> NextStep:
         """What has landed is wrong: have it put right, by the run or by a plan, or look again."""
-        run, name, findings = self._run, node.node.id, found_by(node)
+        run, name = self._run, node.node.id
         found = f"{name} did not pass what has landed"
-        if run.status is RunStatus.BUDGET_STOPPED:
-            budget = MicroUsd(max(self.enough_budget, run.ledger.spent + _FIX_COST * (len(findings) + 1)))
-            return _step(f"{found}; a fix needs more", commands.resume_with_budget(run.run_id, budget))
-        if run.status is RunStatus.WAITING:
-            wish = commands.plan_fix(shortly(findings))
+        if run.finished is not None and run.finished.limit_name:
+            return self._of_unpaid_fix(found, run.finished)
+        fails_fast = run.started is not None and run.started.options.get("fail_fast") is True
+        if run.status is RunStatus.WAITING or fails_fast:
+            wish = commands.plan_fix(shortly(found_by(node)))
             again = f"then: {commands.retry(run.run_id, name)}"
-            return _step(f"{found}, and no agent here can plan or do what is needed: do it, {again}", wish)
+            why = "--fail-fast adds nothing" if fails_fast else "no agent here can plan or do what is needed"
+            return _step(f"{found}, and {why}: do it, {again}", wish)
         if any(name == cause.node_id for past in run.amendments for cause in past.causes):
-            rounds = max(past.number for past in run.amendments)
-            what = (
-                f"{found}, also after {rounds} round{'s' if rounds > 1 else ''} of fixes: put it right, then"
+            rounds = max(
+                (past.number for past in run.amendments if past.kind is not Amending.PLANNING), default=0
             )
-            return _step(what, commands.retry(run.run_id, name))
+            after = f", also after {rounds} round{'s' if rounds > 1 else ''} of fixes" if rounds else ""
+            return _step(f"{found}{after}: put it right, then", commands.retry(run.run_id, name))
         text = f"{found}: have it put right, or do it and type: {commands.retry(run.run_id, name)}"
         return _step(text, commands.resume_fixing(run.run_id))
 
+    def _of_unpaid_fix(self, found: str, end: RunFinished) -> NextStep:
+        """What would be added has no room in a limit: which, the end of the run says."""
+        run_id = self._run.run_id
+        if end.limit_name == UNPRICED:
+            text = f"{found}; nobody can tell what a fix costs: give its price, or run it all the same"
+            return _step(text, commands.resume_unpriced(run_id))
+        if end.limit_name == "day":
+            text = f"{found}; today has no room for a fix: tomorrow, or with a higher budget.day_usd"
+            return _step(text, commands.resume(run_id))
+        budget = self._enough(end.needed)
+        return _step(f"{found}; a fix needs more", commands.resume_with_budget(run_id, budget))
+
     @cached_property
     def enough_budget(self) -> MicroUsd:
-        """A limit that holds what is spent and reserved and every node that is still to run.
+        """A limit that holds what is spent and reserved and every node that is still to run."""
+        return self._enough()
+
+    def _enough(self, more: int = 0) -> MicroUsd:
+        """Such a limit, with room for `more`.
 
         A tenth more than the sum: near its end a limit stops new nodes although the money would do.
         """
@@ -119,7 +134,7 @@ class Advice:
             for node in self._run.nodes.values()
             if node.by_budget or node.status is NodeStatus.PENDING
         )
-        return MicroUsd(max((ledger.spent + ledger.reserved + missing) * 11 // 10, ledger.limit or 0))
+        return MicroUsd(max((ledger.spent + ledger.reserved + missing + more) * 11 // 10, ledger.limit or 0))
 
     def _needed(self, node: NodeState) -> int:
         refused = self._chronicle.refused.get(node.node.id)

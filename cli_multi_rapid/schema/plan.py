@@ -16,6 +16,7 @@ from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table, Value
+from cli_multi_rapid.schema.verification import check_fixer
 
 PLAN_KEYS: Final = keys(f"{HEAD_KEYS} params nodes execution_order", rollback_policy="rollback")
 
@@ -45,6 +46,8 @@ def parse_plan(
     head = read_head(fields, known_checks=known_checks, default_base=default_base)
     nodes = _read_nodes(fields)
     check_nodes(reading, nodes, known_tools)
+    if head.fix is not None and known_tools is not None:
+        check_fixer(fields, head.fix, known_tools)
     _check_order(fields, nodes)
     _check_given(reading, document.root, params or {})
     if problems.error_count > before:

@@ -7,7 +7,7 @@ from typing import Final
 from cli_multi_rapid.core.claims import PathClaim, covered, find_overlaps, suggest_claim
 from cli_multi_rapid.core.dag import Deps, find_cycle, implied_edges
 from cli_multi_rapid.core.ids import NodeId
-from cli_multi_rapid.core.plan import Role
+from cli_multi_rapid.core.plan import Form, Role
 from cli_multi_rapid.schema.nodes import ParsedNode
 from cli_multi_rapid.schema.problems import Code, Severity
 from cli_multi_rapid.schema.reading import Reading
@@ -26,6 +26,7 @@ def check_nodes(reading: Reading, nodes: Sequence[ParsedNode], known_tools: Coll
     for parsed in nodes:
         _check_deps(reading, parsed, by_id)
         _check_outputs(reading, parsed)
+        _check_review(reading, parsed)
     if known_tools is not None:
         _check_tools(reading, nodes, known_tools)
     deps = {name: [dep for dep in parsed.node.deps if dep != name] for name, parsed in by_id.items()}
@@ -106,6 +107,18 @@ def _check_outputs(reading: Reading, parsed: ParsedNode) -> None:
             f"node {quoted(node.id)} writes {quoted(output.text)} outside its claims",
             notes=[f"it claims {claimed} (line {reading.line(parsed.claims_at)})"],
             suggestion=f'add {{path: "{suggest_claim(output.text)}", mode: exclusive}} to its path_claims',
+        )
+
+
+def _check_review(reading: Reading, parsed: ParsedNode) -> None:
+    """A review is of the work before it. Without any it would be paid for a look at nothing, and pass."""
+    if parsed.node.form is Form.REVIEW and not parsed.deps:
+        reading.report(
+            Code.NO_EFFECT,
+            parsed.id_at,
+            f"node {quoted(parsed.node.id)} is a review and comes after no node: no work is shown to it",
+            suggestion="write deps: [the nodes whose work it reviews]",
+            severity=Severity.WARNING,
         )
 
 

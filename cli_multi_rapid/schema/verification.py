@@ -1,5 +1,6 @@
 """The keys about verification: `verification:` of a plan and of the configuration, `review:` of a node."""
 
+from collections.abc import Collection
 from typing import Final
 
 from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS
@@ -59,6 +60,18 @@ def read_fix_policy(fields: Fields) -> FixPolicy | None:
         rounds=FixPolicy().rounds if rounds is None else rounds,
         tool=read_fixer(table, "tool"),
     )
+
+
+def check_fixer(fields: Fields, policy: FixPolicy, known: Collection[str]) -> None:
+    """Note an agent for the fixes that is not among the known tools: it would show only when it is needed."""
+    if policy.tool is not None and policy.tool not in known:
+        fields.reading.report(
+            Code.UNKNOWN_TOOL,
+            fields.at("verification"),
+            f"`verification` names the unknown tool {quoted(policy.tool)}",
+            suggestion=fields.reading.did_you_mean(policy.tool, known)
+            or f"tools are: {', '.join(sorted(known))}",
+        )
 
 
 def read_form(fields: Fields, tool: ToolName | None) -> Form | None:

@@ -5,99 +5,45 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.amendment import amend
 from cli_multi_rapid.core.budget import BudgetRules
-from cli_multi_rapid.core.facts import FailureClass, RunStatus, Verdict
-from cli_multi_rapid.core.ids import CheckId, NodeId, ToolName
-from cli_multi_rapid.core.intents import AmendPlan, FinishRun, StartAttempt
-from cli_multi_rapid.core.money import MicroUsd, Price, parse_usd
-from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeFailed, NodeReset
+from cli_multi_rapid.core.facts import RunStatus, Verdict
+from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.intents import AmendPlan, StartAttempt
+from cli_multi_rapid.core.money import MicroUsd, parse_usd
+from cli_multi_rapid.core.node_events import NodeReset
 from cli_multi_rapid.core.node_state import NodeStatus
 from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Role
-from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.run_events import BudgetChanged
 from cli_multi_rapid.core.scheduler import Limits, decide
 from cli_multi_rapid.core.state import IllegalTransition
-from cli_multi_rapid.core.tool_events import HealthStatus, ToolPinged
+from cli_multi_rapid.core.tool_events import HealthStatus
 from cli_multi_rapid.core.verification_events import (
     Amending,
-    Finding,
     NodeVerified,
     PlanAmended,
-    PlanProposed,
-    Severity,
+)
+from tests.fakes.failed_looks import (
+    AUTO,
+    CLAUDE,
+    HEALTHY,
+    HOLE,
+    LEAK,
+    LINT,
+    TASTE,
+    TESTS,
+    TOOLS,
+    T,
+    amended,
+    ended,
+    landed,
+    looks,
+    planned,
+    rejected,
+    started,
+    verdict,
 )
 from tests.fakes.pictures import picture
 from tests.fakes.sample_plans import START, commit_id, node, tree_id
 from tests.fakes.small_runs import Story, bare
-
-T, CLAUDE = ToolName("t"), ToolName("claude")
-TOOLS = {
-    T: ToolFacts(price=Price(free=True), agent=True),
-    CLAUDE: ToolFacts(price=Price(typical=parse_usd(1)), agent=True, answers=True),
-}
-AUTO = Limits(tools=TOOLS, fix=FixPolicy(mode=FixMode.AUTO))
-HEALTHY = ToolPinged(tool=CLAUDE, status=HealthStatus.HEALTHY, checked_at=START)
-
-LINT = Finding(summary="E501", severity=Severity.BLOCKER, check=CheckId("lint"), evidence="a.py:1: E501")
-TESTS = Finding(summary="1 failed", severity=Severity.BLOCKER, check=CheckId("tests"))
-HOLE = Finding(summary="a hole", severity=Severity.MAJOR, file="src/n/a.py", line=3, node=NodeId("n"))
-LEAK = Finding(summary="a leak", severity=Severity.BLOCKER, node=NodeId("n"))
-TASTE = Finding(summary="a long name", severity=Severity.MINOR)
-
-
-def looks(name: str, *deps: str, form: Form | None = None) -> Node:
-    return replace(bare(name, *deps), role=Role.IPT, form=form)
-
-
-def landed(*nodes: Node) -> Story:
-    """`n` has landed, and `look` verifies it, before the other nodes."""
-    work = node("n", tool=T, est_cost=None)
-    return Story(work, looks("look", "n"), *nodes).tell(HEALTHY).do("n").land("n")
-
-
-def verdict(story: Story, *findings: Finding, name: str = "look") -> Story:
-    """The running verification comes to its end."""
-    number = len(story.state.nodes[NodeId(name)].attempts)
-    bad = any(finding.blocks for finding in findings)
-    story.tell(
-        NodeVerified(
-            node_id=NodeId(name),
-            attempt=number,
-            commit=commit_id(number),
-            tree=tree_id(number),
-            verdict=Verdict.FAILED if bad else Verdict.PASSED,
-            findings=findings,
-        )
-    )
-    if not bad:
-        return story.succeed(name, idle=True)
-    failure = FailureClass.REJECTED
-    return story.tell(
-        NodeAttemptFailed(node_id=NodeId(name), attempt=number, failure=failure, reason="no"),
-        NodeFailed(node_id=NodeId(name), failure=failure, reason="no"),
-    )
-
-
-def rejected(*findings: Finding) -> Story:
-    return verdict(landed().start("look"), *findings)
-
-
-def amended(story: Story, limits: Limits = AUTO) -> PlanAmended:
-    """What is added now, and is."""
-    (intent,) = decide(story.state, limits, START)
-    assert isinstance(intent, AmendPlan)
-    story.tell(intent.amended)
-    return intent.amended
-
-
-def ended(story: Story, limits: Limits = AUTO) -> FinishRun:
-    (intent,) = decide(story.state, limits, START)
-    assert isinstance(intent, FinishRun)
-    return intent
-
-
-def started(story: Story, limits: Limits = AUTO) -> list[str]:
-    return [i.node_id for i in decide(story.state, limits, START) if isinstance(i, StartAttempt)]
-
 
 # --- at most two --------------------------------------------------------------------------------------------
 
@@ -175,14 +121,6 @@ def test_where_a_person_is_to_agree_each_node_waits_for_that() -> None:
 
 
 # --- more of them -------------------------------------------------------------------------------------------
-
-PLANNED = (node("a", tool=T, est_cost=None), node("b", "a", tool=T, est_cost=None))
-
-
-def planned(story: Story) -> Story:
-    """The planning node makes a plan."""
-    story.start("remedy-1").tell(PlanProposed(node_id=NodeId("remedy-1"), attempt=1, nodes=PLANNED))
-    return story.succeed("remedy-1", idle=True)
 
 
 def test_more_than_two_failures_are_planned_by_a_healthy_planner_and_then_done() -> None:

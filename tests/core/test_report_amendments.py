@@ -6,8 +6,10 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import FailureClass, RunStatus, Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
+from cli_multi_rapid.core.money import parse_usd
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeFailed
 from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form, MergePolicy, Plan, Role
+from cli_multi_rapid.core.run_events import UNPRICED, RunFinished
 from cli_multi_rapid.core.verification_events import (
     Amending,
     Cause,
@@ -95,9 +97,33 @@ def test_who_let_nothing_be_fixed_is_told_how_to_have_it_done() -> None:
 
 
 def test_a_fix_without_money_names_the_budget_to_give() -> None:
-    _, command = next_of(rejected().finish(RunStatus.BUDGET_STOPPED, 3))
-    assert command is not None
-    assert command.startswith("cli-orchestrator resume r1003-oauth2 --budget ")
+    _, command = next_of(unpaid("run"))
+    assert command == "cli-orchestrator resume r1003-oauth2 --budget 13.48"
+
+
+def unpaid(limit_name: str) -> History:
+    history = rejected()
+    end = RunFinished(status=RunStatus.BUDGET_STOPPED, exit_code=3, reason="no room for a fix")
+    history.add(replace(end, limit_name=limit_name, needed=parse_usd(12)))
+    return history
+
+
+def test_a_fix_that_a_higher_budget_does_not_help_has_another_way_out() -> None:
+    text, command = next_of(unpaid(UNPRICED))
+    assert command == "cli-orchestrator resume r1003-oauth2 --allow-unpriced"
+    assert "nobody can tell what a fix costs" in text
+    text, command = next_of(unpaid("day"))
+    assert command == "cli-orchestrator resume r1003-oauth2"
+    assert "tomorrow" in text
+
+
+def test_who_stops_at_the_first_failure_is_not_sent_to_what_adds_nothing() -> None:
+    history = rejected()
+    assert history.state.started is not None
+    history.add(replace(history.state.started, options={"fail_fast": True}))
+    text, command = next_of(history.finish(RunStatus.PARTIAL, 1))
+    assert command == "cli-orchestrator plan --request 'Put right: src/n1/a.py:3: a hole'"
+    assert "--fail-fast adds nothing" in text
 
 
 def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
@@ -105,6 +131,23 @@ def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
     assert command == "cli-orchestrator plan --request 'Put right: src/n1/a.py:3: a hole'"
     assert "no agent here can plan or do what is needed" in text
     assert "cli-orchestrator retry r1003-oauth2 look" in text
+
+
+def test_where_the_plan_of_the_fixes_failed_nobody_is_told_of_fixes() -> None:
+    history = rejected()
+    plan = node("remedy-1", "n1", role=Role.IPT, form=Form.REMEDY, path_claims=())
+    past = PlanAmended(
+        kind=Amending.PLANNING,
+        number=1,
+        nodes=(plan,),
+        causes=(Cause(node_id=LOOK, attempt=1),),
+        reason="look: a hole",
+        order=(NodeId("n1"), LOOK, plan.id),
+    )
+    history.add(past)
+    text, command = next_of(history.finish(RunStatus.PARTIAL, 1))
+    assert "fixes" not in text
+    assert command == "cli-orchestrator retry r1003-oauth2 look"
 
 
 def test_after_the_last_round_a_person_puts_it_right() -> None:

@@ -117,6 +117,9 @@ BAD: dict[str, Bad] = {
     "fixes by a shell": Bad(
         "verification: {tool: shell}\n" + node(""), Code.BAD_ID, 1, "`shell` cannot put anything", "an agent"
     ),
+    "fixes by an unknown tool": Bad(
+        "verification: {tool: aidr}\n" + node(""), Code.UNKNOWN_TOOL, 1, "unknown tool `aidr`", "`aider`"
+    ),
     "variable with a dash": Bad(node("env: {A-B: 1}"), Code.BAD_ID, 5, "environment variable", "letters"),
     "branch that no disk holds": Bad(
         f"branch_base: {'x' * 300}\n" + node(""), Code.BAD_BRANCH, 1, "`xxx", "no spaces"

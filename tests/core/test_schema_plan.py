@@ -222,6 +222,14 @@ def test_the_head_of_a_plan_arrives() -> None:
     assert plan.rollback_policy.preserve_worktrees is False
 
 
+def test_a_review_of_nothing_is_warned_of_before_it_is_paid_for() -> None:
+    text = "nodes: [{id: n1, run: x, path_claims: [a]}, {id: look, tool: claude, review: true%s}]\n"
+    (found,) = plan_problems(text % "")
+    assert (found.code, found.severity) == (Code.NO_EFFECT, Severity.WARNING)
+    assert "`look` is a review and comes after no node" in found.message
+    assert plan_problems(text % ", deps: [n1]") == []
+
+
 def test_a_review_looks_at_what_has_landed_and_needs_no_goal() -> None:
     plan = good_plan(
         "verification: {fix: auto, rounds: 1, tool: Aider}\n"

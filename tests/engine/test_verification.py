@@ -71,7 +71,8 @@ def test_verification_waits_with_the_work_that_waits_for_a_person(world: World) 
 
 
 def test_a_landed_tree_that_fails_is_named_with_its_check_and_the_evidence(world: World) -> None:
-    waiting = world.execute(PLAN.replace("deps: [one, two]", "deps: [one, two], approval: before"))
+    plan = PLAN.replace("! grep", r"printf '\\033[31mred\\n'; ! grep")
+    waiting = world.execute(plan.replace("deps: [one, two]", "deps: [one, two], approval: before"))
     assert waiting.finished.status is RunStatus.WAITING
     world.repository.commit({"src/bad.txt": "BAD\n"}, "somebody breaks the target")
     world.tell(waiting.run_id, CommandGiven(command="approve", by="ada"))
@@ -85,6 +86,10 @@ def test_a_landed_tree_that_fails_is_named_with_its_check_and_the_evidence(world
         ("tests", Verdict.PASSED),
     ]
     assert all(story.node(name).landed for name in ("one", "two"))
+    verified = node.attempts[-1].verified
+    assert verified is not None
+    (finding,) = verified.findings
+    assert (finding.check, finding.evidence) == ("lint", "red\n")
 
 
 def test_verification_is_blocked_when_something_did_not_land(world: World) -> None:

@@ -181,7 +181,13 @@ class RunWorld:
         for intent in intents:
             if isinstance(intent, FinishRun):
                 self.record(
-                    RunFinished(status=intent.status, exit_code=intent.exit_code, reason=intent.reason)
+                    RunFinished(
+                        status=intent.status,
+                        exit_code=intent.exit_code,
+                        reason=intent.reason,
+                        limit_name=intent.limit_name,
+                        needed=intent.needed,
+                    )
                 )
                 self.finishes.append(intent)
                 self.rules.check_finish(intent, touched=self.touched)
