@@ -13,12 +13,18 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
-from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Plan, Prompt, Role, Sandbox
 from cli_multi_rapid.core.remedy_money import Unpaid, unpaid
-from cli_multi_rapid.core.remedy_words import fix_checks, fix_finding, plan_remedy, shortly
+from cli_multi_rapid.core.remedy_words import (
+    fix_checks,
+    fix_finding,
+    found_by,
+    plan_remedy,
+    shortly,
+    verifies,
+)
 from cli_multi_rapid.core.routing import AUTO, ToolFacts, pool
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.tool_events import HealthStatus
@@ -63,19 +69,6 @@ def next_remedy(state: RunState, plan: Plan, around: Surroundings) -> Amendment 
         return found
     nodes = (*found.nodes, *(plan.by_id[name] for name in found.again))
     return unpaid(state, nodes, around.tools, around.budget) or found
-
-
-def verifies(node: NodeState) -> bool:
-    """Whether it has come to a verdict on the landed tree."""
-    return bool(node.attempts) and node.attempts[-1].verified is not None
-
-
-def found_by(node: NodeState) -> tuple[Finding, ...]:
-    """What the last verdict of a node that failed because of it is about; empty when it did not."""
-    verified = node.attempts[-1].verified if node.attempts else None
-    if node.status is not NodeStatus.FAILED or verified is None or verified.verdict is Verdict.PASSED:
-        return ()
-    return tuple(finding for finding in verified.findings if finding.blocks)
 
 
 def has_findings(state: RunState) -> bool:

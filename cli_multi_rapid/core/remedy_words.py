@@ -1,8 +1,10 @@
-"""What the nodes of a remedy are told to do. Findings are quoted, and nothing in them is more than text."""
+"""What a verification found, and what the nodes of a remedy are told to do: findings are only quoted."""
 
 from collections.abc import Sequence
 from typing import Final
 
+from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.node_state import NodeState, NodeStatus
 from cli_multi_rapid.core.verification_events import Finding
 
 _LONGEST_SUMMARY: Final = 200
@@ -21,6 +23,19 @@ as do it, and nothing beside what was found. The verification is run again after
 _ONE_FIRST: Final = """
 Some of it are failed checks. Nothing lands before all checks pass, so one node must put all of them right: it
 has no deps, and every other node depends on it."""
+
+
+def verifies(node: NodeState) -> bool:
+    """Whether it has come to a verdict on the landed tree."""
+    return bool(node.attempts) and node.attempts[-1].verified is not None
+
+
+def found_by(node: NodeState) -> tuple[Finding, ...]:
+    """What the last verdict of a node that failed because of it is about; empty when it did not."""
+    verified = node.attempts[-1].verified if node.attempts else None
+    if node.status is not NodeStatus.FAILED or verified is None or verified.verdict is Verdict.PASSED:
+        return ()
+    return tuple(finding for finding in verified.findings if finding.blocks)
 
 
 def shortly(findings: Sequence[Finding]) -> str:

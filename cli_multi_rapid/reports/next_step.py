@@ -8,8 +8,7 @@ from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
-from cli_multi_rapid.core.remedy import found_by
-from cli_multi_rapid.core.remedy_words import shortly
+from cli_multi_rapid.core.remedy_words import found_by, shortly
 from cli_multi_rapid.core.run_events import UNPRICED, RunFinished
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.verification_events import Amending

@@ -8,7 +8,7 @@ from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Form, Role
-from cli_multi_rapid.core.remedy import found_by
+from cli_multi_rapid.core.remedy_words import found_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.verification_events import NodeVerified
 from cli_multi_rapid.reports.amendments import amendment_reports, finding_report
