@@ -44,9 +44,6 @@ from cli_multi_rapid.core.queue_records import Prefix, Trial
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import key_of
 
-_EXPLAINED = 0.25
-"""What learning the partner of an entry that is out anyway counts for beside a landing."""
-
 
 def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> list[QueueIntent]:
     """Every intent that follows from the state. Empty: wait, or nothing to do."""
@@ -138,12 +135,12 @@ def _question(trial: Trial, red: Red) -> Question:
 
 
 def _probes(state: QueueState, steps: Sequence[Step]) -> list[Proposal]:
-    """The trees to look for partners in. Suspects that are tried again come first: nobody waits for these."""
+    """The trees to look for partners in, each worth what trying a suspect again is worth."""
     found = []
     for step in steps:
         inquiry = state.entries[step.entry_id].inquiry if isinstance(step, Probe) else None
         if isinstance(step, Probe) and inquiry is not None:
-            worth = _EXPLAINED * search(1, inquiry.overtaken, odds_of(state.settled)).value
+            worth = search(1, inquiry.overtaken, odds_of(state.settled)).value
             found.append(Proposal(entries=(step.entry_id,), value=worth, probe=step))
     return found
 
