@@ -6,11 +6,12 @@ import pytest
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Branch, RunId, queue_stream
-from cli_multi_rapid.core.merge_events import MergeHeld, MergeLanded
+from cli_multi_rapid.core.merge_events import MergeEnqueued, MergeHeld, MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.engine.session import Session
+from tests.engine.process.bench import until
 from tests.fakes.drivers import driving
 from tests.fakes.landings import run_by_hand
 from tests.fakes.meanwhile import meanwhile, shell_wait, wait_for
@@ -47,6 +48,12 @@ def landed_entries(world: World) -> list[str]:
     """Every entry that the queue landed, in order."""
     facts = [event.data for event in world.queue_events()]
     return [entry for fact in facts if isinstance(fact, MergeLanded) for entry in fact.entries]
+
+
+def queued_entries(world: World) -> list[str]:
+    """Every entry that came into the queue, in order."""
+    facts = [event.data for event in world.queue_events()]
+    return [fact.entry.id for fact in facts if isinstance(fact, MergeEnqueued)]
 
 
 # --- two runs on one target -------------------------------------------------------------------------------
@@ -207,6 +214,7 @@ def test_cancelling_a_run_whose_work_another_run_would_land_withdraws_it_there(
 
     def cancel() -> None:
         wait_for(checking)
+        until(lambda: len(queued_entries(world)) == 2, "the second node's entry")
         world.tell(guest, CommandGiven(command="cancel", by="ada"))
 
     with driving(world, holder) as driver:
