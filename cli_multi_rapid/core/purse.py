@@ -4,7 +4,7 @@ An attempt may cost more than what is set aside for it, up to its cap. What it i
 reservation is lent to it out of what nobody needs: while a plan fits its limits, a loan delays no other node.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from msgspec import Struct
@@ -48,7 +48,8 @@ class Purse:
         """What an attempt that starts now may cost.
 
         Its reservation and its share of what is spare, but not more than its own cap. Spare is what no
-        waiting node needs; when there is not enough for all of them, what none needs that can start now.
+        waiting node needs; when there is not enough for all of them, what none needs that can start now and
+        for which there is enough.
         """
         node_id = node_state.node.id
         own = budget.cap_of(node_state.node, self._rules, node_state.spent)
@@ -58,10 +59,10 @@ class Purse:
         needs = self._needs_of_waiting()
         ready = self._state.frontier.ready() if self._free_workers > 1 else ()
         able = (needs[each.node.id] for each in ready if each.node.id in needs and each is not node_state)
-        rivals = list(islice(able, max(0, self._free_workers - 1)))
         spare = room - reserve
+        rivals = list(islice(_fitting(able, spare), max(0, self._free_workers - 1)))
         needed = self._needed - needs.get(node_id, ZERO)
-        spare = max(0, spare - (needed if needed <= spare else sum(rivals)))
+        spare -= needed if needed <= spare else sum(rivals)
         cap = MicroUsd(min(own, reserve + spare // (1 + len(rivals))))
         return Allowance(cap=cap, lent=MicroUsd(cap - reserve))
 
@@ -85,3 +86,11 @@ class Purse:
     def _need(self, state: NodeState) -> MicroUsd:
         price = self.means.price_of(state.next_tool or state.node.tool)
         return budget.reservation(state.node, price, self._rules).amount
+
+
+def _fitting(needs: Iterable[MicroUsd], room: int) -> Iterator[MicroUsd]:
+    """Those that fit into the room together, in their order; one that does not is passed over."""
+    for need in needs:
+        if need <= room:
+            room -= need
+            yield need

@@ -70,6 +70,15 @@ def test_what_waiting_nodes_will_need_is_lent_to_nobody() -> None:
     assert start.cap == parse_usd(5)
 
 
+def test_what_is_left_is_shared_by_those_that_fit_and_nothing_is_kept_for_one_that_does_not() -> None:
+    story = Story(*(paid(name, cost="0.009") for name in "abc"))
+    story.state.ledger.limit = parse_usd("0.02")
+    assert [(start.node_id, start.cap) for start in starts(story)] == [
+        ("a", parse_usd("0.01")),
+        ("b", parse_usd("0.01")),
+    ]
+
+
 def test_the_limit_of_the_day_bounds_caps_too() -> None:
     day = BudgetRules(day_limit=parse_usd(8), day_spent=parse_usd(2))
     caps = [start.cap for start in starts(Story(paid("a"), paid("b")), replace(LIMITS, budget=day))]

@@ -21,7 +21,7 @@ def test_a_budget_of_two_cents_lands_two_nodes_of_nine_mills_and_refuses_the_thi
     )
 
     assert ended.status == 3, ended.out + ended.err
-    assert here.repository.files("main") == ["README.md", "one.txt", "two.txt"]
+    assert here.repository.files("main") == ["README.md", "one.txt", "two.txt"], ended.err
     assert here.server.stage.settled("three") == ()
     assert here.node("three")["attempts"] == []
     assert here.ledger_total == Decimal("0.018")
