@@ -153,6 +153,7 @@ def test_a_run_killed_at_a_random_instant_is_taken_up(
     for pushes in _until_struck(tally, 1 if short else 20):
         seconds = sweep.census(pushes=pushes)[1] * _BUSY
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds))
+    assert tally.struck, "every run had ended before it was struck"
     _tell(tell, tally, f"killed at random instants ({batch + 1} of 5)")
 
 
@@ -162,5 +163,6 @@ def test_a_run_killed_again_while_it_resumes_is_taken_up(sweep: Sweep, tell: Tel
         seconds = sweep.census(pushes=pushes)[1] * _BUSY
         again_s = [random.uniform(0, seconds / 2) for _ in range(2)]
         sweep.strike(tally, pushes=pushes, after_s=random.uniform(0, seconds), again_s=again_s)
+    assert tally.struck, "every run had ended before it was struck"
     fault = "killed at a random instant, and two of its resumes as well"
     _tell(tell, tally, fault)
