@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, TypedDict
 
 from msgspec.structs import replace
 
-from cli_multi_rapid import __version__
 from cli_multi_rapid.cli.imported import require_ours
 from cli_multi_rapid.cli.loaded_run import LoadedRun
 from cli_multi_rapid.cli.output import Format, print_json, print_text
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.journal import Journal, open_journal
 from cli_multi_rapid.redaction import Redactor
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
@@ -45,15 +44,7 @@ def person() -> str:
 
 def journal_of(records: "Records", run_id: RunId) -> Journal[RunState]:
     """The stream of a run, with an empty state."""
-    return Journal(
-        stream=run_id,
-        state=RunState(run_id),
-        log=records.log,
-        bus=records.bus,
-        clock=records.clock,
-        ids=records.ids,
-        source=f"cli-orchestrator/{__version__}",
-    )
+    return open_journal(records, run_id, RunState(run_id))
 
 
 def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDocument:

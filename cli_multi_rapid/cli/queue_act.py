@@ -7,7 +7,7 @@ from cli_multi_rapid.cli.command_given import person
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
 from cli_multi_rapid.cli.output import Format, print_json, print_text
-from cli_multi_rapid.cli.queue_view import LoadedQueue, open_entry, queue_journal
+from cli_multi_rapid.cli.queue_view import LoadedQueue, open_entry
 from cli_multi_rapid.cli.queue_wish import AddWish
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import Payload
@@ -16,6 +16,7 @@ from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.engine.journal import queue_journal
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
 

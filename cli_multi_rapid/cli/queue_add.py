@@ -12,6 +12,7 @@ from cli_multi_rapid.cli.queue_wish import AddWish
 from cli_multi_rapid.core.ids import Branch, CheckId, EntryId
 from cli_multi_rapid.core.merge_events import MergeCancelled, MergeEnqueued, MergeEntry
 from cli_multi_rapid.core.run_events import CommandGiven
+from cli_multi_rapid.engine.journal import queue_journal
 from cli_multi_rapid.engine.queue_entries import (
     OnTargetAlready,
     Queueable,
@@ -19,7 +20,6 @@ from cli_multi_rapid.engine.queue_entries import (
     WaitsAlready,
     entry_for,
 )
-from cli_multi_rapid.engine.queue_opening import queue_journal
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, NextStep
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cli_multi_rapid import __version__
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, EntryId, RunId, is_queue_stream, queue_stream
 from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.core.queue_state import QueueState
-from cli_multi_rapid.engine.journal import Journal
 
 if TYPE_CHECKING:
     from cli_multi_rapid.wiring import Records
@@ -75,19 +73,6 @@ def _entry_of_node(records: "Records", queues: Sequence[LoadedQueue], name: str)
         if (entry.entry.run_id, entry.entry.node_id) == (runs[0], name)
     ]
     return max(ours, key=lambda entry: entry.enqueued_at).entry.id if ours else None
-
-
-def queue_journal(records: "Records", target: Branch) -> Journal[QueueState]:
-    """The journal of a queue, for a word to its processor."""
-    return Journal(
-        stream=queue_stream(target),
-        state=QueueState(target),
-        log=records.log,
-        bus=records.bus,
-        clock=records.clock,
-        ids=records.ids,
-        source=f"cli-orchestrator/{__version__}",
-    )
 
 
 def find_entry(queues: Sequence[LoadedQueue], name: str) -> tuple[LoadedQueue, EntryState]:

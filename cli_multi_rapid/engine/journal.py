@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from cli_multi_rapid import __version__
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.facts import Payload
-from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
+from cli_multi_rapid.core.ids import Branch, CorrelationId, EventId, RunId, queue_stream
+from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.ports import Bus, Clock, EventLog, Ids, Lease, StaleWriter
 
 
@@ -133,3 +135,41 @@ class Journal(Generic[S]):
             for observe in self.observers:
                 observe(event)
         return list(events)
+
+
+class Writing(Protocol):
+    """What it takes to write to any stream, as a workshop and the records have it."""
+
+    @property
+    def log(self) -> EventLog:
+        """Where the streams are."""
+
+    @property
+    def bus(self) -> Bus:
+        """Tells others that there is something new."""
+
+    @property
+    def clock(self) -> Clock:
+        """Dates the events."""
+
+    @property
+    def ids(self) -> Ids:
+        """Names them."""
+
+
+def open_journal(by: Writing, stream: RunId, state: S) -> Journal[S]:
+    """A stream with an empty state; what is appended has this release as its source."""
+    return Journal(
+        stream=stream,
+        state=state,
+        log=by.log,
+        bus=by.bus,
+        clock=by.clock,
+        ids=by.ids,
+        source=f"cli-orchestrator/{__version__}",
+    )
+
+
+def queue_journal(by: Writing, target: Branch) -> Journal[QueueState]:
+    """The stream of a target's merge queue, with an empty state."""
+    return open_journal(by, queue_stream(target), QueueState(target))

@@ -5,27 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli_multi_rapid.core.ids import Branch, queue_stream
-from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.engine.check_inputs import CheckInputs
 from cli_multi_rapid.engine.check_runner import CheckRunner, drop_orphaned_checks
 from cli_multi_rapid.engine.inbox import Inbox
-from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.journal import queue_journal
 from cli_multi_rapid.engine.merge_queue import MergeQueue, QueueTools
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.process_environment import inherited_environment
-
-
-def queue_journal(shop: Workshop, target: Branch) -> Journal[QueueState]:
-    """The stream of a target's merge queue, with an empty state."""
-    return Journal(
-        stream=queue_stream(target),
-        state=QueueState(target),
-        log=shop.log,
-        bus=shop.bus,
-        clock=shop.clock,
-        ids=shop.ids,
-        source=f"cli-orchestrator/{shop.version}",
-    )
 
 
 def check_runner(shop: Workshop, target: Branch) -> CheckRunner:

@@ -26,7 +26,7 @@ from cli_multi_rapid.engine.cut_planning import end_cut_planning
 from cli_multi_rapid.engine.day_spending import DaySpending
 from cli_multi_rapid.engine.dispatcher import Dispatcher
 from cli_multi_rapid.engine.inbox import Hint, Inbox
-from cli_multi_rapid.engine.journal import Journal
+from cli_multi_rapid.engine.journal import Journal, open_journal
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.loop import Hands, RunLoop
 from cli_multi_rapid.engine.merge_queue import MergeQueue
@@ -63,15 +63,7 @@ def accept_plan(shop: Workshop, plan: Plan, source: str, run_id: RunId | None = 
 
 def run_journal(shop: Workshop, run_id: RunId) -> Journal[RunState]:
     """The stream of a run, with an empty state."""
-    return Journal(
-        stream=run_id,
-        state=RunState(run_id),
-        log=shop.log,
-        bus=shop.bus,
-        clock=shop.clock,
-        ids=shop.ids,
-        source=f"cli-orchestrator/{shop.version}",
-    )
+    return open_journal(shop, run_id, RunState(run_id))
 
 
 class Session:

@@ -4,6 +4,7 @@ import pytest
 
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.core.node_state import MergeStatus
+from cli_multi_rapid.engine.journal import queue_journal
 from cli_multi_rapid.engine.queue_entries import (
     OnTargetAlready,
     Queueable,
@@ -11,7 +12,6 @@ from cli_multi_rapid.engine.queue_entries import (
     WaitsAlready,
     entry_for,
 )
-from cli_multi_rapid.engine.queue_opening import queue_journal
 from tests.fakes.queues import MAIN, QueueBench
 
 START = "src/start.txt"

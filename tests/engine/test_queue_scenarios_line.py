@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
+from cli_multi_rapid.engine.journal import queue_journal
 from cli_multi_rapid.engine.queue_entries import Queueable, QueueWish, entry_for
-from cli_multi_rapid.engine.queue_opening import queue_journal
 from cli_multi_rapid.engine.workshop import Workshop
 from tests.fakes.landings import run_by_hand
 from tests.fakes.meanwhile import shell_wait

@@ -21,7 +21,7 @@ from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
 from cli_multi_rapid.core.queue_records import EntryState
 from cli_multi_rapid.core.run_events import CommandGiven
-from cli_multi_rapid.engine.queue_opening import queue_journal
+from cli_multi_rapid.engine.journal import queue_journal
 from cli_multi_rapid.engine.queue_processor import Processed, process_queue
 from cli_multi_rapid.engine.workshop import Workshop
 from tests.fakes.repositories import Content, RepositoryBuilder

@@ -11,7 +11,8 @@ from cli_multi_rapid.core.ids import queue_stream
 from cli_multi_rapid.core.merge_events import MergeLanded
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.plan import CheckSpec
-from cli_multi_rapid.engine.queue_opening import check_runner, queue_journal
+from cli_multi_rapid.engine.journal import queue_journal
+from cli_multi_rapid.engine.queue_opening import check_runner
 from cli_multi_rapid.process_tree import find_marked
 from cli_multi_rapid.worktrees import SlotState
 from tests.fakes.moments import GIT, STOLEN, Moment, start_work
