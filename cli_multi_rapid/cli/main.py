@@ -1,6 +1,7 @@
 """The entry point: finds the command, loads its module only then, and turns every failure to an exit code."""
 
 import gc
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -144,6 +145,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status is the result. Never raises for a failure of the command."""
     words = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(_GC_THRESHOLD)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        # Handed down by a careless parent: the kernel would keep from us how every program of ours ended.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         result = cli.main(args=words, prog_name=PROGRAM, standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the one boundary: everything ends as a message and a code

@@ -1,15 +1,24 @@
 """What `execute` looks at before it starts: the dry run, what is refused, what the command line decides."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cli_multi_rapid.schema.published import schema_violations
-from tests.fakes.command_line import type_in
+from tests.fakes.command_line import PACKAGE_ROOT, type_in
 from tests.fakes.repositories import RepositoryBuilder, make_empty_repository, make_repository
 from tests.fakes.short_runs import ONE, PRICED, execute, the_report
+
+IGNORING = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -260,3 +269,21 @@ def test_misspelled_settings_of_the_environment_are_told(
         assert "`CLI_ORCHESTRATOR_WORKRES` is no setting" in said
         assert "did you mean `CLI_ORCHESTRATOR_WORKERS`?" in said
     assert (run.status, shown.status) == (0, 0)
+
+
+def test_a_parent_that_ignores_dead_children_does_not_hide_how_a_program_ended(
+    repository: RepositoryBuilder,
+) -> None:
+    plan = repository.path.parent / "plan.yaml"
+    plan.write_text("nodes: [{id: n1, tool: shell, run: exit 3, retries: 0, path_claims: [a]}]\n")
+    command = [sys.executable, "-m", "cli_multi_rapid.cli.main", "execute", str(plan), "--yes"]
+    ended = subprocess.run(
+        [sys.executable, "-c", IGNORING, *command],
+        cwd=repository.path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, "exit code 3" in ended.stdout + ended.stderr) == (1, True), ended
