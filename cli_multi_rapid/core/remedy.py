@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from cli_multi_rapid.core.budget import BudgetRules
 from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
+from cli_multi_rapid.core.facts import FindingRef
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Plan, Prompt, Role, Sandbox
@@ -23,12 +24,13 @@ from cli_multi_rapid.core.remedy_words import (
     found_by,
     plan_remedy,
     shortly,
+    standing,
     verifies,
 )
 from cli_multi_rapid.core.routing import AUTO, ToolFacts, pool
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.tool_events import HealthStatus
-from cli_multi_rapid.core.verification_events import Amending, Cause, Finding, PlanAmended, PlanProposed
+from cli_multi_rapid.core.verification_events import Amending, Cause, Finding, Fix, PlanAmended, PlanProposed
 
 MOST_DIRECT: Final = 2
 """Failures that are put right without a plan."""
@@ -44,6 +46,7 @@ class Amendment(Struct, frozen=True, kw_only=True):
     again: tuple[NodeId, ...] = ()
     causes: tuple[Cause, ...]
     reason: str
+    fixes: tuple[Fix, ...] = ()
 
 
 class Unplanned(Struct, frozen=True, kw_only=True):
@@ -85,7 +88,8 @@ def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment
     number = 1 + max((past.number for past in state.amendments), default=0)
     if not failed or number > around.policy.rounds:
         return None
-    findings = [finding for node in failed for finding in found_by(node)]
+    found = {ref: finding for node in failed for ref, finding in standing(node).items()}
+    findings = list(found.values())
     again = _again(state)
     terms = _Terms(state=state, plan=plan, around=around, number=number, deps=_before(plan, failed, again))
     causes = tuple(_cause(node) for node in failed)
@@ -96,10 +100,19 @@ def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment
             return Unplanned(reason=f"{len(findings)} failures need a plan, and no planner is healthy")
         node = terms.planning(planner, findings)
         return Amendment(kind=Amending.PLANNING, number=number, nodes=(node,), causes=causes, reason=reason)
-    nodes = tuple(terms.fixes(findings))
+    made = list(terms.fixes(found))
+    nodes = tuple(node for node, _ in made)
     if any(not node.tool for node in nodes):
         return Unplanned(reason="no agent is there that could put it right; `verification.tool` names one")
-    return Amendment(kind=Amending.FIX, number=number, nodes=nodes, again=again, causes=causes, reason=reason)
+    return Amendment(
+        kind=Amending.FIX,
+        number=number,
+        nodes=nodes,
+        again=again,
+        causes=causes,
+        reason=reason,
+        fixes=tuple(Fix(node_id=node.id, findings=tuple(refs)) for node, refs in made),
+    )
 
 
 def _cause(node: NodeState) -> Cause:
@@ -160,22 +173,24 @@ class _Terms(Struct, frozen=True, kw_only=True):
     number: int
     deps: tuple[NodeId, ...]
 
-    def fixes(self, findings: Sequence[Finding]) -> Iterator[Node]:
+    def fixes(self, found: Mapping[FindingRef, Finding]) -> Iterator[tuple[Node, list[FindingRef]]]:
         """Failed checks are one node's work: the queue lands nothing before all of them pass.
 
         For the same reason the others come after it. Nobody knows beforehand what a failed check will take,
         so that node claims nothing.
         """
-        checks = [finding for finding in findings if finding.check is not None]
-        reviewed = [finding for finding in findings if finding.check is None]
+        checks = {ref: finding for ref, finding in found.items() if finding.check is not None}
+        reviewed = {ref: finding for ref, finding in found.items() if finding.check is None}
         first: tuple[NodeId, ...] = ()
         if checks:
-            names = ", ".join(str(finding.check) for finding in checks)
-            yield (node := self._fix("checks", f"Repair {names}", fix_checks(checks), checks))
+            red = list(checks.values())
+            names = ", ".join(str(finding.check) for finding in red)
+            node = self._fix("checks", f"Repair {names}", fix_checks(red), red)
+            yield node, list(checks)
             first = (node.id,)
-        for place, finding in enumerate(reviewed, 1):
+        for place, (ref, finding) in enumerate(reviewed.items(), 1):
             node = self._fix(str(place), f"Fix {shortly([finding])}", fix_finding(finding), [finding])
-            yield replace(node, deps=(*node.deps, *first), path_claims=self._claims(finding))
+            yield replace(node, deps=(*node.deps, *first), path_claims=self._claims(finding)), [ref]
 
     def planning(self, tool: ToolName, findings: Sequence[Finding]) -> Node:
         """The node that plans what is to be done."""

@@ -353,6 +353,7 @@ def _amend(plan: Plan, found: Amendment) -> AmendPlan:
         reason=found.reason,
         order=order,
         implied=implied,
+        fixes=found.fixes,
     )
     return AmendPlan(amended=amended)
 

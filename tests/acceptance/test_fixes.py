@@ -153,6 +153,30 @@ def test_where_a_person_is_to_agree_each_fix_waits_for_that(world: Make) -> None
     assert here.done()
 
 
+def test_a_finding_that_a_person_overrules_is_not_put_right_and_the_run_ends_well(world: Make) -> None:
+    here = world(bad(), GOOD)
+    ended = here.run(PLAN + REVIEW + FIX.replace("auto", "ask"))
+    assert f"cli-orchestrator waive {here.report['run_id']} look.1 --reason WHY" in ended.out
+    assert "found: look.1 major done.txt:1: It says todo." in here.type("status").out
+    assert "say why" in here.type("waive", "look.1").err
+    wrong = here.type("waive", "look.7", "--reason", "no")
+    assert (wrong.status, "look.1 (major) done.txt:1: It says todo." in wrong.err) == (2, True)
+
+    said = here.type("waive", "look.1", "--reason", "it is a list of what is to do")
+    assert said.status == 0, said.out + said.err
+    assert len(here.questions) == 1
+    assert not here.done()
+    (finding,) = here.node("look")["findings"]
+    assert finding["waived"]["reason"] == "it is a list of what is to do"
+    assert here.node("fix-1-1")["status"] == "completed"
+    assert here.verification["overall_status"] == "PASSED"
+    assert "waived: look.1 by" in here.type("status").out
+
+    assert here.type("waive", "look.1", "--undo", "--no-resume").status == 0
+    assert here.type("resume").status == 4
+    assert here.node("fix-1-1")["status"] == "waiting"
+
+
 def test_more_than_two_findings_are_planned_by_the_model_first(world: Make) -> None:
     node = {
         "id": "write",

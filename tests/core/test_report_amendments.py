@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.facts import FailureClass, RunStatus, Verdict
+from cli_multi_rapid.core.facts import FailureClass, FindingRef, RunStatus, Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import parse_usd
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeFailed
@@ -18,9 +18,11 @@ from cli_multi_rapid.core.verification_events import (
     PlanAmended,
     Severity,
 )
+from cli_multi_rapid.core.waiver import waive
 from cli_multi_rapid.reports.chronicle import read_chronicle
 from cli_multi_rapid.reports.events_text import event_lines
 from cli_multi_rapid.reports.graph import graph_of_run, graph_text
+from cli_multi_rapid.reports.html import html_report
 from cli_multi_rapid.reports.markdown import markdown_report
 from cli_multi_rapid.reports.next_step import Advice
 from cli_multi_rapid.reports.replay import diff_runs, diff_text
@@ -189,6 +191,44 @@ def test_every_view_shows_what_was_added_and_why() -> None:
     (verdict,) = verification["verdicts"]
     assert (verdict["node_id"], verdict["verdict"], verdict["findings"][0]["line"]) == ("look", "failed", 3)
     assert verification["amendments"] == report["amendments"]
+
+
+def overruled() -> History:
+    history = rejected()
+    refs = [FindingRef(node_id=LOOK, attempt=1, number=1)]
+    for fact in waive(history.state, refs, "ada", "the proxy does it"):
+        history.add(fact)
+    return history
+
+
+def test_who_does_not_share_a_finding_is_told_how_to_overrule_it() -> None:
+    text, _ = next_of(rejected().finish(RunStatus.PARTIAL, 1))
+    assert "cli-orchestrator waive r1003-oauth2 look.1 --reason WHY" in text
+    history = rejected()
+    shown = status_text(history.state, history.events, now=history.now)
+    assert "found: look.1 major src/n1/a.py:3: a hole" in shown
+
+
+def test_every_view_shows_who_has_overruled_what_and_why() -> None:
+    history = overruled().finish(RunStatus.SUCCESS, 0)
+    state, events, now = history.state, history.events, history.now
+    shown = status_text(state, events, now=now)
+    assert "waived: look.1 by ada: the proxy does it (src/n1/a.py:3: a hole)" in shown
+    assert "found:" not in shown
+    assert "look.1 try 1 (src/n1/a.py:3: a hole) by ada: the proxy does it" in event_lines(events)
+    report = run_report(state, events, now=now)
+    assert schema_violations(report, "report") == []
+    (finding,) = next(each for each in report["nodes"] if each["node_id"] == "look")["findings"]
+    assert finding["id"] == "look.1"
+    assert finding["waived"] is not None
+    assert (finding["waived"]["by"], finding["waived"]["reason"]) == ("ada", "the proxy does it")
+    for page in (markdown_report(report), html_report(report)):
+        assert "Overruled findings" in page
+        assert "the proxy does it" in page
+    found = verification_report(state, events, now=now, verification_id="v")
+    assert found["overall_status"] == "PASSED"
+    assert "look reviewed it: what it found was waived." in found["summary"]
+    assert found["verdicts"][0]["findings"][0]["waived"] is not None
 
 
 def test_two_moments_of_a_diff_runser_by_what_was_added_between() -> None:
