@@ -12,7 +12,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.budget import BudgetRules
-from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
 from cli_multi_rapid.core.facts import FindingRef
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
@@ -21,12 +20,14 @@ from cli_multi_rapid.core.remedy_money import Unpaid, unpaid
 from cli_multi_rapid.core.remedy_words import (
     fix_checks,
     fix_finding,
+    for_a_person,
     found_by,
     plan_remedy,
     shortly,
     standing,
     verifies,
 )
+from cli_multi_rapid.core.remit import Remit, remit_of
 from cli_multi_rapid.core.routing import AUTO, ToolFacts, pool
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.tool_events import HealthStatus
@@ -88,12 +89,24 @@ def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment
     number = 1 + max((past.number for past in state.amendments), default=0)
     if not failed or number > around.policy.rounds:
         return None
-    found = {ref: finding for node in failed for ref, finding in standing(node).items()}
+    remit = remit_of(state, plan, [node.node.id for node in failed])
+    blamed = {ref: finding for node in failed for ref, finding in standing(node).items()}
+    found = {ref: finding for ref, finding in blamed.items() if remit.allows(finding)}
     findings = list(found.values())
+    beyond = [finding for ref, finding in blamed.items() if ref not in found]
+    if not found:
+        return Unplanned(reason=for_a_person(beyond))
     again = _again(state)
-    terms = _Terms(state=state, plan=plan, around=around, number=number, deps=_before(plan, failed, again))
+    terms = _Terms(
+        state=state, plan=plan, around=around, number=number, deps=_before(plan, failed, again), remit=remit
+    )
     causes = tuple(_cause(node) for node in failed)
-    reason = "; ".join(f"{node.node.id}: {shortly(found_by(node))}" for node in failed)
+    reason = "; ".join(
+        [
+            *(f"{node.node.id}: {shortly(found_by(node))}" for node in failed),
+            *([for_a_person(beyond)] if beyond else []),
+        ]
+    )
     if len(findings) > MOST_DIRECT:
         planner = _planner(state, around)
         if planner is None:
@@ -172,12 +185,13 @@ class _Terms(Struct, frozen=True, kw_only=True):
     around: Surroundings
     number: int
     deps: tuple[NodeId, ...]
+    remit: Remit
 
     def fixes(self, found: Mapping[FindingRef, Finding]) -> Iterator[tuple[Node, list[FindingRef]]]:
         """Failed checks are one node's work: the queue lands nothing before all of them pass.
 
         For the same reason the others come after it. Nobody knows beforehand what a failed check will take,
-        so that node claims nothing.
+        so that node claims all that may be changed.
         """
         checks = {ref: finding for ref, finding in found.items() if finding.check is not None}
         reviewed = {ref: finding for ref, finding in found.items() if finding.check is None}
@@ -186,11 +200,12 @@ class _Terms(Struct, frozen=True, kw_only=True):
             red = list(checks.values())
             names = ", ".join(str(finding.check) for finding in red)
             node = self._fix("checks", f"Repair {names}", fix_checks(red), red)
-            yield node, list(checks)
+            yield replace(node, path_claims=self.remit.claims), list(checks)
             first = (node.id,)
         for place, (ref, finding) in enumerate(reviewed.items(), 1):
             node = self._fix(str(place), f"Fix {shortly([finding])}", fix_finding(finding), [finding])
-            yield replace(node, deps=(*node.deps, *first), path_claims=self._claims(finding)), [ref]
+            claims = self.remit.of_finding(finding, self.plan.by_id.get(finding.node or NodeId("")))
+            yield replace(node, deps=(*node.deps, *first), path_claims=claims), [ref]
 
     def planning(self, tool: ToolName, findings: Sequence[Finding]) -> Node:
         """The node that plans what is to be done."""
@@ -200,7 +215,7 @@ class _Terms(Struct, frozen=True, kw_only=True):
             tool=tool,
             role=Role.IPT,
             form=Form.REMEDY,
-            goal=plan_remedy(findings),
+            goal=plan_remedy(findings, [claim.path for claim in self.remit.claims]),
             deps=self.deps,
             approval=self._approval,
         )
@@ -215,7 +230,14 @@ class _Terms(Struct, frozen=True, kw_only=True):
             names[node.id] = unused(short, {*self.plan.by_id, *names.values()})
         for node in nodes:
             deps = tuple(names[dep] for dep in node.deps)
-            named = replace(node, id=names[node.id], deps=deps or self.deps, approval=self._approval)
+            claims = node.path_claims if self.remit.covers(node.path_claims) else self.remit.claims
+            named = replace(
+                node,
+                id=names[node.id],
+                deps=deps or self.deps,
+                approval=self._approval,
+                path_claims=claims,
+            )
             yield self._as_others(replace(named, tool=self.around.policy.tool or node.tool), ())
 
     @property
@@ -262,31 +284,11 @@ class _Terms(Struct, frozen=True, kw_only=True):
         named = {finding.node for finding in findings}
         return sorted(tried, key=lambda node: _distance(node, named, self.deps))
 
-    def _claims(self, finding: Finding) -> tuple[PathClaim, ...]:
-        """The claims of the node that is concerned, and the file. Without either nothing is claimed.
-
-        Nor where the name of the file cannot be said in a claim: then a conflict shows in the merge queue.
-        """
-        node = self.plan.by_id.get(finding.node) if finding.node else None
-        claims = node.path_claims if node else ()
-        if not finding.file or (node and not claims):
-            return claims
-        file = _literal(finding.file)
-        try:
-            return claims if covered(file, claims) else (*claims, PathClaim(path=file))
-        except InvalidGlob:
-            return ()
-
 
 def _distance(node: NodeState, named: Collection[NodeId | None], deps: Collection[NodeId]) -> int:
     """How far a node is from what was found: named in it, part of what was verified, other work, a look."""
     near = (node.node.id in named, node.node.id in deps, node.node.role is Role.WT, True)
     return near.index(True)
-
-
-def _literal(path: str) -> str:
-    """A glob that matches this path: a claim has no way to escape a wildcard but a set of one character."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
 
 
 def unused(name: str, taken: Mapping[NodeId, object] | set[NodeId]) -> NodeId:
@@ -334,7 +336,12 @@ def _of_proposal(state: RunState, plan: Plan, around: Surroundings) -> Amendment
     last, planning = state.amendments[-1], state.nodes[proposal.node_id]
     failed, again = _still_failed(state, last), _again(state)
     terms = _Terms(
-        state=state, plan=plan, around=around, number=last.number, deps=_before(plan, failed, again)
+        state=state,
+        plan=plan,
+        around=around,
+        number=last.number,
+        deps=_before(plan, failed, again),
+        remit=remit_of(state, plan, [node.node.id for node in failed]),
     )
     return Amendment(
         kind=Amending.REMEDY,

@@ -76,10 +76,19 @@ def fix_finding(finding: Finding) -> str:
     return f"A review of what has landed found this. Put it right.\n{_SMALL}\n\n{_listed([finding])}"
 
 
-def plan_remedy(findings: Sequence[Finding]) -> str:
-    """The goal of a node that plans what is to be done about all of it."""
+def plan_remedy(findings: Sequence[Finding], within: Sequence[str] = ()) -> str:
+    """The goal of a node that plans what is to be done about all of it.
+
+    `within`: globs of all that may be changed; empty: everything.
+    """
     first = _ONE_FIRST if needs_one_first(findings) else ""
-    return f"{_PLAN}{first}\n\n{_listed(findings)}"
+    bound = f"\nThe claims of every node lie inside: {', '.join(within)}" if within else ""
+    return f"{_PLAN}{first}{bound}\n\n{_listed(findings)}"
+
+
+def for_a_person(findings: Sequence[Finding]) -> str:
+    """Why nobody here may put these right."""
+    return f"no node of the plan may change it, so a person must: {shortly(findings)}"
 
 
 def needs_one_first(findings: Sequence[Finding]) -> bool:

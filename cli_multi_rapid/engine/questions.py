@@ -8,6 +8,7 @@ from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState
 from cli_multi_rapid.core.plan import Form, Plan, Role
 from cli_multi_rapid.core.remedy_words import needs_one_first
+from cli_multi_rapid.core.remit import remit_of
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import Question
@@ -39,6 +40,7 @@ def question_of(
                 tools=tuple(dict.fromkeys((*_proven(state, tools), intent.tool))),
                 target=plan.merge_policy.target,
                 one_first=_answers_red_checks(state, node.id),
+                remit=remit_of(state, plan, _causes_of(state, node.id)),
             )
     assert_never(node.form)
 
@@ -79,6 +81,12 @@ def _proven(state: RunState, tools: Mapping[ToolName, ToolFacts]) -> Iterator[To
         tool = node.attempts[-1].tool if node.attempts and node.success is not None else None
         if tool is not None and node.node.role is Role.WT and tool in tools and tools[tool].agent:
             yield tool
+
+
+def _causes_of(state: RunState, node_id: NodeId) -> list[NodeId]:
+    """The verifications that a node was added for."""
+    added = (past for past in state.amendments if any(node.id == node_id for node in past.nodes))
+    return [cause.node_id for past in added for cause in past.causes]
 
 
 def _answers_red_checks(state: RunState, node_id: NodeId) -> bool:

@@ -95,7 +95,7 @@ class Advice:
         if run.status is RunStatus.WAITING or fails_fast:
             wish = commands.plan_fix(shortly(found_by(node)))
             again = f"then: {commands.retry(run.run_id, name)}"
-            why = "--fail-fast adds nothing" if fails_fast else "no agent here can plan or do what is needed"
+            why = "--fail-fast adds nothing" if fails_fast else "no agent here can or may do what is needed"
             return _step(f"{found}, and {why}: do it, {again}", wish)
         if any(name == cause.node_id for past in run.amendments for cause in past.causes):
             rounds = max(

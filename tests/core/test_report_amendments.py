@@ -131,7 +131,7 @@ def test_who_stops_at_the_first_failure_is_not_sent_to_what_adds_nothing() -> No
 def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
     text, command = next_of(rejected().finish(RunStatus.WAITING, 4))
     assert command == "cli-orchestrator plan --request 'Put right: src/n1/a.py:3: a hole'"
-    assert "no agent here can plan or do what is needed" in text
+    assert "no agent here can or may do what is needed" in text
     assert "cli-orchestrator retry r1003-oauth2 look" in text
 
 

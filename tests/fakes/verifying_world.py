@@ -32,7 +32,8 @@ class AmendedRules(RunRules, kw_only=True):
     def _contract(self, end: FinishRun) -> int:
         if "fix does not fit" in end.reason:
             return 3
-        if "no planner is healthy" in end.reason or "no agent is there" in end.reason:
+        unplanned = ("no planner is healthy", "no agent is there", "so a person must")
+        if any(words in end.reason for words in unplanned):
             return 4
         return super()._contract(end)
 
