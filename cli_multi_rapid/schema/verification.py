@@ -11,7 +11,7 @@ from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import is_tool_name, tool_name
 from cli_multi_rapid.schema.problems import Code
 from cli_multi_rapid.schema.source import quoted
-from cli_multi_rapid.schema.values import Scalar, boolean_of
+from cli_multi_rapid.schema.values import Scalar, boolean_of, number_of
 from cli_multi_rapid.schema.work import WORK_KEYS
 
 FIX_KEYS: Final = keys("fix rounds tool")
@@ -27,8 +27,20 @@ def read_fix(fields: Fields, key: str) -> FixMode | None:
 
 
 def read_rounds(fields: Fields, key: str) -> int | None:
-    """How often nodes may be added to one run."""
-    return fields.integer(key, low=0, high=MOST_ROUNDS)
+    """How often nodes may be added to one run. Never would be another word for `fix: off`.
+
+    A run that says `auto`, or is asked for it by `--fix auto`, must not come to nothing for such a reason.
+    """
+    value = fields.value(key)
+    if isinstance(value, Scalar) and number_of(value) == 0:
+        fields.reading.report(
+            Code.BAD_VALUE,
+            value,
+            "in 0 rounds nothing is ever put right, whatever `fix` or `--fix` says",
+            suggestion=f"write fix: off and leave the key out, or a number from 1 to {MOST_ROUNDS}",
+        )
+        return None
+    return fields.integer(key, low=1, high=MOST_ROUNDS)
 
 
 def read_fixer(fields: Fields, key: str) -> ToolName | None:

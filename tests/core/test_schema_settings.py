@@ -162,6 +162,7 @@ BAD = {
     "lane without a run": ("worktrees: {lane: 'lane/{node}'}", Code.BAD_BRANCH, "nested"),
     "lane that is no branch": ("worktrees: {lane: 'a b/{run}/{node}'}", Code.BAD_BRANCH, "nested"),
     "flag in words": ("landing: {update_checkout: on}", Code.WRONG_TYPE, "true or false"),
+    "fixes in no round": ("verification: {fix: auto, rounds: 0}", Code.BAD_VALUE, "fix: off"),
     "check without a command": ("checks: {lint: {}}", Code.WORK, "argv"),
 }
 
