@@ -7,12 +7,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.core.plan import Form
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.verifying import verifies
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.ports import Clock, EventLog
 from cli_multi_rapid.reports.document import RunReport
@@ -55,9 +54,7 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
 
 def is_verified(state: RunState) -> bool:
     """Whether a node that verifies the landed work has come to an end."""
-    verifiers = (
-        node for node in state.nodes.values() if node.node.tool == VERIFY or node.node.form is Form.REVIEW
-    )
+    verifiers = (node for node in state.nodes.values() if verifies(node.node))
     return any(node.attempts and node.attempts[-1].ended_at for node in verifiers)
 
 

@@ -9,9 +9,9 @@ from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form
 from cli_multi_rapid.core.routing import ANSWERERS, AUTO
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
 from cli_multi_rapid.schema.names import is_tool_name, tool_name
-from cli_multi_rapid.schema.problems import Code
+from cli_multi_rapid.schema.problems import Code, Severity
 from cli_multi_rapid.schema.source import quoted
-from cli_multi_rapid.schema.values import Scalar, boolean_of, number_of
+from cli_multi_rapid.schema.values import Scalar, Table, Value, boolean_of, number_of
 from cli_multi_rapid.schema.work import WORK_KEYS
 
 FIX_KEYS: Final = keys("fix rounds tool")
@@ -74,16 +74,35 @@ def read_fix_policy(fields: Fields) -> FixPolicy | None:
     )
 
 
-def check_fixer(fields: Fields, policy: FixPolicy, known: Collection[str]) -> None:
+def check_fixer(fields: Fields, policy: FixPolicy, known: Collection[str] | None) -> None:
     """Note an agent for the fixes that is not among the known tools: it would show only when it is needed."""
-    if policy.tool is not None and policy.tool not in known:
+    if policy.tool is not None and known is not None and policy.tool not in known:
         fields.reading.report(
             Code.UNKNOWN_TOOL,
-            fields.at("verification"),
+            _value_of(fields, "tool"),
             f"`verification` names the unknown tool {quoted(policy.tool)}",
             suggestion=fields.reading.did_you_mean(policy.tool, known)
             or f"tools are: {', '.join(sorted(known))}",
         )
+
+
+def check_verified(fields: Fields, policy: FixPolicy, *, verifies: bool) -> None:
+    """Warn of fixes for what is never looked at."""
+    if policy.mode is not FixMode.OFF and not verifies:
+        fields.reading.report(
+            Code.NO_EFFECT,
+            _value_of(fields, "fix"),
+            f"`fix: {policy.mode}` has no effect: no node verifies what has landed",
+            suggestion="add a node like {id: checks, tool: verify, deps: [n1]}, or one with `review: true`",
+            severity=Severity.WARNING,
+        )
+
+
+def _value_of(fields: Fields, key: str) -> Value:
+    """Where a key of `verification` has its value, else the section."""
+    section = fields.at("verification")
+    entry = section.entries.get(key) if isinstance(section, Table) else None
+    return section if entry is None else entry.value
 
 
 def read_form(fields: Fields, tool: ToolName | None) -> Form | None:

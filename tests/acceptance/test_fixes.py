@@ -143,6 +143,17 @@ def test_by_default_nothing_is_added_until_a_person_says_so(world: Make) -> None
     assert here.node("fix-1-1")["tool"] == "claude"
 
 
+def test_fixes_for_what_is_never_looked_at_are_refused_before_anything_starts(world: Make) -> None:
+    here = world(GOOD)
+    ended = here.run(PLAN, "--fix", "auto")
+    assert ended.status == 2
+    assert "--fix auto has nothing to follow: no node of reviewed verifies what has landed" in ended.err
+    assert "leave --fix out" in ended.err
+    assert not (here.repository.path / "state").exists()
+    assert here.run(PLAN, "--fix", "off").status == 0
+    assert here.type("resume", "--fix", "ask").status == 2
+
+
 def test_where_a_person_is_to_agree_each_fix_waits_for_that(world: Make) -> None:
     here = world(bad(), GOOD)
     ended = here.run(PLAN + REVIEW + FIX.replace("auto", "ask"))
