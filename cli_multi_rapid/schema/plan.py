@@ -17,7 +17,7 @@ from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table, Value
-from cli_multi_rapid.schema.verification import check_fixer, check_verified
+from cli_multi_rapid.schema.verification import check_plans_fixer, check_verified
 
 PLAN_KEYS: Final = keys(f"{HEAD_KEYS} params nodes execution_order", rollback_policy="rollback")
 
@@ -48,7 +48,7 @@ def parse_plan(
     nodes = _read_nodes(fields)
     check_nodes(reading, nodes, known_tools)
     if head.fix is not None:
-        check_fixer(fields, head.fix, known_tools)
+        check_plans_fixer(fields, head.fix, known_tools)
         check_verified(fields, head.fix, verifies=any(verifies(parsed.node) for parsed in nodes))
     _check_order(fields, nodes)
     _check_given(reading, document.root, params or {})

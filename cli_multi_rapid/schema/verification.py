@@ -8,9 +8,9 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form
 from cli_multi_rapid.core.routing import ANSWERERS, AUTO
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
-from cli_multi_rapid.schema.names import is_tool_name, tool_name
-from cli_multi_rapid.schema.problems import Code, Severity
-from cli_multi_rapid.schema.source import quoted
+from cli_multi_rapid.schema.names import did_you_mean, is_tool_name, tool_name
+from cli_multi_rapid.schema.problems import Code, Problems, Severity
+from cli_multi_rapid.schema.source import Place, quoted
 from cli_multi_rapid.schema.values import Scalar, Table, Value, boolean_of, number_of
 from cli_multi_rapid.schema.work import WORK_KEYS
 
@@ -74,15 +74,21 @@ def read_fix_policy(fields: Fields) -> FixPolicy | None:
     )
 
 
-def check_fixer(fields: Fields, policy: FixPolicy, known: Collection[str] | None) -> None:
+def check_plans_fixer(fields: Fields, policy: FixPolicy, known: Collection[str] | None) -> None:
+    """The same of a plan or a streams file. `known` None: any tool goes."""
+    if policy.tool is not None and known is not None:
+        reading = fields.reading
+        check_fixer(policy.tool, known, reading.place(_value_of(fields, "tool")), reading.problems)
+
+
+def check_fixer(fixer: ToolName, known: Collection[str], place: Place, problems: Problems) -> None:
     """Note an agent for the fixes that is not among the known tools: it would show only when it is needed."""
-    if policy.tool is not None and known is not None and policy.tool not in known:
-        fields.reading.report(
+    if fixer not in known:
+        problems.report(
             Code.UNKNOWN_TOOL,
-            _value_of(fields, "tool"),
-            f"`verification` names the unknown tool {quoted(policy.tool)}",
-            suggestion=fields.reading.did_you_mean(policy.tool, known)
-            or f"tools are: {', '.join(sorted(known))}",
+            place,
+            f"`verification` names the unknown tool {quoted(fixer)}",
+            suggestion=did_you_mean(fixer, known) or f"tools are: {', '.join(sorted(known))}",
         )
 
 

@@ -178,6 +178,20 @@ def test_a_bad_setting_is_refused_with_a_message_that_one_can_act_on(case: str) 
     assert problem.line
 
 
+def test_an_unknown_agent_for_the_fixes_is_refused_where_it_stands() -> None:
+    layers = [
+        document("verification: {tool: nobody}", "user"),
+        document("verification:\n  tool: aidr", "file"),
+    ]
+    problems = Problems()
+    assert parse_settings(layers, problems, known_tools=("aider",)) is None
+    (found,) = problems
+    assert (found.file, found.line, found.column, found.code) == ("file", 2, 9, Code.UNKNOWN_TOOL)
+    assert "`aider`" in found.suggestion
+    assert parse_settings(layers, Problems(), known_tools=("aidr",)) is not None
+    assert parse_settings(layers, Problems()) is not None
+
+
 def test_all_layers_are_reported_together() -> None:
     _, problems = settings_of(document("workers: x", "user"), document("sandbox: y", "repository"))
     assert [p.file for p in problems] == ["repository", "user"]
