@@ -142,7 +142,7 @@ def execute(
         gone = missing_tools(intake.plan, configured, os.environ)
         if not dry_run:
             refuse_hopeless(intake.plan, gone)
-            require_sandboxes(intake.plan, configured)
+            require_sandboxes(intake.plan, configured, options.fix)
         if gone:
             tell(tools_notice(gone))
         if dry_run:
