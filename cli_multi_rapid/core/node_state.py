@@ -230,7 +230,7 @@ class NodeState(Struct, kw_only=True):
     waived: dict[FindingRef, Waiver] = field(default_factory=dict)
     """Of its findings, of all its verdicts, those that a person does not share."""
     excused: bool = False
-    """It counts as done because of what was waived, and not because of what it did."""
+    """It counts as done because nothing is left to do for it, and not because of what it did."""
     open_edges: set[NodeId] = field(default_factory=set)
     """The predecessors that this node still waits for."""
 

@@ -140,7 +140,10 @@ class FindingRestored(Payload, frozen=True, kw_only=True):
 
 
 class NodeExcused(Payload, frozen=True, kw_only=True):
-    """What the node failed for, or was to put right, was waived: it counts as done, without a change."""
+    """Nothing is left for the node to do: it counts as done, without a change.
+
+    What it failed for, or was to put right, was waived; or it is a review, and nothing has landed for it.
+    """
 
     type: ClassVar[str] = "node.excused"
     node_id: NodeId

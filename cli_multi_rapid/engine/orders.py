@@ -9,6 +9,7 @@ from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.remedy_words import waived_words
+from cli_multi_rapid.core.reviewed import files_of, reviewed
 from cli_multi_rapid.core.routing import ToolFacts, done_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
@@ -16,7 +17,7 @@ from cli_multi_rapid.engine.bases import SealedHead
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.prompt import write_prompt
-from cli_multi_rapid.engine.questions import files_of, question_of, reviewed
+from cli_multi_rapid.engine.questions import question_of
 from cli_multi_rapid.engine.tool_sessions import next_session
 from cli_multi_rapid.worktrees import slot_name
 

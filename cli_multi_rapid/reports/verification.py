@@ -247,8 +247,7 @@ def _summary(
     examined = [category for category, verdict in checks.items() if verdict is not None]
     missing = [category for category, verdict in checks.items() if verdict is None]
     reviewed = "".join(
-        f" {one_line(node.node.id)} reviewed it: {_waived_or_passed(node)}."
-        for node in _passed_reviews(state)
+        f" {one_line(node.node.id)} reviewed it: {_outcome_of(node)}." for node in _passed_reviews(state)
     )
     if not examined:
         what = "No check was examined, because none" if reviewed else "Nothing was examined, because no check"
@@ -257,8 +256,10 @@ def _summary(
     return f"{text} Not examined: {_words(missing)}." if missing else text
 
 
-def _waived_or_passed(node: NodeState) -> str:
-    return "what it found was waived" if node.excused else "it passed"
+def _outcome_of(node: NodeState) -> str:
+    if not node.excused:
+        return "it passed"
+    return "what it found was waived" if node.attempts else "it had nothing to review"
 
 
 def _passed_reviews(state: RunState) -> Iterator[NodeState]:
