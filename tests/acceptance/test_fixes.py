@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.schema.published import schema_violations
+from tests.core.schema_reading import good_plan
 from tests.fakes.command_line import PACKAGE_ROOT, Ended, type_in
 from tests.fakes.meanwhile import wait_until
 from tests.fakes.planner_program import planner_programs
@@ -124,6 +126,12 @@ def test_what_a_review_finds_is_fixed_by_an_added_node_and_reviewed_again(world:
     assert here.report["cost_summary"]["total_used_usd"] == 1.25
     assert here.node("fix-1-1")["added"].startswith("round 1, fixes: look: done.txt:1: It says todo.")
     assert here.node("n1")["added"] is None
+    amended = f"artifacts/plans/{here.report['run_id']}_amended.json"
+    assert {"artifacts/plans/reviewed.json", amended} <= set(here.report["artifacts_generated"])
+    plans = [(here.repository.path / name).read_text() for name in ("artifacts/plans/reviewed.json", amended)]
+    before, after_it = ([str(each.id) for each in good_plan(text).nodes] for text in plans)
+    assert after_it == [*before, "fix-1-1"]
+    assert good_plan(plans[1]).by_id[NodeId("look")].deps == ("n1", "fix-1-1")
     page = here.type("report", "--format", "md").out
     assert "## Added nodes" in page
     assert "completed MERGED added" in page
