@@ -6,9 +6,12 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.claims import ClaimMode, PathClaim
 from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.intents import AmendPlan
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.core.scheduler import decide
 from cli_multi_rapid.core.verification_events import Finding, PlanProposed
 from tests.fakes.failed_looks import (
+    AUTO,
     HEALTHY,
     HOLE,
     LEAK,
@@ -20,7 +23,7 @@ from tests.fakes.failed_looks import (
     planned,
     verdict,
 )
-from tests.fakes.sample_plans import node
+from tests.fakes.sample_plans import START, node
 from tests.fakes.small_runs import Story, bare
 
 STRAY = replace(HOLE, file="docs/a.md", summary="a stray word")
@@ -98,6 +101,16 @@ def test_a_later_round_may_change_no_more_than_the_first() -> None:
     (fix,) = amended(story).nodes
     story.do(fix.id).land(fix.id)
     verdict(story.start("look"), replace(STRAY, node=fix.id), replace(LEAK, node=fix.id))
+    assert claimed(story) == [["src/n/**"]]
+
+
+def test_a_fix_of_an_earlier_release_that_claims_nothing_gives_nothing_to_the_next() -> None:
+    story = looked_at(N, found=(LINT,))
+    (intent,) = decide(story.state, AUTO, START)
+    assert isinstance(intent, AmendPlan)
+    free = [replace(each, path_claims=()) for each in intent.amended.nodes]
+    story.tell(replace(intent.amended, nodes=tuple(free))).do(free[0].id).land(free[0].id)
+    verdict(story.start("look"), replace(NOBODY, node=free[0].id))
     assert claimed(story) == [["src/n/**"]]
 
 

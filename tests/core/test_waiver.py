@@ -1,5 +1,6 @@
 """A person overrules what a review found: what follows for the run, and how it is taken back."""
 
+import pytest
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.facts import FindingRef, RunStatus
@@ -9,6 +10,8 @@ from cli_multi_rapid.core.node_state import NodeStatus
 from cli_multi_rapid.core.plan import FixMode, FixPolicy
 from cli_multi_rapid.core.run_events import ApprovalRejected, ApprovalRequested
 from cli_multi_rapid.core.scheduler import Limits, decide
+from cli_multi_rapid.core.state import IllegalTransition
+from cli_multi_rapid.core.verification_events import FindingRestored
 from cli_multi_rapid.core.waiver import overruled_by, restore, waive, why_not_restored, why_not_waived
 from tests.fakes.failed_looks import (
     AUTO,
@@ -145,6 +148,16 @@ def test_failed_checks_are_repaired_whatever_is_said_of_the_review() -> None:
     assert started(story) == ["fix-1-checks"]
 
 
+def test_a_fix_behind_another_that_failed_is_excused_all_the_same() -> None:
+    story = verdict(landed(looks("review", "n")).start("look"), LINT)
+    verdict(story.start("review"), HOLE, name="review")
+    amended(story)
+    story.start("fix-1-checks").lose("fix-1-checks")
+    story.tell(*waive(story.state, [finding(1, name="review")], "ada", "no"))
+    assert story.state.nodes[NodeId("fix-1-1")].landed
+    assert not story.state.nodes[NodeId("fix-1-1")].dead
+
+
 def test_a_review_that_had_passed_and_was_to_come_again_is_not_paid_for_nothing() -> None:
     story = landed(looks("review", "look"))
     verdict(verdict(story.start("look")).start("review"), HOLE, name="review")
@@ -208,6 +221,14 @@ def test_what_cannot_be_overruled_is_said() -> None:
     assert why_not_restored(story.state, [finding(1, name="review")]) == "review.1 is not waived"
     story.tell(*waive(story.state, [finding(1, name="review")], "ada", "no"))
     assert why("review", 1) == "review.1 was waived already, by ada"
+
+
+def test_an_event_that_restores_what_was_never_waived_is_refused() -> None:
+    story = landed()
+    verdict(story.start("look"))
+    with pytest.raises(IllegalTransition, match=r"look\.1 is not waived"):
+        story.tell(FindingRestored(finding=finding(1), by="ada"))
+    assert status(story, "look") is NodeStatus.COMPLETED
 
 
 def test_a_fix_that_is_under_way_is_waited_for() -> None:
