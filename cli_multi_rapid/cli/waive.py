@@ -23,8 +23,8 @@ _FINDING: Final = re.compile(r"(?P<node>.+)\.(?P<number>[1-9][0-9]{0,5})", re.AS
 
 @click.command(
     epilog=examples(
-        "waive look.1 --reason 'the proxy checks the token'  # the ids are in `status`",
-        "waive 20261120-094612-k3f9 look.1 look.2 --reason 'as agreed in the design'",
+        "waive look.1 --reason 'the proxy checks the token'",
+        "waive 20261120-094612-k3f9 look.1 look.2 --reason agreed",
         "waive look.1 --undo  # it counts again",
     )
 )
@@ -39,9 +39,9 @@ def waive(
 ) -> int:
     """Overrule findings of a review: they keep nothing from passing, and nobody puts them right.
 
-    FINDING is NODE.NUMBER and means the last verdict of the node. A node that was added for it is excused,
-    and so is the review when nothing is left of it; whoever reviews again is told. A failed check cannot be
-    overruled: nothing lands before it passes.
+    FINDING is NODE.NUMBER, as `status` shows it: of the node's last verdict. A node that was added for it is
+    excused, and so is the review when nothing is left of it; whoever reviews again is told. A failed check
+    cannot be overruled: nothing lands before it passes.
 
     A run that no process has in hand goes on here and now, with the exit codes of `execute`.
     """
