@@ -37,21 +37,18 @@ def why_not_waived(state: RunState, refs: Sequence[FindingRef]) -> str:
     return ""
 
 
-def waive(state: RunState, refs: Sequence[FindingRef], by: str, reason: str) -> Iterator[Payload]:
+def waive(state: RunState, refs: Sequence[FindingRef], by: str, reason: str) -> list[Payload]:
     """The facts that follow. Only for findings that can be waived."""
     waived = _waived(state) | set(refs)
+    facts: list[Payload] = []
     for ref in refs:
         summary = headline(findings_of(state.nodes[ref.node_id])[ref])
-        yield FindingWaived(finding=ref, summary=summary, by=by, reason=reason)
-    names = ", ".join(ref.name for ref in refs)
-    why = f"{by} has waived {names}: {reason}"
-    gone = {name for name, node in state.nodes.items() if node.excused}
-    for name in _answers(state, refs, waived):
-        if _can_be_excused(state.nodes[name]):
-            gone.add(name)
-            yield NodeExcused(node_id=name, reason=why)
-    for name in _cleared(state, refs, waived, gone):
-        yield NodeExcused(node_id=name, reason=why)
+        facts.append(FindingWaived(finding=ref, summary=summary, by=by, reason=reason))
+    excused = [name for name in _answers(state, refs, waived) if _can_be_excused(state.nodes[name])]
+    gone = {*excused, *(name for name, node in state.nodes.items() if node.excused)}
+    why = f"{by} has waived {', '.join(ref.name for ref in refs)}: {reason}"
+    names = dict.fromkeys((*excused, *_cleared(state, refs, waived, gone)))
+    return [*facts, *(NodeExcused(node_id=name, reason=why) for name in names)]
 
 
 def why_not_restored(state: RunState, refs: Sequence[FindingRef]) -> str:
@@ -69,13 +66,13 @@ def why_not_restored(state: RunState, refs: Sequence[FindingRef]) -> str:
     return ""
 
 
-def restore(state: RunState, refs: Sequence[FindingRef], by: str, reason: str) -> Iterator[Payload]:
+def restore(state: RunState, refs: Sequence[FindingRef], by: str, reason: str) -> list[Payload]:
     """The facts that follow when a person takes it back: all is as it was before. Only where that can be."""
-    for ref in refs:
-        yield FindingRestored(finding=ref, by=by, reason=reason)
+    facts = [FindingRestored(finding=ref, by=by, reason=reason) for ref in refs]
     answers = [name for name in _answers(state, refs, _waived(state)) if state.nodes[name].excused]
-    for name in dict.fromkeys((*answers, *_excused_looks(state, refs))):
-        yield NodeReset(node_id=name, reason=f"{by} has taken back what excused it")
+    names = dict.fromkeys((*answers, *_excused_looks(state, refs)))
+    why = f"{by} has taken back what excused it"
+    return [*facts, *(NodeReset(node_id=name, reason=why) for name in names)]
 
 
 def overruled_by(state: RunState, node_id: NodeId) -> list[FindingRef]:

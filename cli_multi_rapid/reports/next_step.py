@@ -1,17 +1,17 @@
 """What happens next with a run and with each of its nodes, or what the person must type."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from functools import cached_property
 from typing import Final
 
-from cli_multi_rapid.core.facts import FindingRef, RunStatus
+from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.remedy_words import found_by, shortly, standing
 from cli_multi_rapid.core.run_events import UNPRICED, RunFinished
 from cli_multi_rapid.core.state import RunState
-from cli_multi_rapid.core.verification_events import Amending, Finding
+from cli_multi_rapid.core.verification_events import Amending
 from cli_multi_rapid.core.waiver import overruled_by
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import Chronicle
@@ -48,7 +48,7 @@ class Advice:
             case NodeStatus.COMPLETED:
                 return self._of_completed(node)
             case NodeStatus.FAILED if found_by(node):
-                return self._or_waive(self._of_findings(node), standing(node))
+                return self._of_findings(node)
             case NodeStatus.FAILED | NodeStatus.CANCELLED:
                 text = f"{name} {node.status}{_kept(node)}: do it again"
                 return _step(text, commands.retry(run_id, name))
@@ -106,15 +106,13 @@ class Advice:
         text = f"{found}: have it put right, or do it and type: {commands.retry(run.run_id, name)}"
         return _step(text, commands.resume_fixing(run.run_id))
 
-    def _or_waive(self, step: NextStep, found: Mapping[FindingRef, Finding]) -> NextStep:
-        """The step, and the way out where the review is wrong. A failed check has none."""
-        names = [ref.name for ref, finding in found.items() if finding.check is None]
+    def _overruling(self, node: NodeState) -> NextStep | None:
+        """The way on where a review is wrong. A failed check has none."""
+        names = [ref.name for ref, finding in standing(node).items() if finding.check is None]
         if not names:
-            return step
-        return _step(
-            f"{step['text']}; or overrule what is wrong: {commands.waive(self._run.run_id, *names)}",
-            step["command"],
-        )
+            return None
+        text = f"or overrule what {node.node.id} is wrong about, all of it or some"
+        return _step(text, commands.waive(self._run.run_id, *names))
 
     def _of_unpaid_fix(self, found: str, end: RunFinished) -> NextStep:
         """What would be added has no room in a limit: which, the end of the run says."""
@@ -232,6 +230,8 @@ class Advice:
             step = self.of_node(node)
             if step is not None and step["command"] is not None and step["command"] not in said:
                 steps.setdefault(step["command"], step)
+                if wrong := self._overruling(node):
+                    steps.setdefault(str(wrong["command"]), wrong)
         found = list(steps.values())
         if most is None or len(found) <= most:
             return found

@@ -25,6 +25,7 @@ from cli_multi_rapid.reports.graph import graph_of_run, graph_text
 from cli_multi_rapid.reports.html import html_report
 from cli_multi_rapid.reports.markdown import markdown_report
 from cli_multi_rapid.reports.next_step import Advice
+from cli_multi_rapid.reports.node_report import reason_of
 from cli_multi_rapid.reports.replay import diff_runs, diff_text
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.reports.status import status_document, status_text
@@ -39,7 +40,7 @@ LOOK = NodeId("look")
 HOLE = Finding(summary="a hole", severity=Severity.MAJOR, file="src/n1/a.py", line=3, node=NodeId("n1"))
 
 
-def rejected() -> History:
+def rejected(*found: Finding) -> History:
     """The work landed and its review failed."""
     look = node("look", "n1", tool=ToolName("claude"), role=Role.IPT, form=Form.REVIEW, path_claims=())
     plan = Plan(
@@ -58,7 +59,7 @@ def rejected() -> History:
             tree=tree_id("landed"),
             verdict=Verdict.FAILED,
             summary="Not yet.",
-            findings=(HOLE,),
+            findings=found or (HOLE,),
         )
     )
     failure, reason = FailureClass.REJECTED, "the review found 1 thing to put right"
@@ -202,9 +203,12 @@ def overruled() -> History:
 
 
 def test_who_does_not_share_a_finding_is_told_how_to_overrule_it() -> None:
-    text, _ = next_of(rejected().finish(RunStatus.PARTIAL, 1))
-    assert "cli-orchestrator waive r1003-oauth2 look.1 --reason WHY" in text
-    history = rejected()
+    history = rejected().finish(RunStatus.PARTIAL, 1)
+    steps = Advice(history.state, read_chronicle(history.events)).of_run()
+    assert [step["command"] for step in steps] == [
+        "cli-orchestrator resume r1003-oauth2 --fix auto",
+        "cli-orchestrator waive r1003-oauth2 look.1 --reason WHY",
+    ]
     shown = status_text(history.state, history.events, now=history.now)
     assert "found: look.1 major src/n1/a.py:3: a hole" in shown
 
@@ -229,6 +233,13 @@ def test_every_view_shows_who_has_overruled_what_and_why() -> None:
     assert found["overall_status"] == "PASSED"
     assert "look reviewed it: what it found was waived." in found["summary"]
     assert found["verdicts"][0]["findings"][0]["waived"] is not None
+
+
+def test_a_verification_of_which_something_is_left_says_what_is_not() -> None:
+    history = rejected(HOLE, HOLE)
+    for fact in waive(history.state, [FindingRef(node_id=LOOK, attempt=1, number=2)], "ada", "no"):
+        history.add(fact)
+    assert reason_of(history.state.nodes[LOOK]).endswith("to put right (waived: look.2)")
 
 
 def test_two_moments_of_a_diff_runser_by_what_was_added_between() -> None:
