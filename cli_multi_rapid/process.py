@@ -20,6 +20,7 @@ from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.process_environment import base_environment, inherited_environment, which
 from cli_multi_rapid.process_output import LineReader, OutputRecord
 from cli_multi_rapid.process_start import ProgramMissing, Started, cannot_start, start_guarded, start_session
+from cli_multi_rapid.process_steward import Warden
 from cli_multi_rapid.process_table import MARKER_VARIABLE
 from cli_multi_rapid.process_terms import CancelToken, Exit, ExitOutcome, Supervision
 from cli_multi_rapid.process_tree import Family, Leftover, become_subreaper, find_marked, kill_marked
@@ -218,11 +219,11 @@ class _Watch:
             self._cancel.reason if self._stopped_by is ExitOutcome.CANCELLED else "",
             self._record.problem,
         )
-        died = status is not None and status < 0
+        killer = -status if status is not None and status < 0 else None
         return Exit(
-            outcome=self._stopped_by or (ExitOutcome.SIGNALLED if died else ExitOutcome.EXITED),
-            code=None if died else status,
-            signal=-status if died else None,
+            outcome=self._stopped_by or (ExitOutcome.SIGNALLED if killer else ExitOutcome.EXITED),
+            code=None if killer else status,
+            signal=killer,
             duration_s=self._duration_s,
             cpu_s=self._cpu_s + self._family.cpu_s,
             output_head=excerpt.head,
@@ -292,7 +293,7 @@ class _Watch:
                 self._cpu_s = usage.ru_utime + usage.ru_stime
 
 
-def _exit_signal_of(program: "subprocess.Popen[bytes]") -> int:
+def _exit_signal_of(program: "subprocess.Popen[bytes] | Warden") -> int:
     """A file descriptor that becomes readable when the program is dead; it is still to be waited for."""
     try:
         return os.pidfd_open(program.pid)

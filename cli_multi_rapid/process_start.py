@@ -1,23 +1,16 @@
 """How a supervised program is started: in a session of its own, alone or below a warden."""
 
 import errno
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault, OrchestratorError, UserError
 from cli_multi_rapid.machine_faults import remedy_in
-from cli_multi_rapid.process_table import MARKER_VARIABLE
-
-_WARDEN: Final = Path(__file__).with_name("process_warden.py")
-_FOR_THE_INTERPRETER: Final = ("LD_LIBRARY_PATH",)
-"""Of our own environment, what the warden's interpreter may need; all else of it is the program's."""
+from cli_multi_rapid.process_steward import STEWARD, Warden, order_of
 
 
 class ProgramMissing(EnvironmentFault):
@@ -27,12 +20,12 @@ class ProgramMissing(EnvironmentFault):
 class Started(Struct, frozen=True, kw_only=True):
     """A program under way. Its standard output and error are one pipe, its standard input is /dev/null."""
 
-    leader: "subprocess.Popen[bytes]"
+    leader: "subprocess.Popen[bytes] | Warden"
     """The leader of its session, which ends as it ends: the program itself, or its warden."""
     program: int
     """The id of the program's own process."""
     lifeline: socket.socket | None = None
-    """What a warden watches: when our end closes, it kills the program and all that came of it."""
+    """What a warden watches."""
 
     def let_go(self) -> None:
         """Say that nobody needs to be watched over any more."""
@@ -43,7 +36,16 @@ class Started(Struct, frozen=True, kw_only=True):
 def start_session(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str]) -> Started:
     """Start a program that leads its session. Raises what `cannot_start` says."""
     try:
-        leader = _lead_session(argv, cwd, env)
+        leader = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
     except (OSError, ValueError) as error:
         raise cannot_start(argv[0], cwd, error) from error
     return Started(leader=leader, program=leader.pid)
@@ -52,76 +54,18 @@ def start_session(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str])
 def start_guarded(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str]) -> Started:
     """Start a program below a warden: when we are killed, nothing that came of it lives on. Linux only.
 
-    Costs the start of an interpreter. Raises what `cannot_start` says.
+    Costs two forks of a small process more than `start_session`. Raises what `cannot_start` says.
     """
-    ours, theirs = socket.socketpair()
     try:
-        with theirs:
-            order = _order(argv, env)
-            kept = {name: os.environ[name] for name in _FOR_THE_INTERPRETER if name in os.environ}
-            own = {**kept, MARKER_VARIABLE: env[MARKER_VARIABLE]}
-            command = [sys.executable, "-I", "-S", str(_WARDEN), str(theirs.fileno())]
-            leader = _lead_session(command, cwd, own, keep=theirs.fileno())
-        return Started(leader=leader, program=_hand_over(order, ours, leader), lifeline=ours)
+        order = order_of(argv, cwd, env)
+        warden = STEWARD.warden()
+        try:
+            return Started(leader=warden, program=warden.start(order), lifeline=warden.lifeline)
+        except BaseException:
+            warden.give_up()
+            raise
     except (OSError, ValueError) as error:
-        ours.close()
         raise cannot_start(argv[0], cwd, error) from error
-    except BaseException:
-        ours.close()
-        raise
-
-
-def _lead_session(
-    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str], *, keep: int | None = None
-) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        start_new_session=True,
-        pass_fds=() if keep is None else (keep,),
-    )
-
-
-def _order(argv: Sequence[str], env: Mapping[str, str]) -> bytes:
-    """What `process_warden` reads. Raises `ValueError` for what no program can be given."""
-    settings = [f"{name}={value}" for name, value in env.items()]
-    words = [os.fsencode(word) for word in (str(len(argv)), *argv, *settings)]
-    if any(b"\0" in word for word in words):
-        raise ValueError("embedded null byte")
-    order = b"\0".join(words)
-    return len(order).to_bytes(8, "big") + order
-
-
-def _hand_over(order: bytes, lifeline: socket.socket, warden: "subprocess.Popen[bytes]") -> int:
-    """Have the warden start the program; the program's id. Raises `OSError` as the start would."""
-    answer = b""
-    try:
-        lifeline.sendall(order)
-        while len(answer) < 8 and (piece := lifeline.recv(8 - len(answer))):
-            answer += piece
-    except OSError:
-        answer = b""  # the warden died; its end says no more than that
-    if len(answer) < 8 and _was_killed(warden.pid):
-        return warden.pid  # by the program, before it could say so: how it ended is told as of any other
-    failure = int.from_bytes(answer[4:], "big")
-    if len(answer) == 8 and not failure:
-        return int.from_bytes(answer[:4], "big")
-    with warden:
-        warden.kill()
-    if len(answer) < 8:
-        raise EnvironmentFault(f"{sys.executable} cannot run {_WARDEN}, which starts programs")
-    raise OSError(failure, os.strerror(failure))
-
-
-def _was_killed(pid: int) -> bool:
-    """Whether a child of ours, which closed its socket, died from a signal; it stays to be waited for."""
-    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    return end is not None and end.si_code != os.CLD_EXITED
 
 
 def cannot_start(name: str, cwd: Path | None, error: OSError | ValueError) -> OrchestratorError:

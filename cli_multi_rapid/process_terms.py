@@ -22,8 +22,8 @@ class Supervision(Struct, frozen=True, kw_only=True):
     """Bytes of the beginning, and as many of the end, that stay in memory for the verdict."""
     sandboxed: bool = False
     """The program is a sandbox that dies of SIGINT and SIGTERM: they go past it, to the session behind it."""
-    guarded: bool = False
-    """Whether all that comes of the program ends when we are killed; costs the start of an interpreter."""
+    guarded: bool = True
+    """Whether all that comes of the program ends when we are killed."""
 
 
 class CancelToken:

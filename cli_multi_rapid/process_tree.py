@@ -56,7 +56,7 @@ class Leftover(Struct, frozen=True, kw_only=True):
 
 
 def become_subreaper() -> bool:
-    """Adopt all orphans among our descendants from now on; to be called once, by the composition root.
+    """Adopt all orphans among our descendants from now on, wardens among them.
 
     Returns whether the system can do that. The orphans of supervised programs are reaped by `Family.end`.
     """

@@ -1,22 +1,28 @@
-"""The warden of one program: a process between the orchestrator and the program that outlives neither.
+"""The steward of one orchestrator and the wardens that it forks: processes that outlive no orchestrator.
 
-Run as a script, without the package: `python -I -S process_warden.py FD`. It starts the program that the
-orchestrator names on the socket FD, and ends as the program ends, when nothing that the program left runs any
-more. When the socket closes first, the orchestrator is dead, killed for instance: then the warden kills the
-program too. As a child subreaper it is an ancestor of all that, whatever left its session or cleared its
-environment.
+Run as a script, without the package: `python -I -S process_warden.py FD`. The steward forks a warden for each
+message on the socket FD, which carries the warden's own socket and the pipe for the output. A warden starts
+the program that the orchestrator names on its socket, and ends as the program ends, when nothing that the
+program left runs any more. When the socket closes first, the orchestrator is dead, killed for instance: then
+the warden kills the program too. As a child subreaper it is an ancestor of all that, whatever left its
+session or cleared its environment.
+
+A warden could be an interpreter of its own; to fork it from one that stands ready takes a tenth of the time.
 """
 
-# The C modules below threading, signal and ctypes: with those and contextlib the warden of every attempt took
-# twice the CPU time of an interpreter that does nothing.
+# The C modules below socket, threading, signal and ctypes: with those and contextlib the steward would take
+# twice the CPU time of an interpreter that does nothing, before the first program can start.
 import _ctypes
 import _signal  # type: ignore[import-not-found]  # typeshed knows only its Python side
+import _socket
 import _thread
 import os
 import resource
 import sys
 import time
 
+_OURSELVES = _ctypes.dlopen(None, _ctypes.RTLD_LOCAL)  # type: ignore[arg-type]  # as ctypes.CDLL(None) does
+_PRCTL = _ctypes.dlsym(_OURSELVES, "prctl")
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _NOT_FOR_US = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 """Sent to the whole process group: the program may answer them, and we end when it does."""
@@ -24,35 +30,103 @@ _OF_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
 """Ignored by the interpreter; a program expects them as they usually are."""
 _LONGEST_HUNT_S = 10.0
 """Seconds until we give up on processes that do not die, such as those in an uninterruptible disk wait."""
+_DESCRIPTOR_BYTES = 4
+"""The size of a file descriptor in a message, a C int (cmsg(3))."""
 
 
-def main(lifeline: int) -> None:
-    """Start the program, report on it, and stay until its end."""
-    os.set_inheritable(lifeline, False)
-    argv, environment = _read_order(lifeline)
-    ourselves = _ctypes.dlopen(None, _ctypes.RTLD_LOCAL)  # type: ignore[arg-type]  # as ctypes.CDLL(None) does
-    prctl = _ctypes.dlsym(ourselves, "prctl")
-    _ctypes.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-    before = {number: _signal.signal(number, _signal.SIG_IGN) for number in _NOT_FOR_US}
-    failure_in, failure_out = os.pipe()
-    program = os.fork()
-    if program == 0:
+def main(control: int) -> None:
+    """Fork a warden for each message until the orchestrator, or whatever else asks, is gone.
+
+    The answer goes to the warden's own socket: its process id, or the error number of the fork. By then the
+    warden is a child of whoever is the next child subreaper above us, which is to be the orchestrator.
+    """
+    os.set_inheritable(control, False)
+    for number in _NOT_FOR_US:
+        _signal.signal(number, _signal.SIG_IGN)
+    asked = _socket.socket(fileno=control)
+    while True:
+        message, rights, _, _ = asked.recvmsg(
+            1, _socket.CMSG_SPACE(2 * _DESCRIPTOR_BYTES), _socket.MSG_CMSG_CLOEXEC
+        )
+        if not message:
+            return
+        ends = [
+            int.from_bytes(data[at : at + _DESCRIPTOR_BYTES], sys.byteorder)
+            for _, _, data in rights
+            for at in range(0, len(data), _DESCRIPTOR_BYTES)
+        ]
         try:
-            for number, handler in before.items():
-                ignored = handler == _signal.SIG_IGN  # by `nohup`, for one
-                _signal.signal(number, _signal.SIG_IGN if ignored else _signal.SIG_DFL)
-            for number in _OF_PYTHON:
-                _signal.signal(number, _signal.SIG_DFL)
-            os.execvpe(argv[0], argv, environment)  # noqa: S606  # nosec B606  # an argv list, no shell
-        except OSError as error:
-            os.write(failure_out, (error.errno or 0).to_bytes(4, "big"))
+            lifeline, output = ends  # fewer if we may not open more: who asked sees its socket closed
+            os.write(lifeline, _fork_warden(control, lifeline, output))
+        except (OSError, ValueError):
+            continue  # or nobody waits for it any more, and the warden sees that too
         finally:
-            os._exit(127)
-    os.close(failure_out)
-    failure = os.read(failure_in, 4)  # nothing once the program is under way
+            for end in ends:
+                os.close(end)
+
+
+def _fork_warden(control: int, lifeline: int, output: int) -> bytes:
+    """Fork a warden that is not our child; four bytes of its process id and four of an error number."""
+    told, tells = os.pipe()
+    try:
+        between = os.fork()
+    except OSError as error:
+        os.close(tells)
+        os.close(told)
+        return _answer(0, error.errno or 0)
+    if between == 0:
+        try:
+            warden = os.fork()
+            if warden == 0:
+                for descriptor in (control, told, tells):
+                    os.close(descriptor)
+                _become_warden(lifeline, output)
+            os.write(tells, _answer(warden, 0))
+        except OSError as error:
+            os.write(tells, _answer(0, error.errno or 0))
+        finally:
+            os._exit(0)
+    os.close(tells)
+    answer = os.read(told, 8)
+    os.close(told)
+    os.waitpid(between, 0)  # with its end the warden gets its new parent
+    return answer
+
+
+def _answer(pid: int, failure: int) -> bytes:
+    return pid.to_bytes(4, "big") + failure.to_bytes(4, "big")
+
+
+def _become_warden(lifeline: int, output: int) -> None:
+    """Guard a program in a session of our own; never returns."""
+    try:
+        os.setsid()
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        guard(lifeline)
+    except BaseException:  # noqa: BLE001  # there is nobody above us to tell it
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)
+
+
+def guard(lifeline: int) -> None:
+    """Start the program, report on it, and stay until its end."""
+    folder, ignored, argv, environment = _read_order(lifeline)
+    _ctypes.call_function(_PRCTL, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    failure, program = 0, 0
+    try:
+        if folder:
+            os.chdir(folder)
+        program = _spawn(argv, environment, {*_NOT_FOR_US, *_OF_PYTHON} - ignored)
+    except OSError as error:
+        failure = error.errno or 0
     ending = _thread.allocate_lock()
     try:
-        os.write(lifeline, program.to_bytes(4, "big") + (failure or bytes(4)))
+        os.write(lifeline, _answer(program, failure))
+        if failure:
+            return
         _thread.start_new_thread(_watch, (lifeline, ending))
         # Its output ends with the last of its own processes, not with us.
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -71,13 +145,26 @@ def main(lifeline: int) -> None:
                 _die_as(os.waitstatus_to_exitcode(status))
 
 
-def _read_order(lifeline: int) -> tuple[list[bytes], dict[bytes, bytes]]:
-    """The program's argv and environment: their length, how many words of argv, the words, parted by NUL."""
+def _spawn(argv: list[bytes], environment: dict[bytes, bytes], usual: set[int]) -> int:
+    """Start a program, looked for on its own PATH, that takes the `usual` signals as programs usually do.
+
+    Raises `OSError` when it cannot.
+    """
+    os.putenv(b"PATH", environment.get(b"PATH", os.fsencode(os.defpath)))  # it is our own that is searched
+    return os.posix_spawnp(argv[0], argv, environment, setsigdef=usual)
+
+
+def _read_order(lifeline: int) -> tuple[bytes, set[int], list[bytes], dict[bytes, bytes]]:
+    """The program's folder, the signals that it is to ignore, its argv and its environment.
+
+    They come as their length, and words parted by NUL: the folder or nothing, the signals parted by blanks,
+    how many words argv has, argv, and the environment's settings.
+    """
     order = _read(lifeline, int.from_bytes(_read(lifeline, 8), "big"))
-    count, *words = order.split(b"\0")
+    folder, ignored, count, *words = order.split(b"\0")
     argv, settings = words[: int(count)], words[int(count) :]
     parted = (setting.partition(b"=") for setting in settings)
-    return argv, {name: value for name, _, value in parted}
+    return folder, {*map(int, ignored.split())}, argv, {name: value for name, _, value in parted}
 
 
 def _read(lifeline: int, length: int) -> bytes:
@@ -85,7 +172,7 @@ def _read(lifeline: int, length: int) -> bytes:
     while len(data) < length:
         piece = os.read(lifeline, length - len(data))
         if not piece:
-            sys.exit(1)
+            os._exit(1)
         data += piece
     return data
 

@@ -196,7 +196,7 @@ def open_workshop(
     from cli_multi_rapid.adapters.registry import adapters, known_tools
     from cli_multi_rapid.engine.workshop import Workshop
     from cli_multi_rapid.git import open_repository
-    from cli_multi_rapid.process_tree import become_subreaper
+    from cli_multi_rapid.process_steward import STEWARD
     from cli_multi_rapid.redaction import Redactor
     from cli_multi_rapid.tool_facts import tool_facts
 
@@ -207,7 +207,7 @@ def open_workshop(
     repository = open_repository(repo, place.state / "git")
     if settings.landing.push is not None:
         repository.require_remote(settings.landing.push)
-    become_subreaper()
+    STEWARD.stand_ready()
     with open_records(place, create=True) as records:
         if place.root != root:  # beside the repository it goes where the repository goes, copies included
             place.claim(repository.git_dir)

@@ -171,7 +171,12 @@ def none_of(places: list[str]) -> None:
 
 
 def may_start_programs(path: Path) -> bool:
-    return path.parent == PACKAGE and path.stem in {"process", "process_start", "process_warden"}
+    return path.parent == PACKAGE and path.stem in {
+        "process",
+        "process_start",
+        "process_steward",
+        "process_warden",
+    }
 
 
 def may_build_git_commands(path: Path) -> bool:

@@ -3,7 +3,7 @@ WARDEN`.
 
 The product has no such way: each attempt gets a work tree and its changes are looked at. Here only that part
 is left out; scheduler, event log, workers and supervision are the product's own. WARDEN is `guarded` (as in
-the product: an interpreter above each program, which ends it when we are killed) or `alone`.
+the product: a warden above each program, which ends it when we are killed) or `alone`.
 """
 
 import sys

@@ -81,9 +81,7 @@ def _ask(question: Question, records: "Records", run_id: RunId) -> Planning:
     from cli_multi_rapid.engine.plan_drafts import OverBudget
     from cli_multi_rapid.planner.from_model import first_prompt, plan_of_draft
     from cli_multi_rapid.process_terms import CancelToken
-    from cli_multi_rapid.process_tree import become_subreaper
 
-    become_subreaper()
     drafting = _drafting(question, records, run_id)
     journal, lease = drafting.journal, records.leases.acquire(run_id)
     journal.lease = lease

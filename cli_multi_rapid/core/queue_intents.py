@@ -29,19 +29,13 @@ class QueueLimits(Struct, frozen=True, kw_only=True):
     """What verdicts depend on beside the command and the tree: tools and platform."""
 
 
-class Tip(Struct, frozen=True, kw_only=True, eq=False):
+class Tip(Struct, frozen=True, kw_only=True):
     """The target as it is now."""
 
     commit: Commit
     tree: Tree
     contents: Contents = ()
     """What checks with `inputs` see of the tree."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tip) and (self.commit, self.tree) == (other.commit, other.tree)
-
-    def __hash__(self) -> int:
-        return hash(self.commit)
 
 
 class BuildCandidate(Struct, frozen=True, kw_only=True):

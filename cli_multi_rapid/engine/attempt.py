@@ -145,7 +145,7 @@ class _Attempt:
         if not argv or self._slot is None:
             return None
         log = self._order.log.with_suffix(".hydrate.log")
-        limits = Supervision(timeout_s=self._order.node.timeout_s or DEFAULT_TIMEOUT_S, guarded=True)
+        limits = Supervision(timeout_s=self._order.node.timeout_s or DEFAULT_TIMEOUT_S)
         ended = self._supervise(argv, inherited_environment(), self._slot.path, log, limits)
         if ended.ok:
             return None
@@ -169,7 +169,6 @@ class _Attempt:
                 timeout_s=brief.timeout_s,
                 stops=invocation.stops,
                 excerpt_bytes=_EXCERPT_BYTES,
-                guarded=True,
                 sandboxed=order.confinement is not None,
             )
             self._usage = charge_unseen(Usage(), order.reserved, adapter.cost)

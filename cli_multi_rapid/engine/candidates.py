@@ -15,6 +15,7 @@ _WORTH_FOLDING = 3
 """A fold asks git three questions, however many entries it holds; a merge asks one."""
 
 _Path = tuple[tuple[EntryId, Commit], ...]
+_Made = tuple[Commit, Tree]
 
 
 class Clash(Struct, frozen=True, kw_only=True):
@@ -41,9 +42,9 @@ class Workbench:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._tip: Tip | None = None
+        self._tip: Commit | None = None
         self._fold: Fold | None = None
-        self._merged: dict[_Path, tuple[Commit, Tree]] = {}
+        self._merged: dict[_Path, _Made] = {}
 
     def build(
         self, tip: Tip, entries: Sequence[MergeEntry], now: datetime, *, ahead: Iterable[MergeEntry] = ()
@@ -53,8 +54,7 @@ class Workbench:
         The candidate's first parent is the tip, its other parents are the members' heads, so that every
         first-parent commit of the target is one that was checked.
         """
-        if self._tip != tip:
-            self._tip, self._fold, self._merged = tip, None, {(): (tip.commit, tip.tree)}
+        self._stand_on(tip)
         done = self._known(tip, entries, now, ahead)
         current, tree = self._merged[_path(entries[:done])]
         merged = list(entries[:done])
@@ -69,8 +69,16 @@ class Workbench:
             tree = outcome.tree
             merged.append(entry)
             self._merged[_path(merged)] = (current, tree)
-        commit = current if len(merged) < 2 else train(self._repository, tip.commit, tree, merged, now)
+        commit = train(self._repository, tip.commit, tree, merged, now) if merged else tip.commit
         return Candidate(entries=tuple(entry.id for entry in merged), commit=commit, tree=tree, clash=clash)
+
+    def _stand_on(self, tip: Tip) -> None:
+        """Forget what was merged on another tip, but for what follows a beginning that is the tip now."""
+        if self._tip == tip.commit:
+            return
+        landed = next((path for path, (commit, _) in self._merged.items() if commit == tip.commit), None)
+        kept = {} if landed is None else _following(landed, self._merged)
+        self._tip, self._fold, self._merged = tip.commit, None, {**kept, (): (tip.commit, tip.tree)}
 
     def _known(
         self, tip: Tip, entries: Sequence[MergeEntry], now: datetime, ahead: Iterable[MergeEntry]
@@ -92,6 +100,11 @@ class Workbench:
             folded.tree,
         )
         return folded.count
+
+
+def _following(beginning: _Path, merged: dict[_Path, _Made]) -> dict[_Path, _Made]:
+    length = len(beginning)
+    return {path[length:]: made for path, made in merged.items() if path[:length] == beginning}
 
 
 def _path(entries: Sequence[MergeEntry]) -> _Path:

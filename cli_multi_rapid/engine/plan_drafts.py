@@ -216,7 +216,7 @@ class _Session:
             log=log,
             redactor=terms.redactor,
             supervision=Supervision(
-                timeout_s=brief.timeout_s, stops=program.stops, excerpt_bytes=_EXCERPT_BYTES, guarded=True
+                timeout_s=brief.timeout_s, stops=program.stops, excerpt_bytes=_EXCERPT_BYTES
             ),
             cancel=self._cancel,
         )

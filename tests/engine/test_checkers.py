@@ -16,6 +16,7 @@ from cli_multi_rapid.engine.queue_opening import check_runner
 from cli_multi_rapid.engine.queue_processor import process_queue
 from cli_multi_rapid.process_terms import CancelToken
 from cli_multi_rapid.worktrees import SlotState
+from tests.engine.process.bench import is_alive, linux_only, until
 from tests.fakes.drivers import driving
 from tests.fakes.meanwhile import shell_wait, wait_for
 from tests.fakes.queues import MAIN, check
@@ -89,11 +90,14 @@ def verdicts(end: CheckEnded) -> list[Verdict]:
     return [fact.verdict for fact in end.facts if isinstance(fact, CheckFinished)]
 
 
-def test_the_slot_of_a_checker_that_died_with_its_process_is_given_back_by_whoever_comes_next(
+@linux_only
+def test_a_checker_dies_with_its_killed_orchestrator_and_whoever_comes_next_gives_its_slot_back(
     world: World, tmp_path: Path
 ) -> None:
     killed = tmp_path / "killed"
-    die = f"[ -e {killed} ] || {{ touch {killed}; kill -9 $PPID; sleep 60; }}"
+    # Its parent is the warden, whose parent is the orchestrator.
+    kill = "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"
+    die = f"[ -e {killed} ] || {{ echo $$ >{killed}; {kill}; exec sleep 1000; }}"
     run_id = world.accept(
         f"""
 merge_policy: {{checklist: [ok]}}
@@ -103,6 +107,7 @@ nodes: [{{id: n1, tool: shell, run: "echo 1 > src/1.txt"}}]
     )
     with driving(world, run_id) as driver:
         assert driver.process.wait(20.0) == -signal.SIGKILL
+    until(lambda: not is_alive(int(killed.read_text())), "the end of the check")
     with world.workshop() as shop:
         process_queue(shop, MAIN, lambda _event: None)
         assert {info.state for info in shop.worktrees.list()} == {SlotState.POOLED}

@@ -5,13 +5,15 @@ import signal
 import subprocess
 from typing import Any
 
+from cli_multi_rapid.process_table import command_of
 from cli_multi_rapid.process_tree import find_marked
 
 
 def kill_with_wardens(orchestrator: "subprocess.Popen[Any]", marker: str) -> None:
     """Kill both; what works below `marker` lives on."""
     os.kill(orchestrator.pid, signal.SIGSTOP)  # or it would notice that its wardens died
-    wardens = [left.pid for left in find_marked(marker) if "process_warden.py" in left.command]
+    sessions = {os.getsid(left.pid) for left in find_marked(marker)}
+    wardens = [session for session in sessions if "process_warden.py" in command_of(session)]
     assert wardens
     for pid in wardens:
         os.kill(pid, signal.SIGKILL)

@@ -25,7 +25,7 @@ become_subreaper()
 supervise(
     ["sh", "-c", "trap '' INT TERM; setsid sleep 1000 & echo $! >detached; echo $$ >leader; sleep 1000; :"],
     cwd=Path.cwd(), env=inherited_environment(), marker=sys.argv[1], log=Path("log"), redactor=Redactor(),
-    supervision=Supervision(timeout_s=None), cancel=CancelToken(),
+    supervision=Supervision(timeout_s=None, guarded=False), cancel=CancelToken(),
 )
 """
 

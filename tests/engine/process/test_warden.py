@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cli_multi_rapid import process_warden
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import CancelToken, ExitOutcome, Supervision, find_marked, kill_marked
-from cli_multi_rapid.process_table import MARKER_VARIABLE, living_processes
+from cli_multi_rapid.process_steward import STEWARD, order_of
+from cli_multi_rapid.process_table import MARKER_VARIABLE, command_of, living_processes
 from tests.engine.process.bench import PATIENCE_S, Bench, is_alive, linux_only, until
 from tests.fakes.wardens import kill_with_wardens
 
@@ -39,6 +38,8 @@ TRACELESS = (
     "(env -i setsid sh -c 'cd /; echo $$ >$0/pid; exec sleep 1000' $PWD >/dev/null 2>&1 </dev/null &) ; "
 )
 """Starts an orphan with no marker, no session, no parent, no folder and no file of ours."""
+
+UNTIL_GO = "until [ -e go ]; do sleep 0.01; done"
 
 
 @pytest.fixture
@@ -66,6 +67,17 @@ def warden_of(bench: Bench) -> int:
     return session
 
 
+def steward_of(orchestrator: int) -> int:
+    (steward,) = (
+        process.pid
+        for process in living_processes()
+        if process.parent == orchestrator
+        and process.session != process.pid
+        and "process_warden.py" in command_of(process.pid)
+    )
+    return steward
+
+
 def test_a_child_that_left_no_trace_dies_with_a_killed_orchestrator(crashed: Bench) -> None:
     orchestrator = start_orchestrator(
         crashed, f"{TRACELESS} trap '' INT TERM HUP; echo $$ >program; while :; do sleep 1000; done"
@@ -77,20 +89,45 @@ def test_a_child_that_left_no_trace_dies_with_a_killed_orchestrator(crashed: Ben
     until(lambda: not any(map(is_alive, (orphan, program, warden))), "the end of all of them")
 
 
+@pytest.mark.usefixtures("subreaper")
 def test_a_program_whose_orchestrator_dies_during_the_handover_dies_too(crashed: Bench) -> None:
-    ours, theirs = socket.socketpair()
-    own = {MARKER_VARIABLE: crashed.marker}
-    words = ("2", "sleep", "1000", "PATH=/usr/bin:/bin", f"{MARKER_VARIABLE}={crashed.marker}")
-    order = "\0".join(words).encode()
-    command = [sys.executable, "-I", "-S", process_warden.__file__, str(theirs.fileno())]
-    with theirs:
-        warden = subprocess.Popen(
-            command, pass_fds=(theirs.fileno(),), env=own, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-    ours.sendall(len(order).to_bytes(8, "big") + order)
-    ours.close()  # before the warden can say which process it started
-    assert warden.wait(PATIENCE_S) != 0
-    assert find_marked(crashed.marker) == ()
+    own = {**crashed.env, MARKER_VARIABLE: crashed.marker}
+    for order in (b"", order_of(["sleep", "1000"], None, own)):
+        warden = STEWARD.warden()
+        warden.lifeline.sendall(order)
+        warden.lifeline.close()  # before the warden can say which process it started
+        assert warden.stdout is not None
+        warden.stdout.close()
+        assert warden.wait() != 0
+        assert find_marked(crashed.marker) == ()
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_a_steward_that_was_killed_is_replaced_and_its_wardens_go_on(guarded: Bench) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(guarded.supervise, f"echo $$ >other; {UNTIL_GO}; exit 3", name="other")
+        guarded.pid("other")
+        steward = steward_of(os.getpid())
+        os.kill(steward, signal.SIGKILL)
+        assert guarded.supervise("exit 4").code == 4
+        assert steward_of(os.getpid()) != steward
+        (guarded.here / "go").touch()
+        assert other.result(PATIENCE_S).code == 3
+
+
+@pytest.mark.parametrize("how", ["killed", "done"])
+def test_a_steward_ends_with_its_orchestrator(crashed: Bench, how: str) -> None:
+    orchestrator = start_orchestrator(crashed, f"echo $$ >program; {UNTIL_GO}")
+    crashed.pid("program")
+    steward = steward_of(orchestrator.pid)
+    if how == "killed":
+        orchestrator.kill()
+        orchestrator.wait()
+        until(lambda: not is_alive(steward), "the steward's end")
+    else:
+        (crashed.here / "go").touch()
+        assert orchestrator.wait(PATIENCE_S) == 0
+        assert not is_alive(steward)
 
 
 def test_when_the_warden_was_killed_as_well_a_resume_still_finds_what_has_the_marker(crashed: Bench) -> None:
@@ -139,6 +176,20 @@ def test_a_guarded_program_looks_like_any_other(guarded: Bench) -> None:
     )
 
 
+def blocked_and_ignored(bench: Bench) -> tuple[set[int], set[int]]:
+    """The signals that a program finds blocked and ignored, but for those that libc keeps for its threads.
+
+    `posix_spawn` leaves them ignored, as `system` does, and libc takes them over when it needs them.
+    """
+    said = bench.supervise("grep Sig[BI] /proc/self/status").output.decode().split()
+    blocked, ignored = (int(mask, 16) for mask in said[1::2])
+    return signals_in(blocked), signals_in(ignored) - {32, 33}
+
+
+def signals_in(mask: int) -> set[int]:
+    return {number + 1 for number in range(64) if mask >> number & 1}
+
+
 @pytest.mark.usefixtures("subreaper")
 @pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN], ids=["usual", "nohup"])
 def test_a_guarded_program_ignores_the_same_signals_as_any_other(
@@ -146,9 +197,10 @@ def test_a_guarded_program_ignores_the_same_signals_as_any_other(
 ) -> None:
     before = signal.signal(signal.SIGHUP, hangup)
     try:
-        alone = bench.supervise("grep Sig[BI] /proc/self/status").output
+        alone = blocked_and_ignored(bench)
+        assert (signal.SIGHUP in alone[1]) == (hangup is signal.SIG_IGN)
         monkeypatch.setattr(Bench, "guarded", True)
-        assert bench.supervise("grep Sig[BI] /proc/self/status").output == alone != b""
+        assert blocked_and_ignored(bench) == alone
     finally:
         signal.signal(signal.SIGHUP, before)
 
