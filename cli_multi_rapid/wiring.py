@@ -7,7 +7,7 @@ needs them.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,10 +127,12 @@ def load_settings(
     flags: Mapping[str, "Json"] | None = None,
     *,
     warn: Callable[["Problem"], None] | None = None,
+    known_tools: Collection[str] | None = None,
 ) -> "Settings":
     """Built-in values, then the user's file, the repository's, the environment and the command line.
 
-    `warn` is told what is wrong and does not stop anybody, such as a misspelled variable.
+    `warn` is told what is wrong and does not stop anybody, such as a misspelled variable. `known_tools`: the
+    tools that may be named; None: any.
     Raises `InvalidInput` with every problem of every layer.
     """
     from cli_multi_rapid.schema.document import document_of, load_document
@@ -145,7 +147,8 @@ def load_settings(
     layers.append(environment_layer(os.environ, problems))
     if flags:
         layers.append(document_of(flags, "command line"))
-    settings = parse_settings([layer for layer in layers if layer is not None], problems)
+    given = [layer for layer in layers if layer is not None]
+    settings = parse_settings(given, problems, known_tools=known_tools)
     problems.raise_errors()
     if warn is not None:
         for problem in problems:
@@ -190,7 +193,7 @@ def open_workshop(
     Raises `EnvironmentFault` without git or a repository, `UserError` for wrong configuration or a home that
     serves another repository.
     """
-    from cli_multi_rapid.adapters.registry import adapters
+    from cli_multi_rapid.adapters.registry import adapters, known_tools
     from cli_multi_rapid.engine.workshop import Workshop
     from cli_multi_rapid.git import open_repository
     from cli_multi_rapid.process_steward import STEWARD
@@ -199,7 +202,8 @@ def open_workshop(
 
     place = find_home(repo, home)
     root = repository_root(repo)
-    settings, tools = load_settings(root, flags), load_tools(root)
+    tools = load_tools(root)
+    settings = load_settings(root, flags, known_tools=known_tools(tools))
     repository = open_repository(repo, place.state / "git")
     if settings.landing.push is not None:
         repository.require_remote(settings.landing.push)

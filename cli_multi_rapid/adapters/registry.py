@@ -6,9 +6,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final
 
-from cli_multi_rapid.core.built_in_tools import ACTIONS, PYTHON, SCRIPTED, SHELL
+from cli_multi_rapid.core.built_in_tools import ACTIONS, PYTHON, SCRIPTED, SHELL, VERIFY
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.routing import ANSWERERS
+from cli_multi_rapid.core.routing import ANSWERERS, AUTO
 from cli_multi_rapid.on_demand import OnDemand
 from cli_multi_rapid.ports import Adapter
 from cli_multi_rapid.schema.tools import ToolConfig
@@ -37,6 +37,11 @@ AGENTS: Final = tuple(_AGENT_CLASSES)
 
 KNOWN_TOOLS: Final = (*BUILT_IN, *AGENTS)
 """Names that a plan may use without any configuration."""
+
+
+def known_tools(tools: Iterable[ToolConfig]) -> frozenset[str]:
+    """Every name that a node's `tool` may have, where these are described."""
+    return frozenset((VERIFY, AUTO, *KNOWN_TOOLS, *(tool.name for tool in tools)))
 
 
 def answerer(

@@ -19,7 +19,7 @@ from cli_multi_rapid.reports import commands
 if TYPE_CHECKING:
     from cli_multi_rapid.wiring import Records
 
-_NO_RESUME = "Only record it; do not go on with a run that no process has in hand"
+NO_RESUME = "Only record it; do not go on with a run that no process has in hand"
 
 
 def _most_words(words: tuple[str, ...], most: int, usage: str) -> None:
@@ -95,7 +95,7 @@ def _require_unfinished(run: LoadedRun, verb: str) -> None:
 
 @click.command(epilog=examples("approve", "approve n2", "approve 20261120-094612-k3f9 n2 --no-resume"))
 @click.argument("words", nargs=-1, metavar="[RUN] [NODE]")
-@click.option("--no-resume", is_flag=True, help=_NO_RESUME)
+@click.option("--no-resume", is_flag=True, help=NO_RESUME)
 @format_option
 @place_options
 def approve(place: Place, format_: Format, words: tuple[str, ...], no_resume: bool) -> int:
@@ -108,13 +108,13 @@ def approve(place: Place, format_: Format, words: tuple[str, ...], no_resume: bo
         run, node = find_run_and_node(records, words)
         _require_request(run, node)
         command = CommandGiven(command="approve", by=person(), node_id=node.node.id if node else None)
-        return _give_and_go_on(records, place, run, command, format_, goes_on=not no_resume)
+        return give_and_go_on(records, place, run, command, format_, goes_on=not no_resume)
 
 
 @click.command(epilog=examples("reject n2 --reason 'the API must stay as it is'"))
 @click.argument("words", nargs=-1, required=True, metavar="[RUN] NODE")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the record")
-@click.option("--no-resume", is_flag=True, help=_NO_RESUME)
+@click.option("--no-resume", is_flag=True, help=NO_RESUME)
 @format_option
 @place_options
 def reject(place: Place, format_: Format, words: tuple[str, ...], reason: str, no_resume: bool) -> int:
@@ -128,7 +128,7 @@ def reject(place: Place, format_: Format, words: tuple[str, ...], reason: str, n
         _require_request(run, node)
         command = CommandGiven(command="reject", by=person(), node_id=node.node.id, text=reason)
         at_rest = run.state.finished is not None
-        return _give_and_go_on(records, place, run, command, format_, goes_on=at_rest and not no_resume)
+        return give_and_go_on(records, place, run, command, format_, goes_on=at_rest and not no_resume)
 
 
 def _require_request(run: LoadedRun, node: NodeState | None) -> None:
@@ -176,7 +176,7 @@ def inject(place: Place, format_: Format, words: tuple[str, ...]) -> None:
 @click.command(epilog=examples("retry n2", "retry 20261120-094612-k3f9 n2 --with-dependents"))
 @click.argument("words", nargs=-1, required=True, metavar="[RUN] NODE")
 @click.option("--with-dependents", is_flag=True, help="Also do again what depends on it and did not land")
-@click.option("--no-resume", is_flag=True, help=_NO_RESUME)
+@click.option("--no-resume", is_flag=True, help=NO_RESUME)
 @format_option
 @place_options
 def retry(
@@ -193,7 +193,7 @@ def retry(
         command = CommandGiven(
             command="retry", by=person(), node_id=node.node.id, with_dependents=with_dependents
         )
-        return _give_and_go_on(records, place, run, command, format_, goes_on=not no_resume)
+        return give_and_go_on(records, place, run, command, format_, goes_on=not no_resume)
 
 
 _OVER = (NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELLED)
@@ -224,7 +224,7 @@ def _first_cause(run: LoadedRun, node: NodeState) -> NodeId:
     return node.node.id
 
 
-def _give_and_go_on(
+def give_and_go_on(
     records: "Records",
     place: Place,
     run: LoadedRun,
@@ -233,6 +233,7 @@ def _give_and_go_on(
     *,
     goes_on: bool,
 ) -> int:
+    """Say something to a run; one that nobody has in hand goes on, and how it ends is the exit code."""
     document = give(records, run, command)
     if run.alive or not goes_on:
         tell_given(document, format_)

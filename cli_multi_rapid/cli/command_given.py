@@ -28,6 +28,7 @@ class CommandDocument(TypedDict):
     run_id: str
     command: str
     node_id: str | None
+    findings: list[str]
     text: str
     event_seq: int
     driven_by: str | None
@@ -61,6 +62,7 @@ def give(records: "Records", run: LoadedRun, command: CommandGiven) -> CommandDo
         run_id=run.run_id,
         command=command.command,
         node_id=command.node_id,
+        findings=[ref.name for ref in command.findings],
         text=command.text,
         event_seq=event.seq,
         driven_by=run.driver,
@@ -79,7 +81,8 @@ def tell_given(document: CommandDocument, format_: Format) -> None:
     if format_ is Format.JSON:
         print_json(document)
         return
-    about = f" {document['node_id']}" if document["node_id"] else ""
+    names = document["findings"] or ([document["node_id"]] if document["node_id"] else [])
+    about = "".join(f" {name}" for name in names)
     driver = document["driven_by"]
     heard = f"told {driver}" if driver else "recorded; no process has the run in hand"
     lines = [f"{document['run_id']} {document['command']}{about}: {heard}"]

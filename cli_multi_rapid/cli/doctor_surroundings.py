@@ -122,14 +122,15 @@ def _disk(place: Place) -> Finding:
 
 
 def _configuration(place: Place) -> Iterator[Finding]:
+    from cli_multi_rapid.adapters.registry import known_tools
     from cli_multi_rapid.wiring import CONFIG_FILE, TOOLS_FILE, load_settings, load_tools
 
     warnings: list[Problem] = []
-    file = CONFIG_FILE
+    file = TOOLS_FILE
     try:
-        load_settings(place.root, warn=warnings.append)
-        file = TOOLS_FILE
-        load_tools(place.root)
+        tools = load_tools(place.root)
+        file = CONFIG_FILE
+        load_settings(place.root, warn=warnings.append, known_tools=known_tools(tools))
     except UserError as error:
         yield problem("configuration", _words(error), f"cli-orchestrator validate {file}")
         return

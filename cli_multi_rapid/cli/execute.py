@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.errors import NotConfirmed, StoppedByBudget
+from cli_multi_rapid.cli.fix_wish import idle_fix
 from cli_multi_rapid.cli.intake import (
     Configured,
     Intake,
@@ -133,11 +134,15 @@ def execute(
     with planning_ends(place, intake.run_id):
         for notice in intake.notices:
             tell(notice.to_text())
+        if idle := idle_fix(intake.plan, options.fix):
+            if not intake.by_model:
+                raise idle
+            tell(f"warning: {idle.message}")  # the plan is paid for, and may be just what is wanted
         expected = _estimate(intake, configured, options)
         gone = missing_tools(intake.plan, configured, os.environ)
         if not dry_run:
             refuse_hopeless(intake.plan, gone)
-            require_sandboxes(intake.plan, configured)
+            require_sandboxes(intake.plan, configured, options.fix)
         if gone:
             tell(tools_notice(gone))
         if dry_run:

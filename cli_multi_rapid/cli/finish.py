@@ -7,12 +7,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import RunId
-from cli_multi_rapid.core.plan import Form
+from cli_multi_rapid.core.plan import Plan
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.verifying import verifies
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.ports import Clock, EventLog
 from cli_multi_rapid.reports.document import RunReport
@@ -32,7 +32,7 @@ class Written(Struct, frozen=True, kw_only=True):
 
 
 def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> Written:
-    """Write the run's report, its verification if there was one, the cost ledger and the merge queue's file.
+    """Write the run's report, its verification and amended plan if there are any, and the plain files.
 
     Everything comes from the events, so it can be done at any time and any number of times. `log` is one that
     holds the run. Raises `EnvironmentFault` when the files cannot be written.
@@ -44,6 +44,8 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
     if is_verified(state):
         verdict = verification_report(state, events, now=clock.now(), verification_id=f"ver-{run_id}")
         replace_file(home.verification(run_id), indented_json(verdict) + "\n")
+    if state.amendments and state.plan:
+        replace_file(home.amended_plan(run_id), _plan_text(state.plan))
     path = home.report(run_id)
     report = build_report(home, state, events, now=clock.now(), alive=False)
     # As `reports.formats.json_report` does it, without loading the other formats.
@@ -53,11 +55,15 @@ def write_run_files(home: Home, log: EventLog, clock: Clock, run_id: RunId) -> W
     return Written(report=report, text=text, path=path)
 
 
+def _plan_text(plan: Plan) -> str:
+    from cli_multi_rapid.schema.plan_document import plan_to_document  # few runs are amended
+
+    return indented_json(plan_to_document(plan)) + "\n"
+
+
 def is_verified(state: RunState) -> bool:
     """Whether a node that verifies the landed work has come to an end."""
-    verifiers = (
-        node for node in state.nodes.values() if node.node.tool == VERIFY or node.node.form is Form.REVIEW
-    )
+    verifiers = (node for node in state.nodes.values() if verifies(node.node))
     return any(node.attempts and node.attempts[-1].ended_at for node in verifiers)
 
 
@@ -73,7 +79,8 @@ def _found_artifacts(home: Home, state: RunState) -> list[str]:
     """The files of this run that are there, by their path below the home."""
     plan = home.plans / f"{state.plan.plan_id}.json" if state.plan else None
     logs = [Path(attempt.log) for node in state.nodes.values() for attempt in node.attempts if attempt.log]
-    candidates = [*([plan] if plan else []), home.verification(state.run_id), *logs]
+    amended = home.amended_plan(state.run_id)
+    candidates = [*([plan] if plan else []), amended, home.verification(state.run_id), *logs]
     return [_shown(home, path) for path in candidates if _is_file(path)]
 
 

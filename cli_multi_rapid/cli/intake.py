@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cli_multi_rapid.adapters.registry import AGENTS, KNOWN_TOOLS, adapters, missing
+from cli_multi_rapid.adapters.registry import AGENTS, adapters, known_tools, missing
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.output import shown_path, tell
 from cli_multi_rapid.cli.planner_choice import TEMPLATE, Asking, choose_planner
-from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS, VERIFY
+from cli_multi_rapid.core.built_in_tools import BUILT_IN_TOOLS
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, RunId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd, Price, dearest
@@ -56,7 +56,7 @@ class Configured(Struct, frozen=True, kw_only=True):
     @property
     def known_tools(self) -> frozenset[str]:
         """Every name that a node's `tool` may have."""
-        return frozenset((VERIFY, AUTO, *KNOWN_TOOLS, *(tool.name for tool in self.tools)))
+        return known_tools(self.tools)
 
     @property
     def agents(self) -> tuple[ToolConfig, ...]:
@@ -117,8 +117,11 @@ def read_configuration(place: Place, flags: Mapping[str, Json] | None = None) ->
     """The layered settings and the tools; tells warnings. Raises `InvalidInput` with every problem."""
     from cli_multi_rapid.wiring import load_settings, load_tools
 
-    settings = load_settings(place.root, flags, warn=lambda problem: tell(problem.to_text()))
-    return Configured(settings=settings, tools=load_tools(place.root))
+    tools = load_tools(place.root)
+    settings = load_settings(
+        place.root, flags, warn=lambda problem: tell(problem.to_text()), known_tools=known_tools(tools)
+    )
+    return Configured(settings=settings, tools=tools)
 
 
 def take_in(

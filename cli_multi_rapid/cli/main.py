@@ -57,6 +57,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "retry": Entry("act:retry", "Try a node again"),
         "approve": Entry("act:approve", "Agree to what a run waits for"),
         "reject": Entry("act:reject", "Refuse what a run waits for, with a reason"),
+        "waive": Entry("waive:waive", "Overrule a finding of a review, with a reason"),
         "inject": Entry("act:inject", "Tell a node something before its next attempt"),
         "queue": Entry("merge_queue:queue", "Land branches made by anything"),
     },

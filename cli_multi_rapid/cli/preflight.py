@@ -8,8 +8,9 @@ from cli_multi_rapid.adapters.registry import adapters, missing
 from cli_multi_rapid.cli.intake import Configured
 from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.core.fix_candidates import policy_of
 from cli_multi_rapid.core.ids import NodeId, ToolName
-from cli_multi_rapid.core.plan import CheckSpec, Plan
+from cli_multi_rapid.core.plan import CheckSpec, FixMode, Plan
 from cli_multi_rapid.core.routing import nobody_can, pool
 
 
@@ -53,8 +54,8 @@ def refuse_hopeless(plan: Plan, gone: Mapping[NodeId, str]) -> None:
         )
 
 
-def require_sandboxes(plan: Plan, configured: Configured) -> None:
-    """See before anything is recorded that what is to be confined can be.
+def require_sandboxes(plan: Plan, configured: Configured, fix: FixMode | None) -> None:
+    """See before anything is recorded that what is to be confined can be. `fix`: as the command line says.
 
     Raises `UserError` for a node that wants less than is configured, `EnvironmentFault` without a sandbox.
     """
@@ -63,7 +64,9 @@ def require_sandboxes(plan: Plan, configured: Configured) -> None:
     from cli_multi_rapid.wiring import confinement_rules
 
     rules = confinement_rules(configured.settings, configured.tools)
-    Sandboxes(rules=rules, protected=()).require(plan, tool_facts(configured.settings, configured.tools))
+    policy = policy_of(plan, configured.settings.verification.policy, fix)
+    tools = tool_facts(configured.settings, configured.tools)
+    Sandboxes(rules=rules, protected=()).require(plan, tools, policy)
 
 
 def missing_program(check: CheckSpec) -> str | None:

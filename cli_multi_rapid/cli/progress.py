@@ -179,6 +179,13 @@ _TELLERS: Mapping[type[Payload], Callable[[Any, Narrator], str | None]] = {
         f"{data.node_id} planned {', '.join(each.id for each in data.nodes)}"
     ),
     verification.PlanAmended: lambda data, _: f"the plan is amended, {amended_line(data)}",
+    verification.FindingWaived: lambda data, _: (
+        f"{data.finding.name} ({data.summary}) waived by {data.by}{_because(data.reason)}"
+    ),
+    verification.FindingRestored: lambda data, _: (
+        f"{data.finding.name} counts again, says {data.by}{_because(data.reason)}"
+    ),
+    verification.NodeExcused: lambda data, _: f"{data.node_id} has nothing left to do{_because(data.reason)}",
     tool.ToolPinged: _pinged,
     tool.BreakerOpened: lambda data, _: (
         f"{data.tool} gets nothing until {data.until.astimezone():%H:%M:%S}{_because(data.reason)}"

@@ -7,6 +7,7 @@ import click
 from cli_multi_rapid.cli.command_given import give, person, tell_given
 from cli_multi_rapid.cli.context import Place
 from cli_multi_rapid.cli.exit_codes import ExitCode
+from cli_multi_rapid.cli.fix_wish import idle_fix
 from cli_multi_rapid.cli.imported import require_ours
 from cli_multi_rapid.cli.loaded_run import LoadedRun, load_run
 from cli_multi_rapid.cli.options import examples, format_option, place_options, run_argument
@@ -59,6 +60,8 @@ def resume(
     with place.open_records() as records:
         loaded = load_run(records, records.find_run(run))
         require_ours(records, loaded.run_id)
+        if loaded.state.plan and (idle := idle_fix(loaded.state.plan, options.fix)):
+            raise idle
         if loaded.alive:
             return _tell_living(records, loaded, budget, format_)
         if budget is None and options.allow_unpriced:

@@ -64,15 +64,26 @@ def _surroundings(
     try:
         configured: Configured | None = read_configuration(place)
     except UserError as error:
-        tell(f"warning: tools and checks are not looked up, the configuration is wrong\n{error.message}")
+        tell(f"warning: checks are not looked up, the configuration is wrong\n{error.message}")
         configured = None
     around = Surroundings(
-        known_tools=configured.known_tools if configured else None,
+        known_tools=configured.known_tools if configured else _described_tools(place),
         known_checks=tuple(configured.settings.checks) if configured else (),
         params=params,
         serialize_overlaps=serialize_overlaps,
     )
     return around, configured.default_tool(os.environ) if configured else None
+
+
+def _described_tools(place: Place) -> frozenset[str] | None:
+    """The tools that may be named although the settings are wrong; None when those are, too."""
+    from cli_multi_rapid.adapters.registry import known_tools
+    from cli_multi_rapid.wiring import load_tools
+
+    try:
+        return known_tools(load_tools(place.root))
+    except UserError:
+        return None
 
 
 def _print(problems: Problems, files: int) -> None:

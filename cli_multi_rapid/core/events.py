@@ -73,7 +73,14 @@ from cli_multi_rapid.core.run_events import (
     RunUnpaused,
 )
 from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened, ToolPinged
-from cli_multi_rapid.core.verification_events import NodeVerified, PlanAmended, PlanProposed
+from cli_multi_rapid.core.verification_events import (
+    FindingRestored,
+    FindingWaived,
+    NodeExcused,
+    NodeVerified,
+    PlanAmended,
+    PlanProposed,
+)
 
 
 class Unknown(Payload, frozen=True, kw_only=True):
@@ -98,7 +105,7 @@ CATALOGUE: Mapping[str, type[Payload]] = {
         MergeHeld, MergeResealed, MergeConflicted, MergeFailed, MergeCancelled, MergeHalted, MergeResumed,
         CheckStarted, CheckFinished, CommandGiven, CommandRefused,
         ToolPinged, BreakerOpened, BreakerClosed,
-        NodeVerified, PlanProposed, PlanAmended,
+        NodeVerified, PlanProposed, PlanAmended, FindingWaived, FindingRestored, NodeExcused,
     )
 }  # fmt: skip
 """Every event type by its name."""

@@ -107,6 +107,21 @@ class ImpliedEdge(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class FindingRef(Struct, frozen=True, kw_only=True):
+    """One finding of one verdict on the landed tree."""
+
+    node_id: NodeId
+    attempt: int
+    """Of the node that verifies."""
+    number: int
+    """Its place among all findings of the verdict, from 1."""
+
+    @property
+    def name(self) -> str:
+        """`look.1`, as people call it: then the last verdict of the node is meant."""
+        return f"{self.node_id}.{self.number}"
+
+
 class Payload(Struct, frozen=True, kw_only=True):
     """The facts of one event. Each subclass names its `type` and `version` and is listed in `CATALOGUE`."""
 

@@ -35,6 +35,13 @@ class RefuseForBudget(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ExcuseNode(Struct, frozen=True, kw_only=True):
+    """There is nothing for a node to do: it counts as done, without an attempt."""
+
+    node_id: NodeId
+    reason: str
+
+
 class AskApproval(Struct, frozen=True, kw_only=True):
     """Ask a person about a node: `before` it starts, or before its `landing`."""
 
@@ -149,6 +156,7 @@ Intent = (
     | OpenBreaker
     | CloseBreaker
     | FailNode
+    | ExcuseNode
     | RefuseForBudget
     | AskApproval
     | Enqueue

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from cli_multi_rapid.core.facts import FailureClass, Payload, Usage
+from cli_multi_rapid.core.facts import FailureClass, FindingRef, Payload, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.core.node_events import (
@@ -23,7 +23,14 @@ from cli_multi_rapid.core.node_events import (
 )
 from cli_multi_rapid.core.plan import Node
 from cli_multi_rapid.core.run_events import ApprovalGranted, ApprovalRejected, ApprovalRequested
-from cli_multi_rapid.core.verification_events import NodeVerified, PlanAmended, PlanProposed
+from cli_multi_rapid.core.verification_events import (
+    FindingRestored,
+    FindingWaived,
+    NodeExcused,
+    NodeVerified,
+    PlanAmended,
+    PlanProposed,
+)
 
 
 class NodeStatus(StrEnum):
@@ -84,8 +91,28 @@ TRANSITIONS: Mapping[tuple[NodeStatus, type[Payload]], NodeStatus] = {
     (NodeStatus.FAILED, NodeReset): NodeStatus.PENDING,
     (NodeStatus.SKIPPED, NodeReset): NodeStatus.PENDING,
     (NodeStatus.CANCELLED, NodeReset): NodeStatus.PENDING,
+    (NodeStatus.FAILED, FindingWaived): NodeStatus.FAILED,
+    (NodeStatus.PENDING, FindingWaived): NodeStatus.PENDING,
+    (NodeStatus.WAITING, FindingWaived): NodeStatus.WAITING,
+    (NodeStatus.FAILED, FindingRestored): NodeStatus.FAILED,
+    (NodeStatus.PENDING, FindingRestored): NodeStatus.PENDING,
+    (NodeStatus.WAITING, FindingRestored): NodeStatus.WAITING,
+    (NodeStatus.COMPLETED, FindingRestored): NodeStatus.FAILED,
+    (NodeStatus.FAILED, NodeExcused): NodeStatus.COMPLETED,
+    (NodeStatus.PENDING, NodeExcused): NodeStatus.COMPLETED,
+    (NodeStatus.WAITING, NodeExcused): NodeStatus.COMPLETED,
+    (NodeStatus.SKIPPED, NodeExcused): NodeStatus.COMPLETED,
+    (NodeStatus.CANCELLED, NodeExcused): NodeStatus.COMPLETED,
+    (NodeStatus.COMPLETED, NodeExcused): NodeStatus.COMPLETED,
 }
 """(status, event) -> status. Every pair that is not listed is illegal."""
+
+
+class Waiver(Struct, frozen=True, kw_only=True):
+    """A person's word that a finding is none, and when it was given."""
+
+    fact: FindingWaived
+    time: datetime
 
 
 class Attempt(Struct, kw_only=True):
@@ -200,6 +227,10 @@ class NodeState(Struct, kw_only=True):
     held_command: str = ""
     blocked_by: NodeId | None = None
     context: list[str] = field(default_factory=list)
+    waived: dict[FindingRef, Waiver] = field(default_factory=dict)
+    """Of its findings, of all its verdicts, those that a person does not share."""
+    excused: bool = False
+    """It counts as done because nothing is left to do for it, and not because of what it did."""
     open_edges: set[NodeId] = field(default_factory=set)
     """The predecessors that this node still waits for."""
 
@@ -224,12 +255,22 @@ class NodeState(Struct, kw_only=True):
         self.next_tool, self.rework = data.tool or self.next_tool, data
         self.requested, self.granted = set(), self.granted & {"before"}
 
+    def excuse(self, reason: str) -> None:
+        """Nothing is left to do for it, whatever became of it."""
+        self._forget_work(reason)
+        self.excused, self.undecided, self.blocked_by, self.requested = True, False, None, set()
+
+    def accuse_again(self) -> None:
+        """It stands where its last verdict left it."""
+        last = self.attempts[-1]
+        self.excused, self.failure, self.reason = False, last.failure, last.outcome
+
     def _forget_work(self, reason: str) -> None:
         self.tries, self.reason, self.failure, self.by_budget = 0, reason, None, False
         self.not_before, self.success, self.head = None, None, None
         self.merge_status, self.merge_reason, self.entry_id, self.held_command = None, "", None, ""
         self.merge_files, self.merge_log, self.merge_evidence, self.behind = (), "", "", ()
-        self.lost_footing = False
+        self.lost_footing, self.excused = False, False
 
     @property
     def lanes(self) -> int:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.budget import BudgetRules
-from cli_multi_rapid.core.claims import InvalidGlob, PathClaim, covered
+from cli_multi_rapid.core.facts import FindingRef
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Approval, FixMode, FixPolicy, Form, Node, Plan, Prompt, Role, Sandbox
@@ -20,15 +20,18 @@ from cli_multi_rapid.core.remedy_money import Unpaid, unpaid
 from cli_multi_rapid.core.remedy_words import (
     fix_checks,
     fix_finding,
+    for_a_person,
     found_by,
     plan_remedy,
     shortly,
+    standing,
     verifies,
 )
+from cli_multi_rapid.core.remit import Remit, remit_of
 from cli_multi_rapid.core.routing import AUTO, ToolFacts, pool
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.tool_events import HealthStatus
-from cli_multi_rapid.core.verification_events import Amending, Cause, Finding, PlanAmended, PlanProposed
+from cli_multi_rapid.core.verification_events import Amending, Cause, Finding, Fix, PlanAmended, PlanProposed
 
 MOST_DIRECT: Final = 2
 """Failures that are put right without a plan."""
@@ -44,6 +47,7 @@ class Amendment(Struct, frozen=True, kw_only=True):
     again: tuple[NodeId, ...] = ()
     causes: tuple[Cause, ...]
     reason: str
+    fixes: tuple[Fix, ...] = ()
 
 
 class Unplanned(Struct, frozen=True, kw_only=True):
@@ -85,21 +89,43 @@ def _of_failures(state: RunState, plan: Plan, around: Surroundings) -> Amendment
     number = 1 + max((past.number for past in state.amendments), default=0)
     if not failed or number > around.policy.rounds:
         return None
-    findings = [finding for node in failed for finding in found_by(node)]
+    remit = remit_of(state, plan, [node.node.id for node in failed])
+    blamed = {ref: finding for node in failed for ref, finding in standing(node).items()}
+    found = {ref: finding for ref, finding in blamed.items() if remit.allows(finding)}
+    findings = list(found.values())
+    beyond = [finding for ref, finding in blamed.items() if ref not in found]
+    if not found:
+        return Unplanned(reason=for_a_person(beyond))
     again = _again(state)
-    terms = _Terms(state=state, plan=plan, around=around, number=number, deps=_before(plan, failed, again))
+    terms = _Terms(
+        state=state, plan=plan, around=around, number=number, deps=_before(plan, failed, again), remit=remit
+    )
     causes = tuple(_cause(node) for node in failed)
-    reason = "; ".join(f"{node.node.id}: {shortly(found_by(node))}" for node in failed)
+    reason = "; ".join(
+        [
+            *(f"{node.node.id}: {shortly(found_by(node))}" for node in failed),
+            *([for_a_person(beyond)] if beyond else []),
+        ]
+    )
     if len(findings) > MOST_DIRECT:
         planner = _planner(state, around)
         if planner is None:
             return Unplanned(reason=f"{len(findings)} failures need a plan, and no planner is healthy")
         node = terms.planning(planner, findings)
         return Amendment(kind=Amending.PLANNING, number=number, nodes=(node,), causes=causes, reason=reason)
-    nodes = tuple(terms.fixes(findings))
+    made = list(terms.fixes(found))
+    nodes = tuple(node for node, _ in made)
     if any(not node.tool for node in nodes):
         return Unplanned(reason="no agent is there that could put it right; `verification.tool` names one")
-    return Amendment(kind=Amending.FIX, number=number, nodes=nodes, again=again, causes=causes, reason=reason)
+    return Amendment(
+        kind=Amending.FIX,
+        number=number,
+        nodes=nodes,
+        again=again,
+        causes=causes,
+        reason=reason,
+        fixes=tuple(Fix(node_id=node.id, findings=tuple(refs)) for node, refs in made),
+    )
 
 
 def _cause(node: NodeState) -> Cause:
@@ -159,23 +185,27 @@ class _Terms(Struct, frozen=True, kw_only=True):
     around: Surroundings
     number: int
     deps: tuple[NodeId, ...]
+    remit: Remit
 
-    def fixes(self, findings: Sequence[Finding]) -> Iterator[Node]:
+    def fixes(self, found: Mapping[FindingRef, Finding]) -> Iterator[tuple[Node, list[FindingRef]]]:
         """Failed checks are one node's work: the queue lands nothing before all of them pass.
 
         For the same reason the others come after it. Nobody knows beforehand what a failed check will take,
-        so that node claims nothing.
+        so that node claims all that may be changed.
         """
-        checks = [finding for finding in findings if finding.check is not None]
-        reviewed = [finding for finding in findings if finding.check is None]
+        checks = {ref: finding for ref, finding in found.items() if finding.check is not None}
+        reviewed = {ref: finding for ref, finding in found.items() if finding.check is None}
         first: tuple[NodeId, ...] = ()
         if checks:
-            names = ", ".join(str(finding.check) for finding in checks)
-            yield (node := self._fix("checks", f"Repair {names}", fix_checks(checks), checks))
+            red = list(checks.values())
+            names = ", ".join(str(finding.check) for finding in red)
+            node = self._fix("checks", f"Repair {names}", fix_checks(red), red)
+            yield replace(node, path_claims=self.remit.claims), list(checks)
             first = (node.id,)
-        for place, finding in enumerate(reviewed, 1):
+        for place, (ref, finding) in enumerate(reviewed.items(), 1):
             node = self._fix(str(place), f"Fix {shortly([finding])}", fix_finding(finding), [finding])
-            yield replace(node, deps=(*node.deps, *first), path_claims=self._claims(finding))
+            claims = self.remit.of_finding(finding, self.plan.by_id.get(finding.node or NodeId("")))
+            yield replace(node, deps=(*node.deps, *first), path_claims=claims), [ref]
 
     def planning(self, tool: ToolName, findings: Sequence[Finding]) -> Node:
         """The node that plans what is to be done."""
@@ -185,7 +215,7 @@ class _Terms(Struct, frozen=True, kw_only=True):
             tool=tool,
             role=Role.IPT,
             form=Form.REMEDY,
-            goal=plan_remedy(findings),
+            goal=plan_remedy(findings, [claim.path for claim in self.remit.claims]),
             deps=self.deps,
             approval=self._approval,
         )
@@ -200,7 +230,14 @@ class _Terms(Struct, frozen=True, kw_only=True):
             names[node.id] = unused(short, {*self.plan.by_id, *names.values()})
         for node in nodes:
             deps = tuple(names[dep] for dep in node.deps)
-            named = replace(node, id=names[node.id], deps=deps or self.deps, approval=self._approval)
+            claims = node.path_claims if self.remit.covers(node.path_claims) else self.remit.claims
+            named = replace(
+                node,
+                id=names[node.id],
+                deps=deps or self.deps,
+                approval=self._approval,
+                path_claims=claims,
+            )
             yield self._as_others(replace(named, tool=self.around.policy.tool or node.tool), ())
 
     @property
@@ -247,31 +284,11 @@ class _Terms(Struct, frozen=True, kw_only=True):
         named = {finding.node for finding in findings}
         return sorted(tried, key=lambda node: _distance(node, named, self.deps))
 
-    def _claims(self, finding: Finding) -> tuple[PathClaim, ...]:
-        """The claims of the node that is concerned, and the file. Without either nothing is claimed.
-
-        Nor where the name of the file cannot be said in a claim: then a conflict shows in the merge queue.
-        """
-        node = self.plan.by_id.get(finding.node) if finding.node else None
-        claims = node.path_claims if node else ()
-        if not finding.file or (node and not claims):
-            return claims
-        file = _literal(finding.file)
-        try:
-            return claims if covered(file, claims) else (*claims, PathClaim(path=file))
-        except InvalidGlob:
-            return ()
-
 
 def _distance(node: NodeState, named: Collection[NodeId | None], deps: Collection[NodeId]) -> int:
     """How far a node is from what was found: named in it, part of what was verified, other work, a look."""
     near = (node.node.id in named, node.node.id in deps, node.node.role is Role.WT, True)
     return near.index(True)
-
-
-def _literal(path: str) -> str:
-    """A glob that matches this path: a claim has no way to escape a wildcard but a set of one character."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
 
 
 def unused(name: str, taken: Mapping[NodeId, object] | set[NodeId]) -> NodeId:
@@ -319,7 +336,12 @@ def _of_proposal(state: RunState, plan: Plan, around: Surroundings) -> Amendment
     last, planning = state.amendments[-1], state.nodes[proposal.node_id]
     failed, again = _still_failed(state, last), _again(state)
     terms = _Terms(
-        state=state, plan=plan, around=around, number=last.number, deps=_before(plan, failed, again)
+        state=state,
+        plan=plan,
+        around=around,
+        number=last.number,
+        deps=_before(plan, failed, again),
+        remit=remit_of(state, plan, [node.node.id for node in failed]),
     )
     return Amendment(
         kind=Amending.REMEDY,

@@ -1,9 +1,9 @@
 """What a verification found, and what the nodes of a remedy are told to do: findings are only quoted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from cli_multi_rapid.core.facts import Verdict
+from cli_multi_rapid.core.facts import FindingRef, Verdict
 from cli_multi_rapid.core.node_state import NodeState, NodeStatus
 from cli_multi_rapid.core.verification_events import Finding
 
@@ -30,17 +30,35 @@ def verifies(node: NodeState) -> bool:
     return bool(node.attempts) and node.attempts[-1].verified is not None
 
 
-def found_by(node: NodeState) -> tuple[Finding, ...]:
-    """What the last verdict of a node that failed because of it is about; empty when it did not."""
+def findings_of(node: NodeState, attempt: int | None = None) -> dict[FindingRef, Finding]:
+    """All that a verdict of a node is about: that of an attempt, or its last one."""
+    if not node.attempts:
+        return {}
+    tried = node.attempts[-1 if attempt is None else attempt - 1]
+    found = tried.verified.findings if tried.verified else ()
+    return {
+        FindingRef(node_id=node.node.id, attempt=tried.number, number=number): finding
+        for number, finding in enumerate(found, 1)
+    }
+
+
+def standing(node: NodeState) -> dict[FindingRef, Finding]:
+    """What the last verdict of a node that failed because of it blames, but for what a person has waived."""
     verified = node.attempts[-1].verified if node.attempts else None
     if node.status is not NodeStatus.FAILED or verified is None or verified.verdict is Verdict.PASSED:
-        return ()
-    return tuple(finding for finding in verified.findings if finding.blocks)
+        return {}
+    found = findings_of(node).items()
+    return {ref: finding for ref, finding in found if finding.blocks and ref not in node.waived}
+
+
+def found_by(node: NodeState) -> tuple[Finding, ...]:
+    """The findings of `standing`."""
+    return tuple(standing(node).values())
 
 
 def shortly(findings: Sequence[Finding]) -> str:
     """The findings in a line."""
-    named = [_cut(_headline(finding)) for finding in findings[:_MOST_NAMED]]
+    named = [_cut(headline(finding)) for finding in findings[:_MOST_NAMED]]
     more = [f"and {len(findings) - _MOST_NAMED} more"] if len(findings) > _MOST_NAMED else []
     return ", ".join([*named, *more])
 
@@ -58,10 +76,19 @@ def fix_finding(finding: Finding) -> str:
     return f"A review of what has landed found this. Put it right.\n{_SMALL}\n\n{_listed([finding])}"
 
 
-def plan_remedy(findings: Sequence[Finding]) -> str:
-    """The goal of a node that plans what is to be done about all of it."""
+def plan_remedy(findings: Sequence[Finding], within: Sequence[str] = ()) -> str:
+    """The goal of a node that plans what is to be done about all of it.
+
+    `within`: globs of all that may be changed; empty: everything.
+    """
     first = _ONE_FIRST if needs_one_first(findings) else ""
-    return f"{_PLAN}{first}\n\n{_listed(findings)}"
+    bound = f"\nThe claims of every node lie inside: {', '.join(within)}" if within else ""
+    return f"{_PLAN}{first}{bound}\n\n{_listed(findings)}"
+
+
+def for_a_person(findings: Sequence[Finding]) -> str:
+    """Why nobody here may put these right."""
+    return f"no node of the plan may change it, so a person must: {shortly(findings)}"
 
 
 def needs_one_first(findings: Sequence[Finding]) -> bool:
@@ -77,10 +104,19 @@ def _told(finding: Finding) -> str:
     about = f" (work of the node {finding.node})" if finding.node else ""
     evidence = finding.evidence.strip()[-_LONGEST_EVIDENCE:]
     output = f"\nIts output ends so:\n{evidence}" if evidence else ""
-    return f"- {finding.severity}: {_headline(finding)}{about}{output}"
+    return f"- {finding.severity}: {headline(finding)}{about}{output}"
 
 
-def _headline(finding: Finding) -> str:
+def waived_words(nodes: Iterable[NodeState]) -> Iterator[str]:
+    """What whoever looks again, or plans, is told of the findings that a person does not share."""
+    for node in nodes:
+        for waiver in node.waived.values():
+            said = f"{waiver.fact.summary} (because: {waiver.fact.reason})"
+            yield f"A person has decided that this is no fault, so it is not to be found again: {said}"
+
+
+def headline(finding: Finding) -> str:
+    """`src/a.py:3: a hole`."""
     what = finding.place or finding.check
     return f"{what}: {finding.summary}" if what else finding.summary
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Final
 
 from msgspec import field
 
-from cli_multi_rapid.core.facts import ImpliedEdge, Payload, RunStatus, Usage
+from cli_multi_rapid.core.facts import FindingRef, ImpliedEdge, Payload, RunStatus, Usage
 from cli_multi_rapid.core.ids import Branch, Commit, EntryId, NodeId, ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd
 from cli_multi_rapid.core.plan import JsonObject, Plan
@@ -198,13 +198,15 @@ class CommandGiven(Payload, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "command.given"
     command: str
-    """`cancel`, `pause`, `unpause`, `retry`, `approve`, `reject`, `inject`, `budget`, `withdraw`."""
+    """`cancel`, `pause`, `unpause`, `retry`, `approve`, `reject`, `inject`, `budget`, `withdraw`, `waive`,
+    `restore`."""
     by: str
     node_id: NodeId | None = None
     entry_id: EntryId | None = None
     text: str = ""
     amount: MicroUsd | None = None
     with_dependents: bool = False
+    findings: tuple[FindingRef, ...] = ()
 
 
 class CommandRefused(Payload, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from cli_multi_rapid.core.intents import (
     AskApproval,
     CancelNode,
     CloseBreaker,
+    ExcuseNode,
     FailNode,
     OpenBreaker,
     RefuseForBudget,
@@ -25,11 +26,13 @@ from cli_multi_rapid.core.node_events import (
 )
 from cli_multi_rapid.core.run_events import ApprovalRequested, BudgetHalted, BudgetRefused, BudgetWarned
 from cli_multi_rapid.core.tool_events import BreakerClosed, BreakerOpened
+from cli_multi_rapid.core.verification_events import NodeExcused
 
 Told = (
     RetryNode
     | ReworkNode
     | FailNode
+    | ExcuseNode
     | CancelNode
     | AskApproval
     | RefuseForBudget
@@ -50,8 +53,9 @@ def facts_of(intent: Told, ledger: Ledger) -> tuple[Payload, ...]:
             return (NodeReworkScheduled(node_id=node_id, reason=reason, evidence=evidence, tool=tool),)
         case FailNode(node_id=node_id, failure=failure, reason=reason):
             return (NodeFailed(node_id=node_id, failure=failure, reason=reason),)
-        case CancelNode(node_id=node_id, reason=reason):
-            return (NodeCancelled(node_id=node_id, reason=reason),)
+        case ExcuseNode() | CancelNode():
+            kind = NodeExcused if isinstance(intent, ExcuseNode) else NodeCancelled
+            return (kind(node_id=intent.node_id, reason=intent.reason),)
         case AskApproval(node_id=node_id, what=what):
             return (ApprovalRequested(node_id=node_id, what=what),)
         case RefuseForBudget():

@@ -20,6 +20,7 @@ from cli_multi_rapid.core.intents import (
     CancelNode,
     CloseBreaker,
     Enqueue,
+    ExcuseNode,
     FailNode,
     FinishRun,
     Intent,
@@ -39,6 +40,7 @@ from cli_multi_rapid.core.purse import Purse
 from cli_multi_rapid.core.remedy import Amendment, Surroundings, Unplanned, next_remedy
 from cli_multi_rapid.core.remedy_money import Unpaid
 from cli_multi_rapid.core.retry import GiveUp, TryAgain, after_failure, is_waiting, worn_out
+from cli_multi_rapid.core.reviewed import has_nothing_to_review
 from cli_multi_rapid.core.rework import after_lost_footing, after_refusal
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.run_end import can_land, end_of
@@ -48,6 +50,9 @@ from cli_multi_rapid.core.verification_events import PlanAmended
 
 _DEFAULT_WEIGHT_S = 60.0
 """The assumed duration of a node without an estimate; only the ratio to other nodes matters."""
+
+
+_NOTHING_TO_REVIEW = "not started: nothing of the work before it has landed, so there is nothing to review"
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -200,6 +205,9 @@ def _starts(state: RunState, plan: Plan, limits: Limits, now: datetime) -> Itera
             continue
         if _claims_are_taken(node_state.node, running) or _awaits_rivals(state, node_state):
             continue  # a node with the same claims that comes later went first, because this one was reset
+        if has_nothing_to_review(state, node_state.node.id):
+            yield ExcuseNode(node_id=node_state.node.id, reason=_NOTHING_TO_REVIEW)
+            continue
         worn = worn_out(node_state, plan.retries_of(node_state.node))
         intent = _start(node_state, worn, scene, purse)
         if isinstance(intent, Later):
@@ -353,6 +361,7 @@ def _amend(plan: Plan, found: Amendment) -> AmendPlan:
         reason=found.reason,
         order=order,
         implied=implied,
+        fixes=found.fixes,
     )
     return AmendPlan(amended=amended)
 

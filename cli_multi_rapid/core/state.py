@@ -25,7 +25,7 @@ from cli_multi_rapid.core.node_events import (
     NodeStarted,
     NodeSucceeded,
 )
-from cli_multi_rapid.core.node_state import TRANSITIONS, Attempt, NodeState
+from cli_multi_rapid.core.node_state import TRANSITIONS, Attempt, NodeState, Waiver
 from cli_multi_rapid.core.plan import Plan, Role
 from cli_multi_rapid.core.run_events import (
     ApprovalGranted,
@@ -47,7 +47,14 @@ from cli_multi_rapid.core.run_events import (
 )
 from cli_multi_rapid.core.run_mirror import MIRROR, QueueMirror
 from cli_multi_rapid.core.tool_book import ToolBook
-from cli_multi_rapid.core.verification_events import NodeVerified, PlanAmended, PlanProposed
+from cli_multi_rapid.core.verification_events import (
+    FindingRestored,
+    FindingWaived,
+    NodeExcused,
+    NodeVerified,
+    PlanAmended,
+    PlanProposed,
+)
 
 
 class IllegalTransition(Exception):
@@ -213,6 +220,24 @@ class RunState(QueueMirror):
     def _plan_proposed(self, event: Event, data: PlanProposed) -> None:
         self._move(data.node_id, data).attempts[-1].proposal = data
 
+    def _finding_waived(self, event: Event, data: FindingWaived) -> None:
+        self._move(data.finding.node_id, data).waived[data.finding] = Waiver(fact=data, time=event.time)
+
+    def _finding_restored(self, event: Event, data: FindingRestored) -> None:
+        before = self.nodes.get(data.finding.node_id)
+        if before is None or data.finding not in before.waived:
+            raise IllegalTransition(f"{data.type}: {data.finding.name} is not waived")
+        state = self._move(data.finding.node_id, data)
+        del state.waived[data.finding]
+        if state.excused:
+            state.accuse_again()
+        self.frontier.refresh(state)
+
+    def _node_excused(self, event: Event, data: NodeExcused) -> None:
+        state = self._move(data.node_id, data)
+        state.excuse(data.reason)
+        self.frontier.refresh(state)
+
     def _node_succeeded(self, event: Event, data: NodeSucceeded) -> None:
         state = self._move(data.node_id, data)
         state.attempts[-1].end(data, event.time)
@@ -313,6 +338,9 @@ _HANDLERS: Mapping[type[Payload], Callable[..., None]] = {
     NodeBased: RunState._node_based,
     NodeVerified: RunState._node_verified,
     PlanProposed: RunState._plan_proposed,
+    FindingWaived: RunState._finding_waived,
+    FindingRestored: RunState._finding_restored,
+    NodeExcused: RunState._node_excused,
     NodeSucceeded: RunState._node_succeeded,
     NodeAttemptFailed: RunState._node_attempt_failed,
     NodeRetryScheduled: RunState._node_retry_scheduled,

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct
 
-from cli_multi_rapid.core.facts import ImpliedEdge, Payload, Verdict
+from cli_multi_rapid.core.facts import FindingRef, ImpliedEdge, Payload, Verdict
 from cli_multi_rapid.core.ids import CheckId, Commit, NodeId, Tree
 from cli_multi_rapid.core.plan import Node
 
@@ -92,6 +92,13 @@ class Amending(StrEnum):
     """The nodes of such a plan."""
 
 
+class Fix(Struct, frozen=True, kw_only=True):
+    """What an added node is to put right."""
+
+    node_id: NodeId
+    findings: tuple[FindingRef, ...]
+
+
 class PlanAmended(Payload, frozen=True, kw_only=True):
     """Nodes were added to the running plan, because its verification failed."""
 
@@ -108,3 +115,36 @@ class PlanAmended(Payload, frozen=True, kw_only=True):
     order: tuple[NodeId, ...]
     """Every node of the amended plan once, as in `plan.accepted`."""
     implied: tuple[ImpliedEdge, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    """Which node is for what; empty where a plan is for all of it, and in events of earlier releases."""
+
+
+class FindingWaived(Payload, frozen=True, kw_only=True):
+    """A person said that a finding is none: it keeps nothing from passing any more, and is not put right."""
+
+    type: ClassVar[str] = "node.finding_waived"
+    finding: FindingRef
+    summary: str
+    """What the review said, with its place."""
+    by: str
+    reason: str
+
+
+class FindingRestored(Payload, frozen=True, kw_only=True):
+    """A person took such a word back: the finding counts again."""
+
+    type: ClassVar[str] = "node.finding_restored"
+    finding: FindingRef
+    by: str
+    reason: str = ""
+
+
+class NodeExcused(Payload, frozen=True, kw_only=True):
+    """Nothing is left for the node to do: it counts as done, without a change.
+
+    What it failed for, or was to put right, was waived; or it is a review, and nothing has landed for it.
+    """
+
+    type: ClassVar[str] = "node.excused"
+    node_id: NodeId
+    reason: str

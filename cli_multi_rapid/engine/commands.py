@@ -16,6 +16,7 @@ from cli_multi_rapid.core.run_events import (
     RunUnpaused,
 )
 from cli_multi_rapid.core.state import RunState
+from cli_multi_rapid.core.waiver import restore, waive, why_not_restored, why_not_waived
 from cli_multi_rapid.engine.journal import Journal
 from cli_multi_rapid.engine.merge_queue import MergeQueue
 
@@ -56,14 +57,30 @@ def _answers(state: RunState, command: CommandGiven) -> Iterator[Payload]:
             for node_state in state.nodes.values():
                 if node_state.by_budget:
                     yield NodeReset(node_id=node_state.node.id, reason="the budget was changed")
-        case "inject" if command.node_id is not None and command.node_id not in state.nodes:
-            yield _refuse(command, f"this run has no node {command.node_id}")
         case "inject":
-            yield ContextInjected(node_id=command.node_id, text=command.text)
+            yield _injected(state, command)
+        case "waive" | "restore":
+            yield from _about_findings(state, command)
         case "approve" | "reject" | "retry" | "cancel":
             yield from _about_nodes(state, command)
         case _:
             yield _refuse(command, "it is not known here")
+
+
+def _injected(state: RunState, command: CommandGiven) -> Payload:
+    if command.node_id is not None and command.node_id not in state.nodes:
+        return _refuse(command, f"this run has no node {command.node_id}")
+    return ContextInjected(node_id=command.node_id, text=command.text)
+
+
+def _about_findings(state: RunState, command: CommandGiven) -> Iterator[Payload]:
+    """A finding that does not count any more, or again; all that are named, or none of them."""
+    refs, waives = command.findings, command.command == "waive"
+    why = why_not_waived(state, refs) if waives else why_not_restored(state, refs)
+    if why or not refs:
+        yield _refuse(command, why or "no finding is named")
+        return
+    yield from (waive if waives else restore)(state, refs, command.by, command.text)
 
 
 def _about_nodes(state: RunState, command: CommandGiven) -> Iterator[Payload]:

@@ -5,20 +5,23 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.confinement import Confinement, ConfinementRules, Loosened
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.core.fix_candidates import may_be_added
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.plan import Network, Node, Plan
+from cli_multi_rapid.core.plan import FixPolicy, Network, Node, Plan
 from cli_multi_rapid.core.routing import ToolFacts, pool
 from cli_multi_rapid.ports import Invocation
 from cli_multi_rapid.process import ProgramMissing
 from cli_multi_rapid.process_environment import inherited_environment, which
 from cli_multi_rapid.sandbox import Bubblewrap, View, bubblewrap_version, find_bubblewrap
 
+_NO_FIXES: Final = FixPolicy()
 _PACKAGE: Path = Path(__file__).resolve().parents[1]
 
 
@@ -33,13 +36,16 @@ class Sandboxes(Struct, kw_only=True):
     _found: dict[Network, Bubblewrap] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def require(self, plan: Plan, tools: Mapping[ToolName, ToolFacts]) -> None:
+    def require(self, plan: Plan, tools: Mapping[ToolName, ToolFacts], fix: FixPolicy = _NO_FIXES) -> None:
         """See before the start whether the plan's sandboxes can be had, whichever tools do its nodes.
+
+        And those of the nodes that a failed verification may add to it.
 
         Raises `UserError` for a node that wants less than is configured, `EnvironmentFault` where bubblewrap
         is missing or forbidden.
         """
-        for confinement in require_rules(plan, self.rules, tools):
+        nodes = (*plan.nodes, *may_be_added(plan, fix, tools))
+        for confinement in require_rules(nodes, self.rules, tools):
             self._bubblewrap(confinement.network)
 
     def confine(
@@ -103,14 +109,14 @@ class Sandboxes(Struct, kw_only=True):
 
 
 def require_rules(
-    plan: Plan, rules: ConfinementRules, tools: Mapping[ToolName, ToolFacts]
+    nodes: Iterable[Node], rules: ConfinementRules, tools: Mapping[ToolName, ToolFacts]
 ) -> list[Confinement]:
-    """How the nodes of a plan that are confined are, with every tool that may be given to them.
+    """How those of these nodes that are confined are, with every tool that may be given to them.
 
     Raises `UserError` for one that wants less.
     """
     found = []
-    terms = [rules.of(node, tool) for node in plan.nodes for tool in pool(node, tools)]
+    terms = [rules.of(node, tool) for node in nodes for tool in pool(node, tools)]
     for confinement in terms:
         if isinstance(confinement, Loosened):
             raise UserError(confinement.reason, hint=confinement.hint)

@@ -37,6 +37,10 @@ class Home(Struct, frozen=True, kw_only=True):
         """Saved plans."""
         return self.artifacts / "plans"
 
+    def amended_plan(self, run_id: RunId) -> Path:
+        """The plan of a run as it is after nodes were added to it; the saved one stays as it was accepted."""
+        return self.plans / f"{run_id}_amended.json"
+
     def report(self, run_id: RunId) -> Path:
         """The report of a run."""
         return self.artifacts / "reports" / f"{run_id}_report.json"

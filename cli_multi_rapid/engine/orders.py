@@ -8,6 +8,8 @@ from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.remedy_words import waived_words
+from cli_multi_rapid.core.reviewed import files_of, reviewed
 from cli_multi_rapid.core.routing import ToolFacts, done_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import AttemptOrder
@@ -15,7 +17,7 @@ from cli_multi_rapid.engine.bases import SealedHead
 from cli_multi_rapid.engine.home import Home
 from cli_multi_rapid.engine.lanes import Lanes
 from cli_multi_rapid.engine.prompt import write_prompt
-from cli_multi_rapid.engine.questions import files_of, question_of, reviewed
+from cli_multi_rapid.engine.questions import question_of
 from cli_multi_rapid.engine.tool_sessions import next_session
 from cli_multi_rapid.worktrees import slot_name
 
@@ -90,13 +92,14 @@ def _heads(state: RunState, node_id: NodeId) -> tuple[SealedHead, ...]:
 def prompt_of(state: RunState, node_state: NodeState) -> str:
     """The prompt of a node's next attempt."""
     done = [state.nodes[dep] for dep in node_state.node.deps]
+    waived = waived_words(state.nodes.values())
     return write_prompt(
         node_state.node,
         done=[(dep.node.label, dep.reason) for dep in done if dep.status is NodeStatus.COMPLETED],
         landed=[_landed(each) for each in reviewed(state, node_state.node.id)]
         if node_state.node.form
         else (),
-        context=node_state.context,
+        context=[*node_state.context, *waived] if node_state.node.form else node_state.context,
         evidence=evidence_for(node_state),
     )
 

@@ -5,9 +5,10 @@ from typing import assert_never
 
 from cli_multi_rapid.core.ids import Commit, NodeId, ToolName
 from cli_multi_rapid.core.intents import StartAttempt
-from cli_multi_rapid.core.node_state import MergeStatus, NodeState
 from cli_multi_rapid.core.plan import Form, Plan, Role
 from cli_multi_rapid.core.remedy_words import needs_one_first
+from cli_multi_rapid.core.remit import remit_of
+from cli_multi_rapid.core.reviewed import files_of, reviewed
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.engine.attempt_terms import Question
@@ -39,32 +40,9 @@ def question_of(
                 tools=tuple(dict.fromkeys((*_proven(state, tools), intent.tool))),
                 target=plan.merge_policy.target,
                 one_first=_answers_red_checks(state, node.id),
+                remit=remit_of(state, plan, _causes_of(state, node.id)),
             )
     assert_never(node.form)
-
-
-def reviewed(state: RunState, node_id: NodeId) -> list[NodeState]:
-    """The nodes that a node comes after, through any number of others, and whose work has landed."""
-    found: set[NodeId] = set()
-    stack = list(state.nodes[node_id].node.deps)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(state.nodes[name].node.deps)
-    return [
-        node
-        for name, node in state.nodes.items()
-        if name in found and node.merge_status is MergeStatus.MERGED and node.success is not None
-    ]
-
-
-def files_of(node: NodeState) -> Iterator[str]:
-    """What the work of a node has changed, under old names and new ones."""
-    for file in node.success.files if node.success else ():
-        yield file.path
-        if file.old_path is not None:
-            yield file.old_path
 
 
 def _base_of(state: RunState) -> Commit:
@@ -79,6 +57,12 @@ def _proven(state: RunState, tools: Mapping[ToolName, ToolFacts]) -> Iterator[To
         tool = node.attempts[-1].tool if node.attempts and node.success is not None else None
         if tool is not None and node.node.role is Role.WT and tool in tools and tools[tool].agent:
             yield tool
+
+
+def _causes_of(state: RunState, node_id: NodeId) -> list[NodeId]:
+    """The verifications that a node was added for."""
+    added = (past for past in state.amendments if any(node.id == node_id for node in past.nodes))
+    return [cause.node_id for past in added for cause in past.causes]
 
 
 def _answers_red_checks(state: RunState, node_id: NodeId) -> bool:

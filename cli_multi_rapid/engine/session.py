@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.codec import to_data
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.core.events import Event
+from cli_multi_rapid.core.fix_candidates import policy_of
 from cli_multi_rapid.core.ids import CorrelationId, EventId, RunId
 from cli_multi_rapid.core.merge_events import CheckFinished
 from cli_multi_rapid.core.money import ZERO
@@ -142,7 +143,7 @@ class Session:
                 f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",
                 hint=f"rename it (git branch -m {branch} NEW_NAME), or set worktrees.lane to another pattern",
             )
-        shop.sandboxes.require(plan, shop.tools)
+        shop.sandboxes.require(plan, shop.tools, self._fix_policy(plan))
         self._begin(plan, queue, lanes)
         dispatcher = Dispatcher(self._attempts(queue, checks), self._inbox, shop.policies.workers)
         hands = Hands(
@@ -160,7 +161,7 @@ class Session:
             clock=shop.clock,
         )
         try:
-            return RunLoop(self._journal, hands, self._limits(queue)).run()
+            return RunLoop(self._journal, hands, self._limits(plan, queue)).run()
         except KeyboardInterrupt:
             for marker in (self.state.run_id, check_runner(shop, plan.merge_policy.target).marker):
                 kill_marked(marker)  # who asks for the second time does not wait for anybody's last words
@@ -190,7 +191,7 @@ class Session:
                 options=self._options(started),
             )
         )
-        fix, told = self._fix_policy().mode, state.tools.pings
+        fix, told = self._fix_policy(plan).mode, state.tools.pings
         self._journal.record(*tool_health(plan, shop.tools, shop.pings, fix, told))
         if resumed:
             Recovery(
@@ -213,12 +214,12 @@ class Session:
             "fix": policies.fix_asked or earlier.get("fix"),
         }
 
-    def _fix_policy(self) -> FixPolicy:
-        """What follows a failed verification: the command line before the plan before the configuration."""
-        plan, started = self.state.plan, self.state.started
-        policy = (plan.fix if plan else None) or self._shop.policies.fix
-        asked = started.options.get("fix") if started else None
-        return replace(policy, mode=FixMode(asked)) if isinstance(asked, str) else policy
+    def _fix_policy(self, plan: Plan) -> FixPolicy:
+        """What follows a failed verification. What was asked for when the run was begun holds on."""
+        started, policies = self.state.started, self._shop.policies
+        earlier = started.options.get("fix") if started else None
+        asked = policies.fix_asked or (FixMode(earlier) if isinstance(earlier, str) else None)
+        return policy_of(plan, policies.fix, asked)
 
     def _repeat_answers(self, queue: MergeQueue) -> None:
         """A landing that was granted or refused, and the word did not reach the queue before the crash."""
@@ -255,7 +256,7 @@ class Session:
             ),
         )
 
-    def _limits(self, queue: MergeQueue) -> Callable[[], Limits]:
+    def _limits(self, plan: Plan, queue: MergeQueue) -> Callable[[], Limits]:
         """The limits at any time: what others spend and whether the queue works can change during a run."""
         policies, started = self._shop.policies, self.state.started
         options = started.options if started else {}
@@ -263,7 +264,7 @@ class Session:
             workers=policies.workers,
             budget=replace(policies.budget, allow_unpriced=options.get("allow_unpriced") is True),
             tools=self._shop.tools,
-            fix=self._fix_policy(),
+            fix=self._fix_policy(plan),
             fail_fast=options.get("fail_fast") is True,
         )
 

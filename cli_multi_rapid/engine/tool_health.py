@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from cli_multi_rapid.adapters.health import ToolHealth
-from cli_multi_rapid.core.built_in_tools import VERIFY
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.core.plan import FixMode, Form, Node, Plan
+from cli_multi_rapid.core.plan import FixMode, Plan
 from cli_multi_rapid.core.routing import ANSWERERS, ToolFacts, pool
 from cli_multi_rapid.core.tool_events import HealthStatus, ToolPinged
+from cli_multi_rapid.core.verifying import is_verified
 
 
 def tool_health(
@@ -25,7 +25,7 @@ def tool_health(
     pools = (pool(node, tools) for node in plan.nodes)
     names = dict.fromkeys(name for names in pools if len(names) > 1 for name in names)
     planners: dict[ToolName, None] = {}
-    if fix is not FixMode.OFF and any(_verifies(node) for node in plan.nodes):
+    if fix is not FixMode.OFF and is_verified(plan):
         planners = dict.fromkeys(name for name in ANSWERERS if name in tools and tools[name].answers)
     asked = names | planners
     return [
@@ -40,7 +40,3 @@ def tool_health(
         for health in (ask(asked) if asked else ())
         if health.tool in names or health.tool in told or health.status is HealthStatus.HEALTHY
     ]
-
-
-def _verifies(node: Node) -> bool:
-    return node.tool == VERIFY or node.form is Form.REVIEW

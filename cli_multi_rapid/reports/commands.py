@@ -63,6 +63,11 @@ def reject(run: RunId, node: NodeId) -> str:
     return _line("reject", run, node)
 
 
+def waive(run: RunId, *findings: str) -> str:
+    """Overrule findings of a review, which the person names the reason of."""
+    return _line("waive", run, *findings, "--reason", "WHY")
+
+
 def unpause(run: RunId) -> str:
     """Let attempts start again."""
     return _line("unpause", run)

@@ -69,15 +69,28 @@ class FileReport(TypedDict):
     removed: int
 
 
-class FindingReport(TypedDict):
-    """What a verification found. `check`: the one that failed; null: a review found it. `line` from 1."""
+class WaiverReport(TypedDict):
+    """Who says that a finding is none, why and since when."""
 
+    by: str
+    reason: str
+    time: str
+
+
+class FindingReport(TypedDict):
+    """What a verification found. `check`: the one that failed; null: a review found it. `line` from 1.
+
+    `id`: what `waive` calls it while the verdict is the last one of its node; `waived` null: it counts.
+    """
+
+    id: str
     severity: str
     check: str | None
     file: str | None
     line: int | None
     node: str | None
     summary: str
+    waived: WaiverReport | None
 
 
 class AmendmentReport(TypedDict):

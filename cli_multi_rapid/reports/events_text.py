@@ -125,7 +125,7 @@ def _plan_drafted(data: run.PlanDrafted) -> str:
 
 
 def _command(data: run.CommandGiven) -> str:
-    about = data.node_id or data.entry_id
+    about = ", ".join(ref.name for ref in data.findings) or data.node_id or data.entry_id
     amount = f" {format_usd(data.amount)}" if data.amount is not None else ""
     dependents = " with dependents" if data.with_dependents else ""
     return (
@@ -147,8 +147,9 @@ def _attempt_failed(data: node.NodeAttemptFailed) -> str:
 
 def _verified(data: verification.NodeVerified) -> str:
     found = "; ".join(
-        f"{finding.severity} {finding.place or finding.check or ''}".rstrip() + f": {finding.summary}"
-        for finding in data.findings
+        f"{data.node_id}.{number} {finding.severity} {finding.place or finding.check or ''}".rstrip()
+        + f": {finding.summary}"
+        for number, finding in enumerate(data.findings, 1)
     )
     dropped = f", dropped {_entries(data.dropped)}" if data.dropped else ""
     what = f"{data.node_id} try {data.attempt} {data.verdict} on tree {data.tree[:10]}{dropped}"
@@ -234,6 +235,13 @@ _TELLERS: Mapping[type[Payload], Callable[[Any], str]] = {
         f"{d.node_id} try {d.attempt}: {_entries([node.id for node in d.nodes])}"
     ),
     verification.PlanAmended: amended_line,
+    verification.FindingWaived: lambda d: (
+        f"{d.finding.name} try {d.finding.attempt} ({d.summary}) by {d.by}{_because(d.reason)}"
+    ),
+    verification.FindingRestored: lambda d: (
+        f"{d.finding.name} try {d.finding.attempt} by {d.by}{_because(d.reason)}"
+    ),
+    verification.NodeExcused: lambda d: f"{d.node_id}{_because(d.reason)}",
     tool.ToolPinged: _pinged,
     tool.BreakerOpened: lambda d: f"{d.tool} until {iso(d.until)}{_because(d.reason)}",
     tool.BreakerClosed: lambda d: f"{d.tool}{_because(d.reason)}",

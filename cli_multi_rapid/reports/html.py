@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cli_multi_rapid.reports.amendments import waived_findings
 from cli_multi_rapid.reports.document import AttemptReport, NodeReport, RunReport
 from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_of_report
@@ -29,6 +30,7 @@ def html_report(report: RunReport) -> str:
             section("Timeline", scroll(timeline_svg(report), "Timeline")),
             section("Nodes", _node_table(report) + "".join(_node_details(node) for node in report["nodes"])),
             section("Added nodes", _amendment_table(report)),
+            section("Overruled findings", _waived_table(report)),
             section("Checks", _check_table(report)),
             section("Landings", _landing_table(report)),
             section("Cost", _cost_table(report)),
@@ -208,6 +210,21 @@ def _amendment_table(report: RunReport) -> str:
         for past in report.get("amendments", ())  # reports of earlier releases have none
     )
     return table(("round", "kind", "added", "verified again", "because"), rows, "Added nodes")
+
+
+def _waived_table(report: RunReport) -> str:
+    rows = (
+        (
+            markup(finding["id"]),
+            f'<div class="wide">{markup(finding["summary"])}</div>',
+            markup(waiver["by"]),
+            waiver["time"],
+            f'<div class="wide">{markup(waiver["reason"])}</div>',
+        )
+        for finding, waiver in waived_findings(report)
+    )
+    head = ("finding", "says", "overruled by", "at", "because")
+    return table(head, rows, "Overruled findings")
 
 
 def _landing_table(report: RunReport) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from cli_multi_rapid.reports.amendments import waived_findings
 from cli_multi_rapid.reports.document import NodeReport, RunReport
 from cli_multi_rapid.reports.efficiency import speed_up
 from cli_multi_rapid.reports.graph import graph_mermaid, graph_of_report
@@ -24,6 +25,7 @@ def markdown_report(report: RunReport) -> str:
         _next(report),
         _nodes(report),
         _amendments(report),
+        _waived(report),
         _choices(report),
         _troubles(report),
         _graph(report),
@@ -125,6 +127,22 @@ def _amendments(report: RunReport) -> str:
     )
     body = table(("round", "kind", "added", "verified again", "because"), rows)
     return f"## Added nodes\n\n{body}" if body else ""
+
+
+def _waived(report: RunReport) -> str:
+    """What a person has overruled of the last verdicts."""
+    rows = (
+        (
+            escape(finding["id"]),
+            escape(one_line(finding["summary"], 300)),
+            escape(waiver["by"]),
+            waiver["time"],
+            escape(one_line(waiver["reason"], 300)),
+        )
+        for finding, waiver in waived_findings(report)
+    )
+    body = table(("finding", "says", "overruled by", "at", "because"), rows)
+    return f"## Overruled findings\n\n{body}" if body else ""
 
 
 def _choices(report: RunReport) -> str:

@@ -8,10 +8,11 @@ from cli_multi_rapid.core.facts import RunStatus
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.money import ZERO, MicroUsd, format_usd
 from cli_multi_rapid.core.node_state import MERGE_DEAD, MergeStatus, NodeState, NodeStatus
-from cli_multi_rapid.core.remedy_words import found_by, shortly
+from cli_multi_rapid.core.remedy_words import found_by, shortly, standing
 from cli_multi_rapid.core.run_events import UNPRICED, RunFinished
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.verification_events import Amending
+from cli_multi_rapid.core.waiver import overruled_by
 from cli_multi_rapid.reports import commands
 from cli_multi_rapid.reports.chronicle import Chronicle
 from cli_multi_rapid.reports.document import NextStep
@@ -94,7 +95,7 @@ class Advice:
         if run.status is RunStatus.WAITING or fails_fast:
             wish = commands.plan_fix(shortly(found_by(node)))
             again = f"then: {commands.retry(run.run_id, name)}"
-            why = "--fail-fast adds nothing" if fails_fast else "no agent here can plan or do what is needed"
+            why = "--fail-fast adds nothing" if fails_fast else "no agent here can or may do what is needed"
             return _step(f"{found}, and {why}: do it, {again}", wish)
         if any(name == cause.node_id for past in run.amendments for cause in past.causes):
             rounds = max(
@@ -104,6 +105,14 @@ class Advice:
             return _step(f"{found}{after}: put it right, then", commands.retry(run.run_id, name))
         text = f"{found}: have it put right, or do it and type: {commands.retry(run.run_id, name)}"
         return _step(text, commands.resume_fixing(run.run_id))
+
+    def _overruling(self, node: NodeState) -> NextStep | None:
+        """The way on where a review is wrong. A failed check has none."""
+        names = [ref.name for ref, finding in standing(node).items() if finding.check is None]
+        if not names:
+            return None
+        text = f"or overrule what {node.node.id} is wrong about, all of it or some"
+        return _step(text, commands.waive(self._run.run_id, *names))
 
     def _of_unpaid_fix(self, found: str, end: RunFinished) -> NextStep:
         """What would be added has no room in a limit: which, the end of the run says."""
@@ -194,6 +203,9 @@ class Advice:
             name, run_id = node.node.id, self._run.run_id
             steps.append(_step(f"{name} asks for your approval to {what}", commands.approve(run_id, name)))
             steps.append(_step("or refuse it", commands.reject(run_id, name)))
+            if wrong := overruled_by(self._run, name):
+                names = (ref.name for ref in wrong)
+                steps.append(_step("or overrule what it is to fix", commands.waive(run_id, *names)))
         return steps
 
     def _going_on(self, *, alive: bool) -> list[NextStep]:
@@ -218,6 +230,8 @@ class Advice:
             step = self.of_node(node)
             if step is not None and step["command"] is not None and step["command"] not in said:
                 steps.setdefault(step["command"], step)
+                if wrong := self._overruling(node):
+                    steps.setdefault(str(wrong["command"]), wrong)
         found = list(steps.values())
         if most is None or len(found) <= most:
             return found

@@ -100,7 +100,15 @@ def reason_of(node: NodeState) -> str:
         return node.attempts[-1].reason
     if node.status is NodeStatus.COMPLETED and not node.landed and node.merge_reason:
         return node.merge_reason
-    return node.reason
+    return f"{node.reason}{_overruled(node)}"
+
+
+def _overruled(node: NodeState) -> str:
+    """What a person has said since of a failed verification, which goes on to blame the rest."""
+    if node.status is not NodeStatus.FAILED:
+        return ""
+    names = [ref.name for ref in node.waived if ref.attempt == node.attempts[-1].number]
+    return f" (waived: {', '.join(names)})" if names else ""
 
 
 def kept_where(node: NodeReport) -> str:

@@ -10,7 +10,7 @@ from cli_multi_rapid.core.ids import NodeId, RunId
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports import commands
-from cli_multi_rapid.reports.amendments import amended_lines, amendment_reports
+from cli_multi_rapid.reports.amendments import amended_lines, amendment_reports, finding_lines
 from cli_multi_rapid.reports.chronicle import read_chronicle
 from cli_multi_rapid.reports.document import (
     SCHEMA_VERSION,
@@ -172,7 +172,7 @@ def _head(document: StatusDocument, state: RunState, now: datetime) -> list[str]
     counts = ", ".join(f"{count} {name}" for name, count in told)
     done = document["counts"]["done"]
     lines.append(f"  {len(state.nodes)} nodes, {done} done: {counts or 'none'}")
-    lines += [f"  {line}" for line in amended_lines(state)]
+    lines += [f"  {line}" for line in (*amended_lines(state), *finding_lines(state))]
     notes = (f"    {note}" for note in cost_notes(document["cost_summary"]))
     return [*lines, f"  budget: {budget_line(state)}", *notes]
 

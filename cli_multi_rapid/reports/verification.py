@@ -11,7 +11,7 @@ from cli_multi_rapid.core.plan import Form, Role
 from cli_multi_rapid.core.remedy_words import found_by
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.verification_events import NodeVerified
-from cli_multi_rapid.reports.amendments import amendment_reports, finding_report
+from cli_multi_rapid.reports.amendments import amendment_reports, finding_reports
 from cli_multi_rapid.reports.chronicle import CheckRun, Chronicle, read_chronicle
 from cli_multi_rapid.reports.document import SCHEMA_VERSION, AmendmentReport, FindingReport
 from cli_multi_rapid.reports.quality import (
@@ -131,12 +131,13 @@ def verification_report(
             *(_missing_checks(checks) if chronicle.landings else ()),
             *_recommendations(state, found.values(), quality["tests_added"]),
         ],
-        verdicts=[_verdict(event.data) for event in events if isinstance(event.data, NodeVerified)],
+        verdicts=[_verdict(state, event.data) for event in events if isinstance(event.data, NodeVerified)],
         amendments=amendment_reports(state),
     )
 
 
-def _verdict(verified: NodeVerified) -> VerdictReport:
+def _verdict(state: RunState, verified: NodeVerified) -> VerdictReport:
+    node = state.nodes[verified.node_id]
     return VerdictReport(
         node_id=verified.node_id,
         attempt=verified.attempt,
@@ -144,7 +145,7 @@ def _verdict(verified: NodeVerified) -> VerdictReport:
         tree=verified.tree,
         verdict=verified.verdict,
         summary=verified.summary,
-        findings=[finding_report(finding) for finding in verified.findings],
+        findings=finding_reports(node, verified.attempt),
         dropped=list(verified.dropped),
     )
 
@@ -246,13 +247,19 @@ def _summary(
     examined = [category for category, verdict in checks.items() if verdict is not None]
     missing = [category for category, verdict in checks.items() if verdict is None]
     reviewed = "".join(
-        f" {one_line(node.node.id)} reviewed it: it passed." for node in _passed_reviews(state)
+        f" {one_line(node.node.id)} reviewed it: {_outcome_of(node)}." for node in _passed_reviews(state)
     )
     if not examined:
         what = "No check was examined, because none" if reviewed else "Nothing was examined, because no check"
         return f"{name} landed.{reviewed} {what} is configured for it."
     text = f"{name} was verified: {_words(examined)} passed.{reviewed}"
     return f"{text} Not examined: {_words(missing)}." if missing else text
+
+
+def _outcome_of(node: NodeState) -> str:
+    if not node.excused:
+        return "it passed"
+    return "what it found was waived" if node.attempts else "it had nothing to review"
 
 
 def _passed_reviews(state: RunState) -> Iterator[NodeState]:

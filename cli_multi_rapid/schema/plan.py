@@ -5,6 +5,7 @@ from typing import Final
 
 from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.core.plan import Plan
+from cli_multi_rapid.core.verifying import verifies
 from cli_multi_rapid.schema.collector import collector_paused
 from cli_multi_rapid.schema.document import Document
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
@@ -16,7 +17,7 @@ from cli_multi_rapid.schema.problems import Code, Problems, Severity
 from cli_multi_rapid.schema.reading import Reading, Text
 from cli_multi_rapid.schema.source import quoted
 from cli_multi_rapid.schema.values import Items, Table, Value
-from cli_multi_rapid.schema.verification import check_fixer
+from cli_multi_rapid.schema.verification import check_plans_fixer, check_verified
 
 PLAN_KEYS: Final = keys(f"{HEAD_KEYS} params nodes execution_order", rollback_policy="rollback")
 
@@ -46,8 +47,9 @@ def parse_plan(
     head = read_head(fields, known_checks=known_checks, default_base=default_base)
     nodes = _read_nodes(fields)
     check_nodes(reading, nodes, known_tools)
-    if head.fix is not None and known_tools is not None:
-        check_fixer(fields, head.fix, known_tools)
+    if head.fix is not None:
+        check_plans_fixer(fields, head.fix, known_tools)
+        check_verified(fields, head.fix, verifies=any(verifies(parsed.node) for parsed in nodes))
     _check_order(fields, nodes)
     _check_given(reading, document.root, params or {})
     if problems.error_count > before:

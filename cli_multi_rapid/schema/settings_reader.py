@@ -1,6 +1,6 @@
 """Layers of configuration (files, environment, flags) to one `Settings`, all problems noted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -26,7 +26,7 @@ from cli_multi_rapid.schema.settings import (
 )
 from cli_multi_rapid.schema.source import Place, quoted
 from cli_multi_rapid.schema.values import Scalar, Value, is_null, number_of
-from cli_multi_rapid.schema.verification import read_fix, read_fixer, read_rounds
+from cli_multi_rapid.schema.verification import check_fixer, read_fix, read_fixer, read_rounds
 
 Read = Callable[[Fields, str], object]
 """Reads one key of a mapping; None when it is absent or wrong."""
@@ -135,8 +135,13 @@ def section_keys(section: str) -> Keys:
     )
 
 
-def parse_settings(layers: Sequence[Document], problems: Problems) -> Settings | None:
-    """The settings of all layers, the last one winning key by key; None when there are errors."""
+def parse_settings(
+    layers: Sequence[Document], problems: Problems, *, known_tools: Collection[str] | None = None
+) -> Settings | None:
+    """The settings of all layers, the last one winning key by key; None when there are errors.
+
+    `known_tools`: the tools that may be named; None: any.
+    """
     before = problems.error_count - sum(document.errors for document in layers)
     found = _Found()
     for document in layers:
@@ -145,6 +150,9 @@ def parse_settings(layers: Sequence[Document], problems: Problems) -> Settings |
         return None
     settings = _settings(found)
     _check_percentages(settings.budget, found.places, problems)
+    fixer, place = settings.verification.tool, found.places.get("verification.tool")
+    if fixer is not None and known_tools is not None and place is not None:
+        check_fixer(fixer, known_tools, place, problems)
     return None if problems.error_count > before else settings
 
 

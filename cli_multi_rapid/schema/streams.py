@@ -24,6 +24,7 @@ from cli_multi_rapid.schema.stream_model import (
 )
 from cli_multi_rapid.schema.stream_rules import check_phases, check_streams, known_order
 from cli_multi_rapid.schema.values import Items, Table, Value
+from cli_multi_rapid.schema.verification import check_plans_fixer
 
 STREAMS_KEYS: Final = keys(f"{HEAD_KEYS} streams execution_order", rollback_policy="rollback")
 STREAM_KEYS: Final = keys(
@@ -89,6 +90,8 @@ def parse_streams(
     if fields is None:
         return None
     head = read_head(fields, known_checks=known_checks, default_base=default_base)
+    if head.fix is not None:
+        check_plans_fixer(fields, head.fix, known_tools)
     streams = _read_streams(fields, known_tools)
     order = _read_order(fields)
     found = StreamsDocument(head=head, streams=streams, order=known_order(streams, order, problems))

@@ -46,6 +46,7 @@ _TELLING_KEYS: Final[Mapping[str, DocumentKind]] = {
     "execution_order": DocumentKind.STREAMS,
     "checks": DocumentKind.CONFIG,
     "merge_policy": DocumentKind.CONFIG,
+    "verification": DocumentKind.CONFIG,
 }
 """The first of these keys that a document has tells its kind."""
 
@@ -124,7 +125,7 @@ def validate_document(
         case DocumentKind.TOOLS:
             parse_tools(document, problems, known_tools=around.known_tools)
         case DocumentKind.CONFIG:
-            parse_settings([document], problems)
+            parse_settings([document], problems, known_tools=around.known_tools)
 
 
 def parse_plan_around(document: Document, problems: Problems, around: Surroundings) -> Plan | None:

@@ -8,10 +8,10 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import FixMode, FixPolicy, Form
 from cli_multi_rapid.core.routing import ANSWERERS, AUTO
 from cli_multi_rapid.schema.fields import Fields, keys, open_table
-from cli_multi_rapid.schema.names import is_tool_name, tool_name
-from cli_multi_rapid.schema.problems import Code
-from cli_multi_rapid.schema.source import quoted
-from cli_multi_rapid.schema.values import Scalar, boolean_of
+from cli_multi_rapid.schema.names import did_you_mean, is_tool_name, tool_name
+from cli_multi_rapid.schema.problems import Code, Problems, Severity
+from cli_multi_rapid.schema.source import Place, quoted
+from cli_multi_rapid.schema.values import Scalar, Table, Value, boolean_of, number_of
 from cli_multi_rapid.schema.work import WORK_KEYS
 
 FIX_KEYS: Final = keys("fix rounds tool")
@@ -27,8 +27,20 @@ def read_fix(fields: Fields, key: str) -> FixMode | None:
 
 
 def read_rounds(fields: Fields, key: str) -> int | None:
-    """How often nodes may be added to one run."""
-    return fields.integer(key, low=0, high=MOST_ROUNDS)
+    """How often nodes may be added to one run. Never would be another word for `fix: off`.
+
+    A run that says `auto`, or is asked for it by `--fix auto`, must not come to nothing for such a reason.
+    """
+    value = fields.value(key)
+    if isinstance(value, Scalar) and number_of(value) == 0:
+        fields.reading.report(
+            Code.BAD_VALUE,
+            value,
+            "in 0 rounds nothing is ever put right, whatever `fix` or `--fix` says",
+            suggestion=f"write fix: off and leave the key out, or a number from 1 to {MOST_ROUNDS}",
+        )
+        return None
+    return fields.integer(key, low=1, high=MOST_ROUNDS)
 
 
 def read_fixer(fields: Fields, key: str) -> ToolName | None:
@@ -62,16 +74,41 @@ def read_fix_policy(fields: Fields) -> FixPolicy | None:
     )
 
 
-def check_fixer(fields: Fields, policy: FixPolicy, known: Collection[str]) -> None:
+def check_plans_fixer(fields: Fields, policy: FixPolicy, known: Collection[str] | None) -> None:
+    """The same of a plan or a streams file. `known` None: any tool goes."""
+    if policy.tool is not None and known is not None:
+        reading = fields.reading
+        check_fixer(policy.tool, known, reading.place(_value_of(fields, "tool")), reading.problems)
+
+
+def check_fixer(fixer: ToolName, known: Collection[str], place: Place, problems: Problems) -> None:
     """Note an agent for the fixes that is not among the known tools: it would show only when it is needed."""
-    if policy.tool is not None and policy.tool not in known:
-        fields.reading.report(
+    if fixer not in known:
+        problems.report(
             Code.UNKNOWN_TOOL,
-            fields.at("verification"),
-            f"`verification` names the unknown tool {quoted(policy.tool)}",
-            suggestion=fields.reading.did_you_mean(policy.tool, known)
-            or f"tools are: {', '.join(sorted(known))}",
+            place,
+            f"`verification` names the unknown tool {quoted(fixer)}",
+            suggestion=did_you_mean(fixer, known) or f"tools are: {', '.join(sorted(known))}",
         )
+
+
+def check_verified(fields: Fields, policy: FixPolicy, *, verifies: bool) -> None:
+    """Warn of fixes for what is never looked at."""
+    if policy.mode is not FixMode.OFF and not verifies:
+        fields.reading.report(
+            Code.NO_EFFECT,
+            _value_of(fields, "fix"),
+            f"`fix: {policy.mode}` has no effect: no node verifies what has landed",
+            suggestion="add a node like {id: checks, tool: verify, deps: [n1]}, or one with `review: true`",
+            severity=Severity.WARNING,
+        )
+
+
+def _value_of(fields: Fields, key: str) -> Value:
+    """Where a key of `verification` has its value, else the section."""
+    section = fields.at("verification")
+    entry = section.entries.get(key) if isinstance(section, Table) else None
+    return section if entry is None else entry.value
 
 
 def read_form(fields: Fields, tool: ToolName | None) -> Form | None:

@@ -19,6 +19,7 @@ from cli_multi_rapid.core.money import format_usd
 from cli_multi_rapid.core.node_state import NodeState
 from cli_multi_rapid.core.run_events import ApprovalGranted, ApprovalRejected, BudgetSettled, CommandGiven
 from cli_multi_rapid.core.state import IllegalTransition, RunState
+from cli_multi_rapid.core.verification_events import FindingRestored, FindingWaived
 from cli_multi_rapid.store.envelope import utc_text
 from cli_multi_rapid.store.merge_book import MergeBook, MergeRecord
 from cli_multi_rapid.store.tables import AuditRow, LedgerRow, MergeRow, WorkstreamRow
@@ -213,7 +214,8 @@ def _deed(data: Payload) -> _Deed | None:
     match data:
         case CommandGiven():
             amount = "" if data.amount is None else format_usd(data.amount)
-            words = " ".join(word for word in (data.text, amount) if word)
+            names = ", ".join(ref.name for ref in data.findings)
+            words = " ".join(word for word in (names, data.text, amount) if word)
             return _Deed(
                 who=data.by, action=data.command, subject=data.node_id or data.entry_id, detail=words
             )
@@ -222,6 +224,13 @@ def _deed(data: Payload) -> _Deed | None:
         case ApprovalRejected():
             detail = f"{data.what}: {data.reason}"
             return _Deed(who=data.by, action="approval.rejected", subject=data.node_id, detail=detail)
+        case FindingWaived():
+            detail = f"{data.finding.name}: {data.summary}: {data.reason}"
+            return _Deed(who=data.by, action="finding.waived", subject=data.finding.node_id, detail=detail)
+        case FindingRestored():
+            detail = f"{data.finding.name}: {data.reason}"
+            subject = data.finding.node_id
+            return _Deed(who=data.by, action="finding.restored", subject=subject, detail=detail)
         case MergeApproved():
             return _Deed(who=data.by, action="merge.approved", subject=data.entry_id, detail="")
         case _:

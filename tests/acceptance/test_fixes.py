@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from cli_multi_rapid.core.ids import NodeId
 from cli_multi_rapid.schema.published import schema_violations
+from tests.core.schema_reading import good_plan
 from tests.fakes.command_line import PACKAGE_ROOT, Ended, type_in
 from tests.fakes.meanwhile import wait_until
 from tests.fakes.planner_program import planner_programs
@@ -124,6 +126,12 @@ def test_what_a_review_finds_is_fixed_by_an_added_node_and_reviewed_again(world:
     assert here.report["cost_summary"]["total_used_usd"] == 1.25
     assert here.node("fix-1-1")["added"].startswith("round 1, fixes: look: done.txt:1: It says todo.")
     assert here.node("n1")["added"] is None
+    amended = f"artifacts/plans/{here.report['run_id']}_amended.json"
+    assert {"artifacts/plans/reviewed.json", amended} <= set(here.report["artifacts_generated"])
+    plans = [(here.repository.path / name).read_text() for name in ("artifacts/plans/reviewed.json", amended)]
+    before, after_it = ([str(each.id) for each in good_plan(text).nodes] for text in plans)
+    assert after_it == [*before, "fix-1-1"]
+    assert good_plan(plans[1]).by_id[NodeId("look")].deps == ("n1", "fix-1-1")
     page = here.type("report", "--format", "md").out
     assert "## Added nodes" in page
     assert "completed MERGED added" in page
@@ -143,6 +151,17 @@ def test_by_default_nothing_is_added_until_a_person_says_so(world: Make) -> None
     assert here.node("fix-1-1")["tool"] == "claude"
 
 
+def test_fixes_for_what_is_never_looked_at_are_refused_before_anything_starts(world: Make) -> None:
+    here = world(GOOD)
+    ended = here.run(PLAN, "--fix", "auto")
+    assert ended.status == 2
+    assert "--fix auto has nothing to follow: no node of reviewed verifies what has landed" in ended.err
+    assert "leave --fix out" in ended.err
+    assert not (here.repository.path / "state").exists()
+    assert here.run(PLAN, "--fix", "off").status == 0
+    assert here.type("resume", "--fix", "ask").status == 2
+
+
 def test_where_a_person_is_to_agree_each_fix_waits_for_that(world: Make) -> None:
     here = world(bad(), GOOD)
     ended = here.run(PLAN + REVIEW + FIX.replace("auto", "ask"))
@@ -151,6 +170,30 @@ def test_where_a_person_is_to_agree_each_fix_waits_for_that(world: Make) -> None
     assert here.report["cost_summary"]["total_used_usd"] == 0.25
     assert here.type("approve", here.report["run_id"], "fix-1-1").status == 0
     assert here.done()
+
+
+def test_a_finding_that_a_person_overrules_is_not_put_right_and_the_run_ends_well(world: Make) -> None:
+    here = world(bad(), GOOD)
+    ended = here.run(PLAN + REVIEW + FIX.replace("auto", "ask"))
+    assert f"cli-orchestrator waive {here.report['run_id']} look.1 --reason WHY" in ended.out
+    assert "found: look.1 major done.txt:1: It says todo." in here.type("status").out
+    assert "say why" in here.type("waive", "look.1").err
+    wrong = here.type("waive", "look.7", "--reason", "no")
+    assert (wrong.status, "look.1 (major) done.txt:1: It says todo." in wrong.err) == (2, True)
+
+    said = here.type("waive", "look.1", "--reason", "it is a list of what is to do")
+    assert said.status == 0, said.out + said.err
+    assert len(here.questions) == 1
+    assert not here.done()
+    (finding,) = here.node("look")["findings"]
+    assert finding["waived"]["reason"] == "it is a list of what is to do"
+    assert here.node("fix-1-1")["status"] == "completed"
+    assert here.verification["overall_status"] == "PASSED"
+    assert "waived: look.1 by" in here.type("status").out
+
+    assert here.type("waive", "look.1", "--undo", "--no-resume").status == 0
+    assert here.type("resume").status == 4
+    assert here.node("fix-1-1")["status"] == "waiting"
 
 
 def test_more_than_two_findings_are_planned_by_the_model_first(world: Make) -> None:

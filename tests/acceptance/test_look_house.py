@@ -29,7 +29,7 @@ from tests.fakes.wardens import kill_with_wardens
 EXAMPLES = Path(__file__).parent.parent / "data" / "examples"
 OURS = (
     *("runs", "status", "watch", "logs", "events", "replay", "report", "export", "import", "cost"),
-    *("resume", "cancel", "pause", "unpause", "retry", "approve", "reject", "inject", "queue"),
+    *("resume", "cancel", "pause", "unpause", "retry", "approve", "reject", "waive", "inject", "queue"),
     *("streams", "tools", "worktrees", "doctor", "coordination"),
 )
 

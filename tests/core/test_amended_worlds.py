@@ -80,6 +80,11 @@ def test_the_machine_may_stop_and_people_may_speak_while_a_run_is_amended(seed: 
     assert picture(again) == picture(world.state)
 
 
+def test_people_of_those_worlds_overrule_what_was_found_and_take_it_back() -> None:
+    told = {event.type for seed in range(25) for event in lived(seed, people=True).events}
+    assert told >= {"node.finding_waived", "node.finding_restored", "node.excused"}
+
+
 def test_those_worlds_amend_their_runs_in_every_way() -> None:
     kinds = {past.kind for seed in range(25) for past in lived(seed).state.amendments}
     assert kinds == set(Amending)

@@ -8,7 +8,7 @@ from cli_multi_rapid.core.events import CATALOGUE
 from cli_multi_rapid.core.ids import Commit, NodeId
 from cli_multi_rapid.core.node_events import NodeReset, NodeReworkScheduled
 from cli_multi_rapid.core.node_state import MERGE_DEAD, TRANSITIONS, MergeStatus, NodeState, NodeStatus
-from cli_multi_rapid.core.verification_events import PlanAmended
+from cli_multi_rapid.core.verification_events import FindingRestored, NodeExcused, PlanAmended
 from tests.fakes.sample_plans import node
 
 FINAL = {NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELLED}
@@ -18,7 +18,7 @@ def test_only_a_person_a_fix_or_work_that_cannot_land_leads_out_of_a_final_statu
     leaving = {
         kind for (status, kind), after in TRANSITIONS.items() if status in FINAL and after is not status
     }
-    assert leaving == {NodeReset, NodeReworkScheduled, PlanAmended}
+    assert leaving == {NodeReset, NodeReworkScheduled, PlanAmended, NodeExcused, FindingRestored}
     assert {status for status, kind in TRANSITIONS if kind is NodeReworkScheduled} == {NodeStatus.COMPLETED}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cli_multi_rapid.core.facts import FailureClass, RunStatus, Verdict
+from cli_multi_rapid.core.facts import FailureClass, FindingRef, RunStatus, Verdict
 from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.money import parse_usd
 from cli_multi_rapid.core.node_events import NodeAttemptFailed, NodeFailed
@@ -18,11 +18,14 @@ from cli_multi_rapid.core.verification_events import (
     PlanAmended,
     Severity,
 )
+from cli_multi_rapid.core.waiver import waive
 from cli_multi_rapid.reports.chronicle import read_chronicle
 from cli_multi_rapid.reports.events_text import event_lines
 from cli_multi_rapid.reports.graph import graph_of_run, graph_text
+from cli_multi_rapid.reports.html import html_report
 from cli_multi_rapid.reports.markdown import markdown_report
 from cli_multi_rapid.reports.next_step import Advice
+from cli_multi_rapid.reports.node_report import reason_of
 from cli_multi_rapid.reports.replay import diff_runs, diff_text
 from cli_multi_rapid.reports.run_report import run_report
 from cli_multi_rapid.reports.status import status_document, status_text
@@ -37,7 +40,7 @@ LOOK = NodeId("look")
 HOLE = Finding(summary="a hole", severity=Severity.MAJOR, file="src/n1/a.py", line=3, node=NodeId("n1"))
 
 
-def rejected() -> History:
+def rejected(*found: Finding) -> History:
     """The work landed and its review failed."""
     look = node("look", "n1", tool=ToolName("claude"), role=Role.IPT, form=Form.REVIEW, path_claims=())
     plan = Plan(
@@ -56,7 +59,7 @@ def rejected() -> History:
             tree=tree_id("landed"),
             verdict=Verdict.FAILED,
             summary="Not yet.",
-            findings=(HOLE,),
+            findings=found or (HOLE,),
         )
     )
     failure, reason = FailureClass.REJECTED, "the review found 1 thing to put right"
@@ -129,7 +132,7 @@ def test_who_stops_at_the_first_failure_is_not_sent_to_what_adds_nothing() -> No
 def test_where_nobody_can_plan_a_person_is_given_the_request_to_plan() -> None:
     text, command = next_of(rejected().finish(RunStatus.WAITING, 4))
     assert command == "cli-orchestrator plan --request 'Put right: src/n1/a.py:3: a hole'"
-    assert "no agent here can plan or do what is needed" in text
+    assert "no agent here can or may do what is needed" in text
     assert "cli-orchestrator retry r1003-oauth2 look" in text
 
 
@@ -189,6 +192,54 @@ def test_every_view_shows_what_was_added_and_why() -> None:
     (verdict,) = verification["verdicts"]
     assert (verdict["node_id"], verdict["verdict"], verdict["findings"][0]["line"]) == ("look", "failed", 3)
     assert verification["amendments"] == report["amendments"]
+
+
+def overruled() -> History:
+    history = rejected()
+    refs = [FindingRef(node_id=LOOK, attempt=1, number=1)]
+    for fact in waive(history.state, refs, "ada", "the proxy does it"):
+        history.add(fact)
+    return history
+
+
+def test_who_does_not_share_a_finding_is_told_how_to_overrule_it() -> None:
+    history = rejected().finish(RunStatus.PARTIAL, 1)
+    steps = Advice(history.state, read_chronicle(history.events)).of_run()
+    assert [step["command"] for step in steps] == [
+        "cli-orchestrator resume r1003-oauth2 --fix auto",
+        "cli-orchestrator waive r1003-oauth2 look.1 --reason WHY",
+    ]
+    shown = status_text(history.state, history.events, now=history.now)
+    assert "found: look.1 major src/n1/a.py:3: a hole" in shown
+
+
+def test_every_view_shows_who_has_overruled_what_and_why() -> None:
+    history = overruled().finish(RunStatus.SUCCESS, 0)
+    state, events, now = history.state, history.events, history.now
+    shown = status_text(state, events, now=now)
+    assert "waived: look.1 by ada: the proxy does it (src/n1/a.py:3: a hole)" in shown
+    assert "found:" not in shown
+    assert "look.1 try 1 (src/n1/a.py:3: a hole) by ada: the proxy does it" in event_lines(events)
+    report = run_report(state, events, now=now)
+    assert schema_violations(report, "report") == []
+    (finding,) = next(each for each in report["nodes"] if each["node_id"] == "look")["findings"]
+    assert finding["id"] == "look.1"
+    assert finding["waived"] is not None
+    assert (finding["waived"]["by"], finding["waived"]["reason"]) == ("ada", "the proxy does it")
+    for page in (markdown_report(report), html_report(report)):
+        assert "Overruled findings" in page
+        assert "the proxy does it" in page
+    found = verification_report(state, events, now=now, verification_id="v")
+    assert found["overall_status"] == "PASSED"
+    assert "look reviewed it: what it found was waived." in found["summary"]
+    assert found["verdicts"][0]["findings"][0]["waived"] is not None
+
+
+def test_a_verification_of_which_something_is_left_says_what_is_not() -> None:
+    history = rejected(HOLE, HOLE)
+    for fact in waive(history.state, [FindingRef(node_id=LOOK, attempt=1, number=2)], "ada", "no"):
+        history.add(fact)
+    assert reason_of(history.state.nodes[LOOK]).endswith("to put right (waived: look.2)")
 
 
 def test_two_moments_of_a_diff_runser_by_what_was_added_between() -> None:

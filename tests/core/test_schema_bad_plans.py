@@ -112,7 +112,10 @@ BAD: dict[str, Bad] = {
         "verification: {fix: sometimes}\n" + node(""), Code.BAD_VALUE, 1, "off, ask, auto", "write off"
     ),
     "fixes for ever": Bad(
-        "verification: {rounds: 99}\n" + node(""), Code.BAD_VALUE, 1, "between 0 and 10", "a number"
+        "verification: {rounds: 99}\n" + node(""), Code.BAD_VALUE, 1, "between 1 and 10", "a number"
+    ),
+    "fixes in no round": Bad(
+        "verification:\n  fix: auto\n  rounds: 0\n" + node(""), Code.BAD_VALUE, 3, "in 0 rounds", "fix: off"
     ),
     "fixes by a shell": Bad(
         "verification: {tool: shell}\n" + node(""), Code.BAD_ID, 1, "`shell` cannot put anything", "an agent"

@@ -241,6 +241,29 @@ def test_a_review_looks_at_what_has_landed_and_needs_no_goal() -> None:
     assert look.label == "Review what has landed"
 
 
+def test_fixes_of_what_is_never_looked_at_are_warned_of_at_their_place() -> None:
+    text = "verification:\n  rounds: 1\n  fix: auto\nnodes: [{id: n1, run: x, path_claims: [a]}%s]\n"
+    (found,) = plan_problems(text % "")
+    assert (found.code, found.severity, found.line, found.column) == (
+        Code.NO_EFFECT,
+        Severity.WARNING,
+        3,
+        8,
+    )
+    assert "`fix: auto` has no effect: no node verifies" in found.message
+    assert plan_problems(text % ", {id: v, tool: verify, deps: [n1]}") == []
+
+
+def test_an_unknown_agent_for_the_fixes_is_marked_where_it_stands() -> None:
+    problems = Problems()
+    text = (
+        "verification:\n  fix: off\n  tool: aidr\nnodes: [{id: n1, run: x, tool: shell, path_claims: [a]}]\n"
+    )
+    parse_plan(document(text), problems, known_tools=("aider", "shell"))
+    (found,) = problems
+    assert (found.code, found.line, found.column) == (Code.UNKNOWN_TOOL, 3, 9)
+
+
 @pytest.mark.parametrize("word", ["off", "false", "'off'"])
 def test_fixes_are_off_however_that_is_written(word: str) -> None:
     plan = good_plan(f"verification: {{fix: {word}}}\nnodes: [{{id: n1, run: x}}]\n")

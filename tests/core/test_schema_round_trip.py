@@ -105,7 +105,7 @@ CHECKS = st.builds(
 FIXES = st.builds(
     FixPolicy,
     mode=st.sampled_from(FixMode),
-    rounds=st.integers(0, 10),
+    rounds=st.integers(1, 10),
     tool=st.none() | st.sampled_from(["claude", "my-agent"]).map(ToolName),
 )
 

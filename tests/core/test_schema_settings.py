@@ -162,6 +162,7 @@ BAD = {
     "lane without a run": ("worktrees: {lane: 'lane/{node}'}", Code.BAD_BRANCH, "nested"),
     "lane that is no branch": ("worktrees: {lane: 'a b/{run}/{node}'}", Code.BAD_BRANCH, "nested"),
     "flag in words": ("landing: {update_checkout: on}", Code.WRONG_TYPE, "true or false"),
+    "fixes in no round": ("verification: {fix: auto, rounds: 0}", Code.BAD_VALUE, "fix: off"),
     "check without a command": ("checks: {lint: {}}", Code.WORK, "argv"),
 }
 
@@ -175,6 +176,20 @@ def test_a_bad_setting_is_refused_with_a_message_that_one_can_act_on(case: str) 
     assert problem.code is code, problem.to_text()
     assert suggestion in problem.suggestion, problem.to_text()
     assert problem.line
+
+
+def test_an_unknown_agent_for_the_fixes_is_refused_where_it_stands() -> None:
+    layers = [
+        document("verification: {tool: nobody}", "user"),
+        document("verification:\n  tool: aidr", "file"),
+    ]
+    problems = Problems()
+    assert parse_settings(layers, problems, known_tools=("aider",)) is None
+    (found,) = problems
+    assert (found.file, found.line, found.column, found.code) == ("file", 2, 9, Code.UNKNOWN_TOOL)
+    assert "`aider`" in found.suggestion
+    assert parse_settings(layers, Problems(), known_tools=("aidr",)) is not None
+    assert parse_settings(layers, Problems()) is not None
 
 
 def test_all_layers_are_reported_together() -> None:

@@ -241,6 +241,23 @@ def test_a_tool_that_may_get_a_node_is_looked_at_before_the_start(
     assert not (builder.path / "state").exists()
 
 
+@pytest.mark.parametrize("fix", ["auto", "off"])
+def test_a_tool_that_only_fixes_is_looked_at_before_the_start_where_there_may_be_fixes(
+    builder: RepositoryBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fix: str
+) -> None:
+    held = "tools: [{name: held, argv: [sh, -c, 'true {prompt}'], cost_class: free, sandbox: bwrap}]\n"
+    builder.commit({"config/tools.yaml": held})
+    monkeypatch.setenv("PATH", str(programs_without_bwrap(tmp_path)))
+    plan = (
+        f"verification: {{fix: {fix}, tool: held}}\nmerge_policy: {{checklist: []}}\n"
+        "nodes: [{id: a, tool: shell, run: ': > a', path_claims: [a]}, {id: v, tool: verify, deps: [a]}]"
+    )
+    ended = execute(builder, plan)
+    assert (ended.status, "bwrap, which was not found" in ended.err) == (
+        (5, True) if fix == "auto" else (0, False)
+    )
+
+
 def programs_without_bwrap(tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+from cli_multi_rapid.core.facts import FindingRef
 from cli_multi_rapid.core.ids import NodeId
+from cli_multi_rapid.core.plan import Form
+from cli_multi_rapid.core.waiver import waive
+from cli_multi_rapid.engine.orders import prompt_of
 from cli_multi_rapid.engine.review import ReviewQuestion
 from cli_multi_rapid.git import open_repository
+from tests.fakes.failed_looks import HOLE, LEAK, amended, landed, verdict
 from tests.fakes.repositories import Content, make_repository
 
 _ARGUMENT = 128 * 1024
@@ -21,6 +26,17 @@ def shown(folder: Path, files: dict[str, Content], prompt: str = "Review.") -> s
     return question.add_to(
         prompt, open_repository(builder.path, scratch=folder / "scratch"), builder.commit(files)
     )
+
+
+def test_who_looks_again_or_plans_is_told_what_a_person_has_overruled() -> None:
+    story = verdict(landed(form=Form.REVIEW).start("look"), HOLE, LEAK, LEAK)
+    ref = FindingRef(node_id=NodeId("look"), attempt=1, number=1)
+    (plan,) = amended(story).nodes
+    story.tell(*waive(story.state, [ref], "ada", "the proxy does it"))
+    for name in (NodeId("look"), plan.id):
+        told = prompt_of(story.state, story.state.nodes[name])
+        assert "no fault, so it is not to be found again: src/n/a.py:3: a hole (because: the proxy" in told
+    assert "the proxy" not in prompt_of(story.state, story.state.nodes[NodeId("n")])
 
 
 def test_one_long_file_hides_none_of_the_others(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def looks(name: str, *deps: str, form: Form | None = None) -> Node:
     return replace(bare(name, *deps), role=Role.IPT, form=form)
 
 
-def landed(*nodes: Node) -> Story:
+def landed(*nodes: Node, form: Form | None = None) -> Story:
     """`n` has landed, and `look` verifies it, before the other nodes."""
     work = node("n", tool=T, est_cost=None)
-    return Story(work, looks("look", "n"), *nodes).tell(HEALTHY).do("n").land("n")
+    return Story(work, looks("look", "n", form=form), *nodes).tell(HEALTHY).do("n").land("n")
 
 
 def verdict(story: Story, *findings: Finding, name: str = "look") -> Story:

@@ -10,6 +10,8 @@ from cli_multi_rapid.core.facts import FailureClass, Verdict
 from cli_multi_rapid.core.ids import CheckId, NodeId
 from cli_multi_rapid.core.intents import FinishRun
 from cli_multi_rapid.core.plan import Form, Plan, Role
+from cli_multi_rapid.core.remedy_words import findings_of
+from cli_multi_rapid.core.run_events import CommandGiven
 from cli_multi_rapid.core.tool_events import HealthStatus, ToolPinged
 from cli_multi_rapid.core.verification_events import (
     Finding,
@@ -30,7 +32,8 @@ class AmendedRules(RunRules, kw_only=True):
     def _contract(self, end: FinishRun) -> int:
         if "fix does not fit" in end.reason:
             return 3
-        if "no planner is healthy" in end.reason or "no agent is there" in end.reason:
+        unplanned = ("no planner is healthy", "no agent is there", "so a person must")
+        if any(words in end.reason for words in unplanned):
             return 4
         return super()._contract(end)
 
@@ -83,6 +86,19 @@ class VerifyingWorld(RunWorld):
         if not stopped and each.node.form is Form.REMEDY:
             self._propose(node_id)
         RunWorld._end_attempt(self, node_id, stopped=stopped)
+
+    def _ask_something(self) -> None:
+        """People also overrule what a look has found, rightly or not, and think better of it."""
+        found = [ref for each in self.state.nodes.values() for ref in findings_of(each)]
+        if not found or self.random.random() < 0.5:
+            RunWorld._ask_something(self)
+            return
+        self.touched = True
+        waived = [ref for each in self.state.nodes.values() for ref in each.waived]
+        command = "restore" if waived and self.random.random() < 0.5 else "waive"
+        named = waived if command == "restore" else found
+        refs = tuple(self.random.sample(named, self.random.randint(1, min(2, len(named)))))
+        self.record(CommandGiven(command=command, by="ada", text="because", findings=refs))
 
     def _verifies(self, node_id: NodeId) -> bool:
         each = self.state.nodes[node_id]
