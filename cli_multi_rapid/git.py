@@ -93,6 +93,7 @@ from cli_multi_rapid.git_refs import (
     RefsUpdated,
     RefUnchanged,
     Refusal,
+    drop_hollow,
     read_refs,
     tip_of,
     update_refs,
@@ -325,6 +326,10 @@ class Repository:
     def refs(self, prefix: str) -> Mapping[str, Commit]:
         """The refs with this full name or below this folder, by full name."""
         return read_refs(self._git, prefix)
+
+    def drop_hollow(self, folder: str) -> tuple[str, ...]:
+        """Remove the branches below a folder of ours whose commit is gone (a `git prune` came between)."""
+        return drop_hollow(self._git, folder)
 
     def update_refs(
         self, changes: Sequence[RefChange | RefUnchanged], *, reason: str = "cli-orchestrator"

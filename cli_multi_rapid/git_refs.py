@@ -9,6 +9,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.git_command import Git, blame_machine
+from cli_multi_rapid.git_history import missing
 from cli_multi_rapid.git_names import checked_ref
 
 
@@ -123,6 +124,21 @@ def tip_of(git: Git, ref: str) -> Commit | None:
     if ref.startswith("refs/heads/") and _OBJECT_ID.fullmatch(content):
         return Commit(content.decode())
     return read_refs(git, ref).get(ref)
+
+
+def drop_hollow(git: Git, folder: str) -> tuple[str, ...]:
+    """Remove the branches below a folder of ours whose commit is gone, and name them.
+
+    They come of a `git prune` between a commit and its ref. While they are there git lists no refs beside
+    them and packs nothing.
+    """
+    listing = git.tell("for-each-ref", "--format=%(objectname)%00%(refname)", "--", checked_ref(folder)).text
+    found = [line.split("\0") for line in listing.split("\n") if line]
+    gone = missing(git, [Commit(at) for at, _ in found]) if found else set()
+    hollow = [RefChange(ref=ref, old=Commit(at), new=None) for at, ref in found if at in gone]
+    if hollow:
+        update_refs(git, hollow)
+    return tuple(change.ref for change in hollow)
 
 
 def read_refs(git: Git, *prefixes: str) -> Mapping[str, Commit]:

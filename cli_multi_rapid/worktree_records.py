@@ -9,6 +9,7 @@ from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Branch, Commit
+from cli_multi_rapid.git_lock import is_present
 from cli_multi_rapid.git_slot import Gitlink, scratch_remains
 
 
@@ -35,10 +36,15 @@ class SlotRecord(Struct, frozen=True, kw_only=True):
 
 
 class SlotRecords:
-    """The records and the pristine indexes, one of each per slot, in a folder of ours."""
+    """The records and the pristine indexes, one of each per slot, in a folder of ours.
 
-    def __init__(self, folder: Path) -> None:
+    `writer`: the presence of the process that writes. By its name a record that was never finished is known
+    for a dead one's.
+    """
+
+    def __init__(self, folder: Path, writer: Path) -> None:
         self.folder = folder
+        self._writer = writer
         folder.mkdir(parents=True, exist_ok=True)
 
     def index_of(self, name: str) -> Path:
@@ -48,7 +54,7 @@ class SlotRecords:
     def save(self, record: SlotRecord) -> SlotRecord:
         """Write a record whole or not at all, and return it."""
         # By its name a crash's remains go with the slot: see `scratch_remains`.
-        fresh = self.folder / f"{record.name}~{token_hex(6)}.fresh"
+        fresh = self.folder / f"{record.name}~{self._writer.name}~{token_hex(6)}.fresh"
         fresh.write_bytes(encode(record))
         fresh.replace(self._file_of(record.name))
         return record
@@ -65,6 +71,13 @@ class SlotRecords:
         self._file_of(name).unlink(missing_ok=True)
         for path in (self.index_of(name), *scratch_remains(self.index_of(name))):
             path.unlink(missing_ok=True)
+
+    def forget_unfinished(self) -> None:
+        """Remove the records that processes were writing when they died."""
+        for fresh in self.folder.glob("*.fresh"):
+            _, writer, _ = fresh.name.rsplit("~", 2)
+            if not is_present(self._writer.with_name(writer)):
+                fresh.unlink(missing_ok=True)
 
     def rename(self, record: SlotRecord, name: str) -> SlotRecord:
         """Give a slot another name."""

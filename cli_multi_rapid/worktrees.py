@@ -103,9 +103,9 @@ class Worktrees:
         self._repository = repository
         self._git = repository.plumbing
         self._links = tuple(links)
-        self._records = SlotRecords(repository.scratch / "slots")
         self._trash = Trash(folder.parent / "trash")
         self._presence = Presence(repository.scratch / "owners" / f"{os.getpid()}-{token_hex(4)}")
+        self._records = SlotRecords(repository.scratch / "slots", self._presence.path)
         self._pool = Pool(folder / ".pool", repository.scratch / "pool", self._trash, pool_size)
 
     def close(self) -> None:
@@ -115,6 +115,7 @@ class Worktrees:
 
     def forget_the_dead(self) -> None:
         """Remove the proofs of life of processes that died; their slots count as orphaned all the same."""
+        self._records.forget_unfinished()
         forget_absent(self._presence.path.parent)
 
     # --- open ---

@@ -69,6 +69,12 @@ class Lanes:
         names = [Branch("/".join(folder[:depth])) for depth in range(1, len(folder) + 1)]
         return next((name for name in names if self._repository.branch_tip(name) is not None), None)
 
+    def drop_hollow(self, run_id: RunId) -> None:
+        """Remove the run's lanes whose commit a `git prune` took away before their ref was written."""
+        folder = self._folder(run_id)
+        if any(run_id in name for name in folder):  # else the folder is not the run's alone
+            self._repository.drop_hollow(f"refs/heads/{'/'.join(folder)}")
+
     def lane_of(self, state: RunState, node_id: NodeId) -> Branch:
         """The branch of a node's next work; what an earlier attempt has sealed keeps its own."""
         lane = self._template.format(run=state.run_id, node=node_id)

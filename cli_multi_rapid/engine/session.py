@@ -138,6 +138,8 @@ class Session:
             checks=checks,
             update_checkout=shop.policies.update_checkout,
         )
+        if self.state.started is not None:
+            lanes.drop_hollow(self.state.run_id)
         if (branch := lanes.obstacle(self.state.run_id)) is not None:
             raise EnvironmentFault(
                 f"the branch {branch} is in the way of the lanes, which are called {shop.policies.lane}",

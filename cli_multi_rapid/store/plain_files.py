@@ -91,7 +91,7 @@ class PlainFiles:
         place = _read_json(self._folder / LEDGER_PLACE)
         with suppress(OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             size, places = int(place["size"]), {RunId(run): int(seq) for run, seq in place["places"].items()}
-            if (self._folder / LEDGER).stat().st_size >= size:
+            if 0 <= size <= (self._folder / LEDGER).stat().st_size:
                 return size, places
         return None, {}
 

@@ -154,7 +154,9 @@ def test_no_line_is_lost_or_repeated_after_a_crash(
     assert len(ledger_of(state)) == 5
 
 
-@pytest.mark.parametrize("loss", ["ledger", "place", "both", "ledger cut", "place damaged"])
+@pytest.mark.parametrize(
+    "loss", ["ledger", "place", "both", "ledger cut", "place damaged", "place before it"]
+)
 def test_files_that_were_deleted_or_damaged_are_made_again(log: EventLog, state: Path, loss: str) -> None:
     append_run(log, timeout(), ONE)
     files = PlainFiles(log, state)
@@ -173,6 +175,20 @@ def test_files_that_were_deleted_or_damaged_are_made_again(log: EventLog, state:
         place.write_text('{"size": "many"')
     files.write([TWO])
     assert sorted(ledger.read_text().splitlines()) == whole
+
+
+@pytest.mark.parametrize("size", [-1, -(2**70), 2**70])
+def test_a_place_that_no_file_has_is_not_believed(log: EventLog, state: Path, size: int) -> None:
+    append_run(log, timeout(), ONE)
+    write_plain_files(log, state)
+    place = state / "cost_ledger.place.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "size": size}))
+    before = (state / "cost_ledger.jsonl").read_text()
+    append_run(log, success(), TWO)
+    write_plain_files(log, state)
+    after = (state / "cost_ledger.jsonl").read_text()
+    assert sorted(after.splitlines()) == sorted({*before.splitlines(), *after.splitlines()})
+    assert len(after) > len(before) > 0
 
 
 def test_the_lines_of_an_earlier_tool_are_kept(log: EventLog, state: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.core.ids import Branch, Commit
+from cli_multi_rapid.git_lock import Presence
 from cli_multi_rapid.worktree_records import SlotRecord, SlotRecords
 
 
@@ -12,7 +13,7 @@ from cli_multi_rapid.worktree_records import SlotRecord, SlotRecords
     "damage", [b"", b"[]", b'{"name": "s"}', b'"base": 5', b'"opened": "today"', b'"gitlinks": [7]']
 )
 def test_a_record_of_a_slot_that_makes_no_sense_counts_as_none(tmp_path: Path, damage: bytes) -> None:
-    records = SlotRecords(tmp_path)
+    records = SlotRecords(tmp_path, tmp_path / "writer")
     kept = records.save(
         SlotRecord(name="s", base=Commit("c" * 40), lane=Branch("lane"), owner="me", opened=1.0)
     )
@@ -23,3 +24,18 @@ def test_a_record_of_a_slot_that_makes_no_sense_counts_as_none(tmp_path: Path, d
     file.write_bytes(damage)
     assert records.load("s") is None
     assert list(records.all()) == []
+
+
+def test_a_record_that_a_killed_process_was_writing_is_removed_and_a_living_ones_is_not(
+    tmp_path: Path,
+) -> None:
+    living = Presence(tmp_path / "owners" / "1-aaaa")
+    unfinished = {writer: tmp_path / "slots" / f"s.1~{writer}~cccc.fresh" for writer in ("1-aaaa", "1-bbbb")}
+    records = SlotRecords(tmp_path / "slots", living.path)
+    for path in unfinished.values():
+        path.write_text("{")
+    records.forget_unfinished()
+    assert [path.exists() for path in unfinished.values()] == [True, False]
+    living.leave()
+    records.forget_unfinished()
+    assert list(records.folder.iterdir()) == []

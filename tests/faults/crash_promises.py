@@ -243,10 +243,12 @@ def no_process_lives_on(after: Aftermath) -> Iterator[str]:
 def nothing_is_left_unexplained(after: Aftermath) -> Iterator[str]:
     """No worktree, lock, ref or file of ours, but what doctor names after a run that had ended by itself.
 
-    Who takes a run up puts all of it away; only the trash may take longer than the process that fills it.
+    Who takes a run up puts all of it away; only the trash may take longer than the process that fills it. An
+    object that was half written has the name that git gives such, and goes with git's next `gc`.
     """
     for what in _left(after):
-        if _is_named(what, after) and (after.had_ended or "/state/trash/" in what):
+        is_for_git = "/objects/" in what and "/tmp_obj_" in what
+        if is_for_git or (_is_named(what, after) and (after.had_ended or "/state/trash/" in what)):
             after.explained.append(what)
         else:
             yield what
