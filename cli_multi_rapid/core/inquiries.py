@@ -34,6 +34,8 @@ class Inquiry(Struct, kw_only=True):
     failed_on: Station | None
     """The entry on all that came since: the tree that it failed on. None: it was not tried there yet, and
     only its own tree is asked about."""
+    in_company: bool = False
+    """It failed there beside others, who have landed since: the entry's own failures do not count that."""
     passed: int = -1
     """A place where it passed before anybody asked, with others; -1: nowhere."""
     overtaken: int = 0

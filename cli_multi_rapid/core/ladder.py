@@ -35,7 +35,7 @@ _SCREENED = 0.7
 """What a cleared entry counts for beside one that lands: it needs one more check, with others."""
 _OVERTAKEN = 8.0
 """A group counts as much again for so many entries that land before it."""
-_INNOCENT_OUT = 0.0005
+_INNOCENT_OUT = 0.0002
 """How rarely flakes alone may put an innocent entry out of the queue."""
 
 
@@ -71,8 +71,8 @@ class Odds(Struct, frozen=True, kw_only=True):
     def failures_needed(self, retries: int) -> int:
         """How often an entry must fail alone before it is out; `retries` is what the user asked for at least.
 
-        So often that flakes alone do it to fewer than one innocent in two thousand: twice while one check in
-        45 is a flake, three times up to one in 12. Without any retry, the first failure counts.
+        So often that flakes alone do it to fewer than one innocent in five thousand: twice while one check in
+        70 is a flake, three times up to one in 17. Without any retry, the first failure counts.
         """
         if retries == 0:
             return 1

@@ -60,7 +60,7 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
     if repairs:
         return repairs
     order = _landable(state, line(state, limits, now), tip, limits)
-    judged = [(trial, judge(state, trial, limits)) for trial in state.trials.values()]
+    judged = [(trial, _judge(state, trial, tip, limits)) for trial in state.trials.values()]
     steps = [next_step(state, known, known.inquiry, limits) for known in inquiries(state) if known.inquiry]
     running: list[QueueIntent] = [
         found for found in (*(found for _, found in judged), *steps) if isinstance(found, RunChecks)
@@ -75,6 +75,24 @@ def decide(state: QueueState, tip: Tip, limits: QueueLimits, now: datetime) -> l
     if running or fresh:
         return [*running, *fresh]
     return _halt_if_stuck(state, tip, limits, now)
+
+
+def _judge(state: QueueState, trial: Trial, tip: Tip, limits: QueueLimits) -> Judgement:
+    """What the verdicts on a candidate say of it.
+
+    One may pass on its own tree, and its candidate's tree have failed when others were in it who have landed
+    since. Then its partner can be looked for without running the same tree again.
+    """
+    found = judge(state, trial, limits)
+    known, ground = state.entries[trial.entries[0]], ground_of(state, trial, tip)
+    if not isinstance(found, RunChecks) or len(trial.entries) > 1 or not known.passes_alone or ground is None:
+        return found
+    for check in found.checks:
+        record = record_of(state, key_of(check, trial, limits.fingerprint))
+        if record is not None and record.last.verdict is Verdict.FAILED and not known.alone.get(check.id):
+            red = Red(check=check, outcome=record.last, again=True)
+            return red if _is_questionable(state, trial, red, ground, limits) else found
+    return found
 
 
 def _consequence(

@@ -106,8 +106,11 @@ class _Search(Struct, frozen=True, kw_only=True):
         if not self._fails_check(place) and self.inquiry.failed_on is not None:
             place = self.inquiry.top
         record = self._outcome(place)
+        # A failure beside others who have landed since counts when its own tree confirms it. To name a
+        # partner it does not: those whose own tree passes would often be sent away by flakes.
+        failures = self._failures() + (self.inquiry.in_company and place == _OWN)
         if record is not None and (
-            self._failures() >= self._needed or not may_rerun(record, self.limits, again=True)
+            failures >= self._needed or not may_rerun(record, self.limits, again=True)
         ):
             return Eject(
                 entry_id=self.known.entry.id,

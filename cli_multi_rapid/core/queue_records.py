@@ -86,6 +86,7 @@ class EntryState(Struct, kw_only=True):
             tip=data.tip,
             base=Station(commit=data.base, tree=data.tree, contents=data.contents),
             failed_on=failed_on,
+            in_company=failed_on is not None and not self.failures and not self.alone.get(data.check),
             passed=max(passed, 0) if self.passes_alone else passed,
         )
 

@@ -112,6 +112,26 @@ def test_one_that_is_at_fault_itself_costs_no_run_more_than_a_second_chance() ->
     assert runs(queue) - before == 2
 
 
+def test_a_failure_beside_others_who_landed_meanwhile_counts_as_the_first_of_two() -> None:
+    queue = queue_world(limits=QueueLimits(workers=2, min_gain=0.01), culprits="bad")
+    add(queue, "a")
+    add(queue, "bad")
+    queue.step()
+    queue.deliver(next(key for key, job in queue.flying.items() if job[1].entries == ("a",)))
+    finish_in_turn(queue)
+    assert queue.landed_order == ["a"]
+    assert failed(queue)["bad"].partners == ()
+    assert runs(queue) == 3  # `a`, both, and the own tree of `bad`
+
+
+def test_a_tree_that_failed_before_is_not_run_again_to_look_for_the_partner() -> None:
+    queue = seven(("menu", "fonts", "right", "broken", "docs", "colours", "left"), workers=1)
+    finish_in_turn(queue)
+    assert failed(queue)["left"].partners == ("right",)
+    trees = [event.data.tree for event in queue.events if isinstance(event.data, CheckStarted)]
+    assert len(trees) == len(set(trees)) == 10
+
+
 def test_nothing_is_asked_of_an_entry_that_was_made_on_the_present_tip() -> None:
     queue = queue_world(culprits="bad")
     landed_first(queue, "a")
