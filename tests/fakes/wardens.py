@@ -6,9 +6,10 @@ import subprocess
 from typing import Any
 
 from cli_multi_rapid.process_tree import find_marked
+from tests.fakes.forks import Fork
 
 
-def kill_with_wardens(orchestrator: "subprocess.Popen[Any]", marker: str) -> None:
+def kill_with_wardens(orchestrator: "subprocess.Popen[Any] | Fork", marker: str) -> None:
     """Kill both; what works below `marker` lives on."""
     os.kill(orchestrator.pid, signal.SIGSTOP)  # or it would notice that its wardens died
     wardens = [left.pid for left in find_marked(marker) if "process_warden.py" in left.command]
