@@ -55,12 +55,18 @@ class _Errand(Struct, frozen=True, kw_only=True):
 class Fork:
     """A program at work, to be used like a `subprocess.Popen` with text in pipes and nothing on stdin."""
 
-    def __init__(self, program: str, words: Sequence[str | Path], folder: Path) -> None:
+    def __init__(
+        self,
+        program: str,
+        words: Sequence[str | Path],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         errand = _Errand(
             program=program,
             words=tuple(map(str, words)),
             folder=str(folder),
-            environment=dict(os.environ),
+            environment={**os.environ, **(environment or {})},
         )
         pipes = [os.pipe() for _ in range(3)]
         theirs = [writing for _, writing in pipes]

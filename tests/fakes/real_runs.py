@@ -1,7 +1,7 @@
 """Real runs of small plans in real repositories: at rest, at work in another process, or left behind."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,9 +98,11 @@ def make_gate(folder: Path, name: str = "gate") -> Gate:
     return Gate(path=path)
 
 
-def start(repository: RepositoryBuilder, *words: str | Path) -> Fork:
+def start(
+    repository: RepositoryBuilder, *words: str | Path, environment: Mapping[str, str] | None = None
+) -> Fork:
     """The command line as a program of its own that goes on by itself."""
-    return Fork("cli-orchestrator", words, repository.path)
+    return Fork("cli-orchestrator", words, repository.path, environment)
 
 
 def ended(program: Fork) -> Ended:
