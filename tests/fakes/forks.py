@@ -187,6 +187,7 @@ def _keep(errand: _Errand, out: int, err: int, end: int) -> NoReturn:
     if child == 0:
         os.close(end)
         _be(errand, out, err)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the program
     os.close(out)
     os.close(err)
     os.write(end, child.to_bytes(_NUMBER, "little", signed=True))
@@ -237,4 +238,5 @@ def _load_everything() -> None:
 if __name__ == "__main__":
     _load_everything()
     gc.freeze()  # no child looks through all of it for garbage
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    with suppress(KeyboardInterrupt):
+        _serve(socket.socket(fileno=int(sys.argv[1])))
