@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test e2e worlds faults bench lint types contracts security cov check lock clean
+.PHONY: help venv demo test properties e2e worlds faults bench lint types contracts security cov check lock clean
 
 SHELL := /bin/sh
 VENV := .venv
@@ -57,6 +57,9 @@ demo: $(READY) ## run the main job on a clone of this repository: no AI tool, no
 
 test: $(READY) ## run the tests
 	@scripts/in_memory $(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+properties: $(READY) ## run the tests that make up their own cases, with six times as many cases as `make test`
+	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -m hypothesis $(ARGS)
 
 e2e: $(READY) ## drive the real claude, codex and aider (installed into .e2e) against a scripted model server
 	@WORKERS=$(WORKERS) scripts/e2e $(ARGS)

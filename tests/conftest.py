@@ -1,5 +1,6 @@
 """What holds for every test: no network, no real home folder, no settings of the person who runs them."""
 
+import gc
 import os
 import pwd
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.examples import examples
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GIT_CONFIG = """\
@@ -33,12 +36,28 @@ _CALLER_NAMES = frozenset(
     {"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE"}
 )
 
-# `ci` repeats the same examples on every machine and never fails because a machine is slow.
-settings.register_profile(
-    "ci", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("fast", max_examples=50, deadline=None)
+# In CI the same examples are repeated on every machine, and nothing fails because a machine is slow.
+for _profile in ("ci", "thorough"):
+    settings.register_profile(
+        _profile,
+        max_examples=examples(25),
+        derandomize="CI" in os.environ,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.register_profile("fast", max_examples=examples(25), deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast"))
+
+# What the collection of five thousand tests makes lives to the end. The garbage collector would look through
+# all of it again and again: a third of the time of collecting in each worker, and a twentieth of the tests'.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for among what the tests themselves make."""
+    gc.freeze()
+    gc.enable()
 
 
 class HomeTouched(AssertionError):

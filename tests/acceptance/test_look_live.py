@@ -33,8 +33,7 @@ def test_watch_tells_what_happens_until_the_run_rests_and_ends_as_it_does(
     gate = make_gate(repository.path.parent)
     with living_run(repository, plan_of(node("a", f"{gate.wait}; echo a > a.txt"))) as run:
         watching = start(repository, "watch")
-        assert watching.stdout is not None
-        first = watching.stdout.readline()
+        first = watching.read_line()
         gate.open()
         told = ended(watching)
         assert ended(run).status == 0
@@ -49,8 +48,7 @@ def test_ctrl_c_ends_the_watching_and_leaves_the_run_alone(repository: Repositor
     gate = make_gate(repository.path.parent)
     with living_run(repository, plan_of(node("a", f"{gate.wait}; echo a > a.txt"))) as run:
         watching = start(repository, "watch")
-        assert watching.stdout is not None
-        watching.stdout.readline()
+        watching.read_line()
         watching.send_signal(signal.SIGINT)
         assert ended(watching).status == 130
         assert run.poll() is None
@@ -116,8 +114,7 @@ def test_following_logs_shows_them_grow_until_the_run_rests(repository: Reposito
     plan = plan_of(node("a", f"echo before; {gate.wait}; echo after; echo a > a.txt"))
     with living_run(repository, plan) as run:
         following = start(repository, "logs", "a", "-f")
-        assert following.stdout is not None
-        seen = [following.stdout.readline() for _ in range(2)]
+        seen = [following.read_line() for _ in range(2)]
         gate.open()
         told = ended(following)
         assert ended(run).status == 0

@@ -11,7 +11,7 @@ from cli_multi_rapid import wiring
 from cli_multi_rapid.core.facts import Verdict
 from cli_multi_rapid.core.ids import Branch, queue_stream
 from cli_multi_rapid.core.merge_events import CheckFinished, MergeLanded
-from tests.fakes.command_line import start_in, type_in
+from tests.fakes.command_line import type_in
 from tests.fakes.real_runs import ended, execute, make_gate, plan_of, start, writes
 from tests.fakes.remotes import assert_same_landings, clone, markers_of, push_foreign, set_hook
 from tests.fakes.repositories import RepositoryBuilder, make_bare_remote, make_repository
@@ -280,7 +280,7 @@ def test_a_processor_that_is_killed_around_a_step_of_the_landing_lands_everythin
     deadly.write_text(DEADLY_GIT.format(words=words, when=when, flag=flag, real=real))
     deadly.chmod(0o755)
     path = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    killed = start_in(repository.path, "queue", "process", "--push", "origin", environment=path)
+    killed = ended(start(repository, "queue", "process", "--push", "origin", environment=path))
     assert killed.status == -signal.SIGKILL, killed.err
     pushed = (words, when) != (PUSH, "before")
     assert (remote.commit_of("main") != begin) is pushed

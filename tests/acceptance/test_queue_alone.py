@@ -308,15 +308,14 @@ def test_a_second_processor_says_who_has_the_queue_or_waits_its_turn(repository:
     assert "waits for check slow" in listed
 
     second = start(repository, "queue", "process", "--watch")
-    assert second.stderr is not None
-    assert f"is being processed by pid {first.pid}" in second.stderr.readline()
+    assert f"is being processed by pid {first.pid}" in second.read_complaint()
     gate.open()
     assert ended(first).status == 0
     gate.path.unlink()
     gate.path.write_text("open for ever")
     repository.commit_on("two", {"two.txt": "fine\n"})
     assert type_in(repository.path, "queue", "add", "two").status == 0
-    while not ("two@" in (line := second.stderr.readline()) and " landed in " in line):
+    while not ("two@" in (line := second.read_complaint()) and " landed in " in line):
         assert line, "it ended too early"
     second.send_signal(signal.SIGINT)
     assert ended(second).status == 130

@@ -23,7 +23,7 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Actions, Argv, Prompt, PythonCall, Script, ShellLine, Work, WriteFile
 from cli_multi_rapid.ports import Adapter, Brief, CostClass
 from cli_multi_rapid.schema.tools import OutputFormat, ReadRules, ToolConfig
-from tests.contract.adapter_world import AdapterWorld
+from tests.contract.adapter_world import AdapterWorld, Attempt
 from tests.fakes.agent_program import agent_programs
 
 MODULE = """\
@@ -153,18 +153,22 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(params=SUBJECTS)
+@pytest.fixture(params=SUBJECTS, scope="module")
 def subject(request: pytest.FixtureRequest) -> Subject:
     return SUBJECTS[str(request.param)]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> AdapterWorld:
-    slot, temp = tmp_path / "a 'slot' $(x)", tmp_path / "temp"
+def make_world(folder: Path) -> AdapterWorld:
+    slot, temp = folder / "a 'slot' $(x)", folder / "temp"
     slot.mkdir()
     temp.mkdir()
     (slot / "work_of_test.py").write_text(MODULE)
-    return AdapterWorld(slot, temp, agent_programs(tmp_path / "bin"))
+    return AdapterWorld(slot, temp, agent_programs(folder / "bin"))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> AdapterWorld:
+    return make_world(tmp_path)
 
 
 def brief_to_save(world: AdapterWorld, subject: Subject, text: str) -> Brief:
@@ -175,11 +179,23 @@ def brief_to_fail(world: AdapterWorld, subject: Subject) -> Brief:
     return world.brief(subject.fail, prompt="fail" if subject.prompts else "do it")
 
 
-def test_good_work_is_a_success_and_lies_in_the_slot(subject: Subject, world: AdapterWorld) -> None:
-    attempt = world.attempt(subject.adapter, brief_to_save(world, subject, "hello"))
-    assert attempt.reading.ok, attempt.text
-    assert attempt.reading.failure is None
-    assert world.files()["got.txt"] == "hello"
+class Saved(Struct, frozen=True):
+    """An attempt that saved `hello`, for tests that only look at what came of it."""
+
+    world: AdapterWorld
+    attempt: Attempt
+
+
+@pytest.fixture(scope="module")
+def saved(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    world = make_world(tmp_path_factory.mktemp("saved"))
+    return Saved(world, world.attempt(subject.adapter, brief_to_save(world, subject, "hello")))
+
+
+def test_good_work_is_a_success_and_lies_in_the_slot(saved: Saved) -> None:
+    assert saved.attempt.reading.ok, saved.attempt.text
+    assert saved.attempt.reading.failure is None
+    assert saved.world.files()["got.txt"] == "hello"
 
 
 def test_failed_work_has_a_class_and_a_reason(subject: Subject, world: AdapterWorld) -> None:
@@ -191,10 +207,9 @@ def test_failed_work_has_a_class_and_a_reason(subject: Subject, world: AdapterWo
     assert "got.txt" not in world.files()
 
 
-def test_nothing_but_the_work_is_left_in_the_slot(subject: Subject, world: AdapterWorld) -> None:
-    attempt = world.attempt(subject.adapter, brief_to_save(world, subject, "hello"))
-    ignored = [glob.removeprefix("**/") for glob in attempt.invocation.ignore]
-    litter = {path for path in world.files() if not any(fnmatch(path, glob) for glob in ignored)} - {
+def test_nothing_but_the_work_is_left_in_the_slot(saved: Saved) -> None:
+    ignored = [glob.removeprefix("**/") for glob in saved.attempt.invocation.ignore]
+    litter = {path for path in saved.world.files() if not any(fnmatch(path, glob) for glob in ignored)} - {
         "got.txt",
         "work_of_test.py",
     }
@@ -265,10 +280,9 @@ def test_a_program_that_was_stopped_has_not_succeeded(subject: Subject, world: A
     assert reading.reason
 
 
-def test_success_is_not_claimed_against_the_exit_code(subject: Subject, world: AdapterWorld) -> None:
-    attempt = world.attempt(subject.adapter, brief_to_save(world, subject, "hello"))
+def test_success_is_not_claimed_against_the_exit_code(subject: Subject, saved: Saved) -> None:
     for exit_code in (1, 2, 127, 255, -9, -11, -64, None):
-        reading = subject.adapter.read(attempt.output, exit_code, world.brief())
+        reading = subject.adapter.read(saved.attempt.output, exit_code, saved.world.brief())
         assert not reading.ok
         assert reading.reason
 
@@ -319,10 +333,9 @@ def test_what_the_tool_needs_is_said_and_nothing_else(subject: Subject, world: A
     assert missing is None or "not found" in missing
 
 
-def test_free_tools_report_no_cost(subject: Subject, world: AdapterWorld) -> None:
-    attempt = world.attempt(subject.adapter, brief_to_save(world, subject, "hello"))
+def test_free_tools_report_no_cost(subject: Subject, saved: Saved) -> None:
     if subject.adapter.cost is CostClass.FREE:
-        assert attempt.reading.usage == Usage()
+        assert saved.attempt.reading.usage == Usage()
 
 
 def test_work_of_another_kind_is_refused_with_the_nodes_name(subject: Subject, world: AdapterWorld) -> None:

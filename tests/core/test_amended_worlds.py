@@ -11,6 +11,7 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import FixMode, FixPolicy, Role
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.core.verification_events import Amending
+from tests.examples import examples
 from tests.fakes.pictures import picture
 from tests.fakes.random_plans import random_limits, random_plan
 from tests.fakes.small_runs import bare
@@ -64,13 +65,13 @@ def assert_sound(world: VerifyingWorld) -> None:
 
 
 @given(seeds)
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 def test_every_amended_run_ends_and_keeps_every_rule(seed: int) -> None:
     assert_sound(lived(seed))
 
 
 @given(seeds)
-@settings(max_examples=50)
+@settings(max_examples=examples(25))
 def test_the_machine_may_stop_and_people_may_speak_while_a_run_is_amended(seed: int) -> None:
     world = lived(seed, crashes=True, people=Random(seed).random() < 0.5)
     assert_sound(world)

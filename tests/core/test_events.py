@@ -27,6 +27,7 @@ from cli_multi_rapid.core.facts import Payload, Usage
 from cli_multi_rapid.core.ids import Branch, EventId, RunId, is_queue_stream, queue_stream
 from cli_multi_rapid.core.node_events import NodeReset
 from cli_multi_rapid.core.plan import JsonObject
+from tests.examples import examples
 
 texts = st.text(max_size=12)
 json_values = st.recursive(
@@ -74,7 +75,7 @@ def of(hint: Any) -> Callable[[], st.SearchStrategy[Any]]:
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 @given(data=st.data())
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_event_survives_the_way_to_json_and_back(name: str, data: st.DataObject) -> None:
     payload = data.draw(strategy_of(cast(Any, CATALOGUE[name])))
     written = json.dumps(payload_to_data(payload))

@@ -21,6 +21,7 @@ from cli_multi_rapid.core.node_events import (
 from cli_multi_rapid.core.node_state import MergeStatus, NodeState, NodeStatus
 from cli_multi_rapid.core.plan import Role
 from cli_multi_rapid.core.state import RunState
+from tests.examples import examples
 from tests.fakes.random_plans import random_limits, random_plan
 from tests.fakes.run_world import RunWorld
 from tests.fakes.sample_plans import node
@@ -122,7 +123,7 @@ class Oracle:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=120)
+@settings(max_examples=examples(60))
 def test_after_every_event_of_any_run_the_indexes_are_what_all_nodes_say(seed: int) -> None:
     random = Random(seed)
     weather = RunWeather(

@@ -17,6 +17,7 @@ from cli_multi_rapid.core.queue_intents import MAX_MISSES, QueueLimits
 from cli_multi_rapid.core.queue_judgement import may_rerun
 from cli_multi_rapid.core.queue_records import TreeRecord
 from cli_multi_rapid.core.verdicts import verdict_key
+from tests.examples import examples
 from tests.fakes.fragile_log import MAIN
 from tests.fakes.queue_promises import live_to_the_end
 from tests.fakes.queue_world import TESTS, QueueWorld
@@ -182,7 +183,7 @@ def test_a_check_that_was_stopped_with_its_candidate_is_not_waited_for() -> None
 
 
 @given(seeds)
-@settings(max_examples=150)
+@settings(max_examples=examples(75))
 def test_the_line_always_takes_the_first_of_those_that_can_go(seed: int) -> None:
     random = Random(seed)
     queue = QueueWorld(weather=Weather(), random=random, limits=QueueLimits(aging_s=100))

@@ -27,6 +27,7 @@ from cli_multi_rapid.reports.queue_estimate import (
     trees_under_check,
 )
 from cli_multi_rapid.reports.queue_rounds import Standing, Suspects
+from tests.examples import examples
 from tests.fakes.queue_world import TESTS, QueueWorld
 from tests.fakes.random_queues import LINT, add, queue_world
 
@@ -170,7 +171,7 @@ paces = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(lines, paces)
 def test_who_stands_further_back_waits_no_less_and_p90_is_no_less_than_p50(line: Line, at: Pace) -> None:
     found = estimate_line(line, at)
@@ -181,7 +182,7 @@ def test_who_stands_further_back_waits_no_less_and_p90_is_no_less_than_p50(line:
         assert one.p90_s <= other.p90_s + 1e-9
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(lines, paces, st.sampled_from([0.5, 2.0, 60.0]))
 def test_checks_that_take_twice_as_long_make_every_wait_twice_as_long(
     line: Line, at: Pace, factor: float

@@ -30,6 +30,7 @@ from cli_multi_rapid.core.queue_judgement import required_checks
 from cli_multi_rapid.core.queue_records import EntryState, Trial
 from cli_multi_rapid.core.queue_state import QueueState
 from cli_multi_rapid.core.verdicts import key_of
+from tests.examples import examples
 from tests.fakes import queue_world
 from tests.fakes.queue_machine import QueueMachine, Tally
 from tests.fakes.queue_promises import PROMISES, Broken
@@ -38,7 +39,7 @@ Decide = Callable[[QueueState, Tip, QueueLimits, datetime], list[QueueIntent]]
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(20), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

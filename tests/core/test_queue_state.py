@@ -34,6 +34,7 @@ from cli_multi_rapid.core.queue_intents import QueueLimits
 from cli_multi_rapid.core.queue_records import Prefix
 from cli_multi_rapid.core.queue_state import IllegalEntry, QueueState
 from cli_multi_rapid.core.run_events import CommandGiven
+from tests.examples import examples
 from tests.fakes.fragile_log import MAIN
 from tests.fakes.pictures import picture
 from tests.fakes.queue_world import QueueWorld
@@ -307,7 +308,7 @@ def test_a_restart_forgives_failures_and_remembers_passes() -> None:
 
 
 @given(st.integers(0, 2**32), st.floats(0, 1))
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 def test_prefix_and_rest_are_the_whole(seed: int, where: float) -> None:
     world = random_world(seed, honest=False)
     world.finish()
@@ -327,7 +328,7 @@ def test_prefix_and_rest_are_the_whole(seed: int, where: float) -> None:
 
 @given(st.integers(0, 2**32))
 @example(179450)  # a person resumed the queue while a partner was looked for
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 def test_after_every_event_the_open_entries_are_those_that_have_not_ended(seed: int) -> None:
     events = random_world(seed, honest=False).events
     state, ends = QueueState(MAIN), dict[EntryId, MergeStatus]()

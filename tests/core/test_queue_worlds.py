@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cli_multi_rapid.core.ids import EntryId
 from cli_multi_rapid.core.node_state import MergeStatus
 from cli_multi_rapid.core.queue_intents import QueueLimits
+from tests.examples import examples
 from tests.fakes.random_queues import add, names, queue_world, random_world
 from tests.fakes.weather import Weather
 
@@ -16,7 +17,7 @@ seeds = st.integers(0, 2**32)
 
 
 @given(seeds)
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 def test_a_queue_keeps_its_promises_while_checks_flake_and_break(seed: int) -> None:
     queue = random_world(seed, honest=False)
     queue.finish()
@@ -24,7 +25,7 @@ def test_a_queue_keeps_its_promises_while_checks_flake_and_break(seed: int) -> N
 
 
 @given(seeds)
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 def test_with_honest_checks_no_innocent_is_ejected_and_nothing_red_lands(seed: int) -> None:
     queue = random_world(seed, honest=True)
     queue.finish()
@@ -35,7 +36,7 @@ def test_with_honest_checks_no_innocent_is_ejected_and_nothing_red_lands(seed: i
 
 
 @given(seeds)
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 def test_a_halted_queue_goes_on_when_the_cause_is_gone(seed: int) -> None:
     queue = random_world(seed, honest=False)
     queue.finish()
@@ -50,7 +51,7 @@ def test_a_halted_queue_goes_on_when_the_cause_is_gone(seed: int) -> None:
 
 
 @given(seeds, st.sets(st.integers(0, 11)), st.sampled_from([1, 3, 64]), st.sampled_from([1, 2, 5]))
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 def test_exactly_the_culprits_are_ejected_and_all_others_land(
     seed: int, bad: set[int], batch: int, workers: int
 ) -> None:
@@ -64,7 +65,7 @@ def test_exactly_the_culprits_are_ejected_and_all_others_land(
 
 
 @given(seeds)
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 def test_what_needs_a_culprit_is_called_off_and_what_merely_came_after_it_lands_without(seed: int) -> None:
     queue = queue_world(seed, culprits="bad")
     add(queue, "bad")
@@ -80,7 +81,7 @@ def test_what_needs_a_culprit_is_called_off_and_what_merely_came_after_it_lands_
 
 
 @given(seeds)
-@settings(max_examples=30)
+@settings(max_examples=examples(15))
 def test_of_two_that_are_only_red_together_the_first_in_line_lands(seed: int) -> None:
     queue = queue_world(seed)
     queue.weather.quarrels = (frozenset({"late", "early"}),)

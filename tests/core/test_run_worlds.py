@@ -16,6 +16,7 @@ from cli_multi_rapid.core.plan import Approval, MergePolicy, MergeWhen, Plan
 from cli_multi_rapid.core.routing import ToolFacts
 from cli_multi_rapid.core.scheduler import Limits, decide
 from cli_multi_rapid.core.state import RunState
+from tests.examples import examples
 from tests.fakes.pictures import picture
 from tests.fakes.random_plans import random_limits, random_plan
 from tests.fakes.run_world import RunWorld
@@ -48,20 +49,20 @@ def lived(seed: int, *, people: bool = False, crashes: bool = False) -> RunWorld
 
 
 @given(seeds)
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 def test_every_run_ends_and_keeps_every_rule(seed: int) -> None:
     world = lived(seed)
     assert not world.conflicts(), "work with conflicting claims was not built on each other"
 
 
 @given(seeds)
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 def test_people_may_say_anything_at_any_time(seed: int) -> None:
     lived(seed, people=True)
 
 
 @given(seeds)
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 def test_the_machine_may_stop_at_any_time(seed: int) -> None:
     lived(seed, people=Random(seed).random() < 0.5, crashes=True)
 
@@ -75,7 +76,7 @@ def easy(seed: int, **weather: float) -> RunWorld:
 
 
 @given(seeds)
-@settings(max_examples=100)
+@settings(max_examples=examples(50))
 def test_where_nothing_goes_wrong_everything_lands(seed: int) -> None:
     world = easy(seed, idle=0.2)
     world.live()
@@ -84,7 +85,7 @@ def test_where_nothing_goes_wrong_everything_lands(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=100)
+@settings(max_examples=examples(50))
 def test_a_failure_blocks_what_depends_on_it_and_nothing_else(seed: int) -> None:
     world = easy(seed, fails=0.5)
     world.live(finishes=1)
@@ -96,7 +97,7 @@ def test_a_failure_blocks_what_depends_on_it_and_nothing_else(seed: int) -> None
 
 
 @given(seeds)
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 def test_a_decision_is_the_same_again_and_changes_nothing(seed: int) -> None:
     world, random = lived(seed, people=True, crashes=True), Random(seed)
     state = RunState(world.state.run_id)

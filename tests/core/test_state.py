@@ -44,6 +44,7 @@ from cli_multi_rapid.core.run_events import (
     RunStarted,
 )
 from cli_multi_rapid.core.state import IllegalTransition, RunState
+from tests.examples import examples
 from tests.fakes.pictures import picture
 from tests.fakes.random_plans import random_limits, random_plan
 from tests.fakes.run_stories import STORIES
@@ -103,7 +104,7 @@ def lived(seed: int) -> RunWorld:
 
 
 @given(st.integers(0, 2**32), st.floats(0, 1))
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 def test_prefix_and_rest_are_the_whole(seed: int, where: float) -> None:
     world = lived(seed)
     split = int(where * len(world.events))
@@ -128,7 +129,7 @@ def test_a_known_story_folds_the_same_whatever_was_read_at_once(name: str) -> No
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 def test_whatever_cannot_follow_changes_nothing(seed: int) -> None:
     world, random = lived(seed), Random(seed)
     state = fold(world.events[: random.randint(1, len(world.events))])

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
 from tests.contract.adapter_world import AdapterWorld, with_model
+from tests.examples import examples
 from tests.fakes.recorded_agents import AGENTS, RECORDINGS, brief_for, expected, read, streams
 
 
@@ -252,7 +253,7 @@ def check(tool: str, output: bytes, exit_code: int | None) -> None:
         text.encode("utf-8")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(key=cases, exit_code=exit_codes, data=st.data())
 def test_output_that_is_cut_off_or_damaged_can_be_read(
     key: tuple[str, str], exit_code: int | None, data: st.DataObject
@@ -269,7 +270,7 @@ ODD: st.SearchStrategy[object] = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(key=cases, odd=ODD, data=st.data())
 def test_records_whose_values_are_of_another_kind_can_be_read(
     key: tuple[str, str], odd: object, data: st.DataObject

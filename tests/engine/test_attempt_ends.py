@@ -1,5 +1,7 @@
 """How an attempt ends when something about it is odd: nothing hangs, nothing is lost or told in silence."""
 
+import json
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -55,8 +57,9 @@ def test_sealed_work_lands_though_its_slot_cannot_be_put_away(world: World) -> N
 
 
 def test_the_evidence_of_a_thousand_unsafe_files_stays_small(world: World) -> None:
-    run = "for i in $(seq 1000); do ln -s /etc/passwd src/l$i; done"
-    story = world.execute(NO_CHECKS + f"nodes: [{{id: n1, tool: shell, run: '{run}'}}]")
+    links = "import os; [os.symlink('/etc/passwd', f'src/l{number}') for number in range(1000)]"
+    argv = json.dumps([sys.executable, "-IS", "-c", links])
+    story = world.execute(NO_CHECKS + f"nodes: [{{id: n1, tool: shell, argv: {argv}}}]")
     attempt = story.node("n1").attempts[-1]
     assert attempt.failure is FailureClass.UNSAFE_TREE
     assert attempt.evidence.endswith("and 950 more")

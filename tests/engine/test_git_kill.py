@@ -1,10 +1,12 @@
 """kill -9 around any git command of a landing, and a person who works at the same time: nothing is lost."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,14 +47,26 @@ if [ "$number" -eq {at} ]; then kill -9 "$PPID"; fi
 exit "$code"
 """
 
-LAND = """\
-import sys
+LANDINGS = """\
+import json, os, sys
 from pathlib import Path
 from cli_multi_rapid.git import LandingRequest, open_repository
-path, state, expected, new, *markers = sys.argv[1:]
-repository = open_repository(Path(path), Path(state))
-request = LandingRequest(target="main", expected=expected, new=new, markers=markers, update_checkout=True)
-print(repository.land(request))
+# A child for each landing that is asked for: it may be killed, and needs no new interpreter.
+for line in sys.stdin:
+    path, state, expected, new, *markers = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            request = LandingRequest(
+                target="main", expected=expected, new=new, markers=markers, update_checkout=True
+            )
+            open_repository(Path(path), Path(state)).land(request)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -61,30 +75,52 @@ def builder(tmp_path: Path) -> RepositoryBuilder:
     return make_repository(tmp_path / "r", START)
 
 
-def land_until_killed(
-    builder: RepositoryBuilder, tmp_path: Path, request: LandingRequest, at: int, when: str
-) -> int:
-    """Land in a process of its own that is killed around its git call number `at`; its return code."""
-    programs, calls = tmp_path / "bin", tmp_path / "calls"
-    programs.mkdir(exist_ok=True)
-    calls.write_text("")
-    deadly = DEADLY_GIT.format(calls=calls, at=at, when=when, real=shutil.which("git"))
-    (programs / "git").write_text(deadly)
-    (programs / "git").chmod(0o755)
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
-    arguments = [str(builder.path), str(tmp_path / "state"), request.expected, request.new, *request.markers]
-    done = subprocess.run(
-        [sys.executable, "-c", LAND, *arguments], env=environment, capture_output=True, check=False
-    )
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode
+class Lander:
+    """Lands in processes of their own that are killed around a git call."""
+
+    def __init__(self, builder: RepositoryBuilder, folder: Path) -> None:
+        self._repository, self._state = str(builder.path), str(folder / "state")
+        self._programs, self._calls = folder / "bin", folder / "calls"
+        self._programs.mkdir()
+        path = f"{self._programs}{os.pathsep}{os.environ['PATH']}"
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", LANDINGS],
+            env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def land_until_killed(self, request: LandingRequest, at: int, when: str) -> int:
+        """Land, killed around the git call number `at`; the return code."""
+        self._calls.write_text("")
+        deadly = DEADLY_GIT.format(calls=self._calls, at=at, when=when, real=shutil.which("git"))
+        (self._programs / "git").write_text(deadly)
+        (self._programs / "git").chmod(0o755)
+        errand = [self._repository, self._state, request.expected, request.new, *request.markers]
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(errand) + "\n")
+        self._server.stdin.flush()
+        code = int(self._server.stdout.readline())
+        assert code in {0, -signal.SIGKILL}
+        return code
+
+    def close(self) -> None:
+        self._server.communicate()
+
+
+@pytest.fixture
+def lander(builder: RepositoryBuilder, tmp_path: Path) -> Iterator[Lander]:
+    lander = Lander(builder, tmp_path)
+    yield lander
+    lander.close()
 
 
 @pytest.mark.parametrize("checked_out", [True, False])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_killed_landing_is_finished_by_landing_again(
-    builder: RepositoryBuilder, tmp_path: Path, when: str, checked_out: bool
+    builder: RepositoryBuilder, lander: Lander, tmp_path: Path, when: str, checked_out: bool
 ) -> None:
     repository = open_repository(builder.path, tmp_path / "state")
     if not checked_out:
@@ -103,7 +139,7 @@ def test_a_killed_landing_is_finished_by_landing_again(
             markers=[f"{marker}.{at}" for marker in MARKERS],
             update_checkout=True,
         )
-        code = land_until_killed(builder, tmp_path, request, at, when)
+        code = lander.land_until_killed(request, at, when)
         outcome = repository.land(request)
         assert isinstance(outcome, Landed)
         assert_landed(builder, request)

@@ -9,6 +9,7 @@ from cli_multi_rapid.core.ids import NodeId, ToolName
 from cli_multi_rapid.core.plan import Form, Node, Prompt, Role
 from cli_multi_rapid.engine.prompt import LONGEST_PROMPT, write_prompt
 from cli_multi_rapid.engine.prompt_parts import Keep, bullets, cut
+from tests.examples import examples
 
 NODE = Node(
     id=NodeId("n1"),
@@ -133,7 +134,7 @@ def test_the_goal_is_cut_last() -> None:
 texts = st.text(max_size=60).flatmap(lambda text: st.integers(1, 3000).map(lambda times: text * times))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(
     goal=texts,
     label=st.text(max_size=30),

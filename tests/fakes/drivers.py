@@ -1,10 +1,8 @@
-"""Another process that drives a run, like a person's second terminal. As a module, it is that process."""
+"""Another process that drives a run, like a person's second terminal."""
 
-import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from cli_multi_rapid import wiring
 from cli_multi_rapid.core.errors import OrchestratorError, UserError
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.engine.session import Session
+from tests.fakes.forks import Fork
 from tests.fakes.worlds import World
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -23,7 +22,7 @@ _LONGEST_S = 60.0
 class Driver(Struct, frozen=True, kw_only=True):
     """The process from outside."""
 
-    process: "subprocess.Popen[str]"
+    process: Fork
 
     def interrupt(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -32,7 +31,7 @@ class Driver(Struct, frozen=True, kw_only=True):
     def end(self) -> int:
         """Wait for its end; the exit code of its run. Fails when it wrote a traceback."""
         self.last_words()
-        return self.process.returncode
+        return self.process.wait()
 
     def last_words(self) -> str:
         """Wait for its end; what it complained about."""
@@ -44,22 +43,13 @@ class Driver(Struct, frozen=True, kw_only=True):
 @contextmanager
 def driving(world: World, run_id: RunId) -> Iterator[Driver]:
     """Drive an accepted run in a process of its own, which does not outlive the body."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.drivers", str(world.repository.path), run_id],
-        cwd=PROJECT,
-        env=dict(os.environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Fork("drivers", [world.repository.path, run_id], PROJECT)
     try:
         yield Driver(process=process)
     finally:
         process.kill()
         process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        process.close()
 
 
 def main(repository: Path, run_id: RunId) -> int:
@@ -72,5 +62,7 @@ def main(repository: Path, run_id: RunId) -> int:
         return 2 if isinstance(fault, UserError) else 5
 
 
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), RunId(sys.argv[2])))
+def start(words: Sequence[str]) -> int:
+    """Be what `driving` starts."""
+    repository, run_id = words
+    return main(Path(repository), RunId(run_id))

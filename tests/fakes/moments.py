@@ -1,13 +1,11 @@
 """A moment between two steps: what happens at the append of a chosen fact, or at a call of git.
 
-As a module it is a process that drives a run or works on a queue, and is gone at such a moment, as by
+`start_work` has a process of its own drive a run or work on a queue, which is gone at such a moment, as by
 `kill -9`, or has its lease stolen.
 """
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -24,6 +22,7 @@ from cli_multi_rapid.engine.queue_processor import process_queue
 from cli_multi_rapid.engine.session import Session
 from cli_multi_rapid.engine.workshop import Workshop
 from cli_multi_rapid.ports import EventLog
+from tests.fakes.forks import Fork
 from tests.fakes.queues import MAIN, QueueBench
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -124,16 +123,12 @@ def start_work(folder: Path, work: str, moment: Moment, deed: str = "kill") -> i
     0: all was done, and perhaps the moment never came.
     """
     when = "before" if moment.before else "after"
-    argv = [str(folder), work, moment.type or "any", when, str(moment.at), deed]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fakes.moments", *argv],
-        cwd=PROJECT,
-        capture_output=True,
-        check=False,
-        timeout=_LONGEST_WORK_S,
-    )
-    assert done.returncode in (0, STOLEN, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode
+    words = [str(folder), work, moment.type or "any", when, str(moment.at), deed]
+    worker = Fork("moments", words, PROJECT)
+    _, errors = worker.communicate(timeout=_LONGEST_WORK_S)
+    status = worker.wait()
+    assert status in (0, STOLEN, -signal.SIGKILL), errors
+    return status
 
 
 def kill_processor(bench: QueueBench, moment: Moment) -> None:
@@ -185,7 +180,8 @@ def main(folder: Path, work: str, moment: Moment, deed: str) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    place, task, kind, side, number, what = sys.argv[1:]
+def start(words: Sequence[str]) -> int:
+    """Be what `start_work` starts."""
+    place, task, kind, side, number, what = words
     when = Moment(type="" if kind == "any" else kind, before=side == "before", at=int(number))
-    sys.exit(main(Path(place), task, when, what))
+    return main(Path(place), task, when, what)

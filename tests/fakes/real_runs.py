@@ -1,9 +1,7 @@
 """Real runs of small plans in real repositories: at rest, at work in another process, or left behind."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from cli_multi_rapid.cli.follow import following
 from cli_multi_rapid.core.ids import RunId
 from cli_multi_rapid.engine.session import accept_plan
 from cli_multi_rapid.planner.load import load_plan
-from tests.fakes.command_line import PACKAGE_ROOT, Ended, type_in
+from tests.fakes.command_line import Ended, type_in
+from tests.fakes.forks import Fork
 from tests.fakes.repositories import RepositoryBuilder
 
 
@@ -99,27 +98,21 @@ def make_gate(folder: Path, name: str = "gate") -> Gate:
     return Gate(path=path)
 
 
-def start(repository: RepositoryBuilder, *words: str | Path) -> subprocess.Popen[str]:
+def start(
+    repository: RepositoryBuilder, *words: str | Path, environment: Mapping[str, str] | None = None
+) -> Fork:
     """The command line as a program of its own that goes on by itself."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli_multi_rapid.cli.main", *map(str, words)],
-        cwd=repository.path,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Fork("cli-orchestrator", words, repository.path, environment)
 
 
-def ended(program: subprocess.Popen[str]) -> Ended:
+def ended(program: Fork) -> Ended:
     """Wait for the end of a program."""
     out, err = program.communicate(timeout=60)
-    return Ended(status=program.returncode, out=out, err=err)
+    return Ended(status=program.wait(), out=out, err=err)
 
 
 @contextmanager
-def living_run(repository: RepositoryBuilder, plan: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+def living_run(repository: RepositoryBuilder, plan: str, *words: str) -> Iterator[Fork]:
     """A run at work in another process, from the moment that its first node has started."""
     wiring.find_home(repository.path).prepare()
     before = set(_streams(repository))
@@ -128,11 +121,8 @@ def living_run(repository: RepositoryBuilder, plan: str, *words: str) -> Iterato
         wait_for_event(repository, "node.started", unlike=before)
         yield program
     finally:
-        if program.poll() is None:
-            program.kill()
-        for stream in (program.stdout, program.stderr):
-            if stream is not None:
-                stream.close()
+        program.kill()
+        program.close()
         program.wait()
 
 

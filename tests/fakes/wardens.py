@@ -7,9 +7,10 @@ from typing import Any
 
 from cli_multi_rapid.process_table import command_of
 from cli_multi_rapid.process_tree import find_marked
+from tests.fakes.forks import Fork
 
 
-def kill_with_wardens(orchestrator: "subprocess.Popen[Any]", marker: str) -> None:
+def kill_with_wardens(orchestrator: "subprocess.Popen[Any] | Fork", marker: str) -> None:
     """Kill both; what works below `marker` lives on."""
     os.kill(orchestrator.pid, signal.SIGSTOP)  # or it would notice that its wardens died
     sessions = {os.getsid(left.pid) for left in find_marked(marker)}

@@ -130,6 +130,16 @@ def every_node_has_one_end(after: Aftermath) -> Iterator[str]:
         yield "of the two that write one file none landed"
 
 
+def what_had_succeeded_did_not_run_again(after: Aftermath) -> Iterator[str]:
+    """No attempt begins after one that succeeded."""
+    done = set()
+    for row in after.rows:
+        if row.type == "node.succeeded":
+            done.add(row.data["node_id"])
+        elif row.type == "node.started" and row.data["node_id"] in done:
+            yield f"{row.data['node_id']} ran again as attempt {row.data['attempt']}"
+
+
 def every_node_is_told_with_its_end(after: Aftermath) -> Iterator[str]:
     """The report has the end that the plan must come to, and a reason for each that did not land."""
     for node in after.report()["nodes"]:
@@ -318,6 +328,7 @@ def the_checkout_is_as_it_was(after: Aftermath) -> Iterator[str]:
 PROMISES: tuple[Callable[[Aftermath], Iterator[str]], ...] = (
     the_log_is_whole,
     every_node_has_one_end,
+    what_had_succeeded_did_not_run_again,
     every_node_is_told_with_its_end,
     what_landed_landed_once_and_verified,
     no_work_is_lost,

@@ -59,10 +59,15 @@ OF_A_PUSH = tuple(kind for kind in (*EVENTS, *EFFECTS) if kind != STEP)
 """Nothing steps forward where the target is not checked out."""
 SHORT = (
     "plan.accepted",
+    "run.started",
     "node.started",
     "node.succeeded",
+    "node.attempt_failed",
+    "node.failed",
     "budget.settled",
     "merge.enqueued",
+    "merge.checking",
+    "check.started",
     "check.finished",
     "merge.landing",
     "merge.landed",
