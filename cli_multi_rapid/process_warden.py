@@ -196,11 +196,16 @@ def _watch(lifeline: int, ending: _thread.LockType) -> None:
 
 
 def _kill_descendants() -> None:
-    """Kill what lives below us until nothing does but other users' processes, or until we give up."""
+    """Kill what lives below us until nothing does but other users' processes, or until we give up.
+
+    Once at least: on a machine that is overloaded the first look alone may take that long.
+    """
     deadline = time.monotonic() + _LONGEST_HUNT_S
     refused: set[int] = set()
-    while (living := {*_descendants(os.getpid())} - refused) and time.monotonic() < deadline:
+    while living := {*_descendants(os.getpid())} - refused:
         refused.update(pid for pid in living if not _kill(pid))
+        if time.monotonic() >= deadline:
+            return
         time.sleep(0.002)
 
 

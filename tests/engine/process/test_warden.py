@@ -286,6 +286,17 @@ def test_a_guarded_program_ignores_the_same_signals_as_any_other(
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_warden_kills_what_lives_below_it_even_when_it_has_no_time_left() -> None:
+    script = (
+        "import subprocess; from cli_multi_rapid import process_warden as warden; warden._LONGEST_HUNT_S = 0;"
+        "below = subprocess.Popen(['sleep', '9'], stdout=2); warden._kill_descendants(); print(below.wait(4))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], check=False, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert said.stdout == b"-9\n"
+
+
 @pytest.mark.usefixtures("subreaper")
 def test_the_warden_keeps_no_output_open(guarded: Bench) -> None:
     wait = "until [ $(readlink /proc/$PPID/fd/2) = /dev/null ]; do sleep 0.01; done"
