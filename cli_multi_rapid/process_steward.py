@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -24,6 +25,10 @@ _PASSED_ON: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTER
 """The signals that a program ignores if we do, because `nohup` or a shell asked for it."""
 _PATIENCE_S: Final = 1.0
 """Seconds to wait for the end of a steward that was dismissed; it has nothing to finish."""
+_LONGEST_WAIT_S: Final = 30.0
+"""Seconds until a steward that does not answer is taken for one that somebody has stopped."""
+_ATTEMPTS: Final = 5
+"""How many stewards in a row may die of one request until we say that there cannot be one."""
 _ANSWER_BYTES: Final = 8
 
 
@@ -32,7 +37,7 @@ class Warden:
 
     def __init__(self, pid: int, output: IO[bytes], lifeline: socket.socket) -> None:
         self.pid = pid
-        """It leads a session and a process group."""
+        """It leads a session and a process group, once it has started its program."""
         self.stdout: IO[bytes] | None = output
         """What the program writes, until the last of its processes closes it."""
         self.returncode: int | None = None
@@ -94,7 +99,7 @@ class Steward:
         cannot run it.
         """
         become_subreaper()
-        for _ in range(2):  # a steward can be killed like any process
+        for _ in range(_ATTEMPTS):  # a steward can be killed like any process
             ours, theirs = socket.socketpair()
             output, written = os.pipe()
             with ExitStack() as unless_it_lives:
@@ -110,21 +115,28 @@ class Steward:
     def dismiss(self) -> None:
         """End it; its wardens live on."""
         with self._lock:
-            self._forget(self._control)
+            self._forget()
 
     def _ask(self, ours: socket.socket, theirs: socket.socket, output: int) -> bytes:
-        """Have a warden forked that takes the latter two; what is answered on `ours`, nothing by the dead."""
+        """Have a warden forked that takes the latter two; what the steward says, if it can.
+
+        Else there may be a warden that nobody has told us of: it ends because ours is closed.
+        """
+        answer = b""
         try:
-            with self._lock, suppress(ConnectionError):
+            with self._lock:
                 asked = self._channel()
-                socket.send_fds(asked, [b"\0"], [theirs.fileno(), output])
+                try:
+                    with suppress(ConnectionError, TimeoutError):
+                        socket.send_fds(asked, [b"\0"], [theirs.fileno(), output])
+                        answer = _answer(asked)
+                finally:
+                    if not answer:  # also if we were interrupted: what it says now is for nobody
+                        ours.close()
+                        self._forget()
         finally:
             theirs.close()
             os.close(output)
-        answer = _answer(ours)
-        if not answer:
-            with self._lock:
-                self._forget(asked)
         return answer
 
     def _channel(self) -> socket.socket:
@@ -140,18 +152,22 @@ class Steward:
                     pass_fds=(theirs.fileno(),),
                     process_group=0,  # in our own session: a stranger might be taken for an orphan
                 )
+            ours.settimeout(_LONGEST_WAIT_S)
             self._control = ours
         return self._control
 
-    def _forget(self, control: socket.socket | None) -> None:
-        """Let this one go, unless somebody else has done so."""
-        if control is None or self._control is not control:
+    def _forget(self) -> None:
+        """Let this one go: the next warden is another's."""
+        if self._control is None or self._process is None:
             return
-        control.close()
+        self._control.close()
         self._control = None
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_PATIENCE_S)
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # it was stopped
+            self._process.wait()
+        _reap_group(self._process.pid)
 
 
 STEWARD: Final = Steward()
@@ -163,7 +179,7 @@ def order_of(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str]) -> b
     """What a warden reads. Raises `ValueError` for what no program can be given."""
     ignored = (str(int(number)) for number in _PASSED_ON if signal.getsignal(number) is signal.SIG_IGN)
     settings = (f"{name}={value}" for name, value in env.items())
-    folder = "" if cwd is None else str(cwd)
+    folder = str((cwd or Path()).absolute())  # ours is not the steward's
     words = [os.fsencode(word) for word in (folder, " ".join(ignored), str(len(argv)), *argv, *settings)]
     if any(b"\0" in word for word in words):
         raise ValueError("embedded null byte")
@@ -171,12 +187,22 @@ def order_of(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str]) -> b
     return len(order).to_bytes(8, "big") + order
 
 
-def _answer(lifeline: socket.socket) -> bytes:
+def _reap_group(steward: int) -> None:
+    """Take what a steward was just forking when it died: children of ours since, and as good as dead."""
+    deadline = time.monotonic() + _PATIENCE_S
+    with suppress(ChildProcessError):  # no more of them
+        while time.monotonic() < deadline:
+            pid, _ = os.waitpid(-steward, os.WNOHANG)
+            if not pid:
+                time.sleep(0.001)
+
+
+def _answer(asked: socket.socket) -> bytes:
     """A process id and an error number; nothing from what died before it could say all of it."""
     answer = b""
     while len(answer) < _ANSWER_BYTES:
         try:
-            piece = lifeline.recv(_ANSWER_BYTES - len(answer))
+            piece = asked.recv(_ANSWER_BYTES - len(answer))
         except ConnectionError:
             return b""
         if not piece:

@@ -16,6 +16,7 @@ import _ctypes
 import _signal  # type: ignore[import-not-found]  # typeshed knows only its Python side
 import _socket
 import _thread
+import errno
 import os
 import resource
 import sys
@@ -37,8 +38,8 @@ _DESCRIPTOR_BYTES = 4
 def main(control: int) -> None:
     """Fork a warden for each message until the orchestrator, or whatever else asks, is gone.
 
-    The answer goes to the warden's own socket: its process id, or the error number of the fork. By then the
-    warden is a child of whoever is the next child subreaper above us, which is to be the orchestrator.
+    The answer is its process id, or the error number of what went wrong. By then the warden is a child of
+    whoever is the next child subreaper above us, which is to be the orchestrator.
     """
     os.set_inheritable(control, False)
     for number in _NOT_FOR_US:
@@ -56,13 +57,17 @@ def main(control: int) -> None:
             for at in range(0, len(data), _DESCRIPTOR_BYTES)
         ]
         try:
-            lifeline, output = ends  # fewer if we may not open more: who asked sees its socket closed
-            os.write(lifeline, _fork_warden(control, lifeline, output))
-        except (OSError, ValueError):
-            continue  # or nobody waits for it any more, and the warden sees that too
+            lifeline, output = ends
+            answer = _fork_warden(control, lifeline, output)
+        except ValueError:  # they are fewer
+            answer = _answer(0, errno.EMFILE)
+        except OSError as error:
+            answer = _answer(0, error.errno or 0)
         finally:
             for end in ends:
                 os.close(end)
+        # Here and not on the warden's socket: that stays open when we are killed before we could answer.
+        os.write(control, answer)
 
 
 def _fork_warden(control: int, lifeline: int, output: int) -> bytes:
@@ -90,7 +95,7 @@ def _fork_warden(control: int, lifeline: int, output: int) -> bytes:
     answer = os.read(told, 8)
     os.close(told)
     os.waitpid(between, 0)  # with its end the warden gets its new parent
-    return answer
+    return answer or _answer(0, errno.ECHILD)  # somebody killed it
 
 
 def _answer(pid: int, failure: int) -> bytes:
@@ -98,9 +103,8 @@ def _answer(pid: int, failure: int) -> bytes:
 
 
 def _become_warden(lifeline: int, output: int) -> None:
-    """Guard a program in a session of our own; never returns."""
+    """Guard a program; never returns."""
     try:
-        os.setsid()
         for stream in (1, 2):
             os.dup2(output, stream)
         os.close(output)
@@ -114,25 +118,28 @@ def _become_warden(lifeline: int, output: int) -> None:
 def guard(lifeline: int) -> None:
     """Start the program, report on it, and stay until its end."""
     folder, ignored, argv, environment = _read_order(lifeline)
+    os.setsid()  # not before: whoever has no use for us finds us in the steward's process group
     _ctypes.call_function(_PRCTL, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
     failure, program = 0, 0
-    try:
-        if folder:
-            os.chdir(folder)
-        program = _spawn(argv, environment, {*_NOT_FOR_US, *_OF_PYTHON} - ignored)
-    except OSError as error:
-        failure = error.errno or 0
     ending = _thread.allocate_lock()
+    with ending:  # who hunts waits until there is something to be hunted
+        try:
+            _thread.start_new_thread(_watch, (lifeline, ending))
+            os.chdir(folder)
+            program = _spawn(argv, environment, {*_NOT_FOR_US, *_OF_PYTHON} - ignored)
+        except RuntimeError:  # there cannot be another thread
+            failure = errno.EAGAIN
+        except OSError as error:
+            failure = error.errno or 0
     try:
         os.write(lifeline, _answer(program, failure))
         if failure:
             return
-        _thread.start_new_thread(_watch, (lifeline, ending))
         # Its output ends with the last of its own processes, not with us.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):
             os.dup2(nowhere, stream)
-    except BaseException:  # the orchestrator died during the handover, or nobody would see its death
+    except BaseException:  # the orchestrator died during the handover
         _kill_descendants()
         raise
     while True:
@@ -157,7 +164,7 @@ def _spawn(argv: list[bytes], environment: dict[bytes, bytes], usual: set[int]) 
 def _read_order(lifeline: int) -> tuple[bytes, set[int], list[bytes], dict[bytes, bytes]]:
     """The program's folder, the signals that it is to ignore, its argv and its environment.
 
-    They come as their length, and words parted by NUL: the folder or nothing, the signals parted by blanks,
+    They come as their length, and words parted by NUL: the folder, the signals parted by blanks,
     how many words argv has, argv, and the environment's settings.
     """
     order = _read(lifeline, int.from_bytes(_read(lifeline, 8), "big"))
@@ -189,11 +196,16 @@ def _watch(lifeline: int, ending: _thread.LockType) -> None:
 
 
 def _kill_descendants() -> None:
-    """Kill what lives below us until nothing does but other users' processes, or until we give up."""
+    """Kill what lives below us until nothing does but other users' processes, or until we give up.
+
+    Once at least: on a machine that is overloaded the first look alone may take that long.
+    """
     deadline = time.monotonic() + _LONGEST_HUNT_S
     refused: set[int] = set()
-    while (living := {*_descendants(os.getpid())} - refused) and time.monotonic() < deadline:
+    while living := {*_descendants(os.getpid())} - refused:
         refused.update(pid for pid in living if not _kill(pid))
+        if time.monotonic() >= deadline:
+            return
         time.sleep(0.002)
 
 
@@ -252,4 +264,7 @@ def _die_as(code: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    try:
+        main(int(sys.argv[1]))
+    except ConnectionError:  # whoever asked is dead
+        sys.exit(1)

@@ -73,8 +73,11 @@ class SlotRecords:
             path.unlink(missing_ok=True)
 
     def forget_unfinished(self) -> None:
-        """Remove the records that processes were writing when they died."""
-        for fresh in self.folder.glob("*.fresh"):
+        """Remove the records that processes were writing when they died.
+
+        Not those of an earlier release, which name no writer: they go with their slot.
+        """
+        for fresh in self.folder.glob("*~*~*.fresh"):
             _, writer, _ = fresh.name.rsplit("~", 2)
             if not is_present(self._writer.with_name(writer)):
                 fresh.unlink(missing_ok=True)

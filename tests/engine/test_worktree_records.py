@@ -39,3 +39,15 @@ def test_a_record_that_a_killed_process_was_writing_is_removed_and_a_living_ones
     living.leave()
     records.forget_unfinished()
     assert list(records.folder.iterdir()) == []
+
+
+def test_an_unfinished_record_of_an_earlier_release_stops_nobody_and_goes_with_its_slot(
+    tmp_path: Path,
+) -> None:
+    records = SlotRecords(tmp_path / "slots", tmp_path / "owners" / "1-aaaa")
+    nameless = records.folder / "s.1~cccc.fresh"
+    nameless.write_text("{")
+    records.forget_unfinished()
+    assert nameless.exists()
+    records.forget("s.1")
+    assert not nameless.exists()

@@ -1,21 +1,33 @@
 """A guarded program: whatever it started dies with the orchestrator, and nobody else notices the warden."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from cli_multi_rapid import process_steward
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
 from cli_multi_rapid.ports import StopStep
-from cli_multi_rapid.process import CancelToken, ExitOutcome, Supervision, find_marked, kill_marked
+from cli_multi_rapid.process import (
+    CancelToken,
+    ExitOutcome,
+    Supervision,
+    find_marked,
+    inherited_environment,
+    kill_marked,
+)
+from cli_multi_rapid.process_start import start_guarded
 from cli_multi_rapid.process_steward import STEWARD, order_of
 from cli_multi_rapid.process_table import MARKER_VARIABLE, command_of, living_processes
-from tests.engine.process.bench import PATIENCE_S, Bench, is_alive, linux_only, until
+from tests.engine.process.bench import PATIENCE_S, Bench, children, is_alive, linux_only, until
 from tests.fakes.wardens import kill_with_wardens
 
 pytestmark = linux_only
@@ -67,14 +79,18 @@ def warden_of(bench: Bench) -> int:
     return session
 
 
-def steward_of(orchestrator: int) -> int:
-    (steward,) = (
+def stewards_of(orchestrator: int) -> list[int]:
+    return [
         process.pid
         for process in living_processes()
         if process.parent == orchestrator
         and process.session != process.pid
         and "process_warden.py" in command_of(process.pid)
-    )
+    ]
+
+
+def steward_of(orchestrator: int) -> int:
+    (steward,) = stewards_of(orchestrator)
     return steward
 
 
@@ -113,6 +129,71 @@ def test_a_steward_that_was_killed_is_replaced_and_its_wardens_go_on(guarded: Be
         assert steward_of(os.getpid()) != steward
         (guarded.here / "go").touch()
         assert other.result(PATIENCE_S).code == 3
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_every_program_starts_however_often_somebody_kills_the_steward(guarded: Bench) -> None:
+    codes: list[int | None] = []
+
+    def start_some(first: int) -> None:
+        for code in range(first, first + 10):
+            codes.append(guarded.supervise(f"exit {code}", name=f"storm-{code}").code)  # noqa: PERF401  # one by one
+
+    before = children()
+    threads = [Thread(target=start_some, args=(first,), daemon=True) for first in (0, 10, 20, 30)]
+    for thread in threads:
+        thread.start()
+    patience = time.monotonic() + PATIENCE_S
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < patience:
+        for steward in stewards_of(os.getpid()):
+            os.kill(steward, signal.SIGKILL)
+        threads[0].join(0.06)
+    assert sorted(filter(None, codes)) == [*range(1, 40)]
+    STEWARD.dismiss()
+    assert children() == before
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_a_steward_that_was_stopped_is_replaced(guarded: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_steward, "_LONGEST_WAIT_S", 0.5)
+    STEWARD.dismiss()
+    STEWARD.stand_ready()
+    (steward,) = stewards_of(os.getpid())
+    os.kill(steward, signal.SIGSTOP)
+    assert guarded.supervise("exit 4").code == 4
+    assert not is_alive(steward)
+    STEWARD.dismiss()  # the next one has the usual patience
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_a_warden_that_could_not_watch_over_its_program_starts_none(guarded: Bench) -> None:
+    """No thread can be had: address space for its stack is lacking."""
+    STEWARD.stand_ready()
+    (steward,) = stewards_of(os.getpid())
+    pages = int(Path(f"/proc/{steward}/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + 2 * 1024 * 1024
+    resource.prlimit(steward, resource.RLIMIT_AS, (most, most))
+    try:
+        with pytest.raises(EnvironmentFault, match="temporarily unavailable"):
+            guarded.supervise("touch started")
+        assert not (guarded.here / "started").exists()
+    finally:
+        STEWARD.dismiss()
+
+
+@pytest.mark.usefixtures("subreaper")
+def test_a_program_without_a_folder_of_its_own_runs_in_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for folder, expected in ((None, tmp_path), (Path("below"), tmp_path / "below")):
+        started = start_guarded(["pwd"], folder, {**inherited_environment(), MARKER_VARIABLE: "-"})
+        assert started.leader.wait() == 0
+        assert started.leader.stdout is not None
+        with started.leader.stdout as output:
+            assert output.read().decode().strip() == str(expected)
+        started.let_go()
 
 
 @pytest.mark.parametrize("how", ["killed", "done"])
@@ -203,6 +284,17 @@ def test_a_guarded_program_ignores_the_same_signals_as_any_other(
         assert blocked_and_ignored(bench) == alone
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_warden_kills_what_lives_below_it_even_when_it_has_no_time_left() -> None:
+    script = (
+        "import subprocess; from cli_multi_rapid import process_warden as warden; warden._LONGEST_HUNT_S = 0;"
+        "below = subprocess.Popen(['sleep', '9'], stdout=2); warden._kill_descendants(); print(below.wait(4))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], check=False, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert said.stdout == b"-9\n"
 
 
 @pytest.mark.usefixtures("subreaper")
