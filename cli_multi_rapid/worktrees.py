@@ -114,8 +114,9 @@ class Worktrees:
         self._trash.close()
 
     def forget_the_dead(self) -> None:
-        """Remove the proofs of life of processes that died; their slots count as orphaned all the same."""
+        """Remove what the dead left half done, and their proofs of life; their slots count as orphaned."""
         self._records.forget_unfinished()
+        self._pool.forget_halves()
         forget_absent(self._presence.path.parent)
 
     # --- open ---

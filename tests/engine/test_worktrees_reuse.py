@@ -9,6 +9,7 @@ import pytest
 
 from cli_multi_rapid.core.ids import Branch
 from cli_multi_rapid.git import Repository, open_repository
+from cli_multi_rapid.git_lock import locked
 from cli_multi_rapid.worktree_trash import Trash, delete
 from cli_multi_rapid.worktrees import NothingChanged, Slot, SlotState, Strategy, Worktrees
 from tests.engine.test_worktrees import LANE, NOW, START, Room, contents, work
@@ -105,6 +106,22 @@ def test_a_pooled_folder_without_its_index_is_thrown_away(room: Room, builder: R
         index.unlink()
     slot = worktrees.open("n2", builder.head)
     assert contents(slot.path).keys() == START.keys()
+
+
+def test_an_index_that_a_killed_process_parted_from_its_folder_goes_when_nobody_moves_any(
+    room: Room, builder: RepositoryBuilder
+) -> None:
+    worktrees = room.enter()
+    worktrees.release(worktrees.open("s", builder.head))
+    pool = room.repository.scratch / "pool"
+    (whole,) = pool.iterdir()
+    half = pool / "half"
+    half.touch()
+    with locked(pool.with_name("pool.lock"), shared=True):  # another process might be moving it
+        worktrees.forget_the_dead()
+        assert half.exists()
+    worktrees.forget_the_dead()
+    assert (list(pool.iterdir()), pooled(worktrees)) == ([whole], 1)
 
 
 def test_slots_with_submodules_are_not_pooled(room: Room, builder: RepositoryBuilder) -> None:

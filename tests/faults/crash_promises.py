@@ -34,6 +34,7 @@ _USUAL = (
     "repository",
     "locks/",
     "git/landing.lock",
+    "git/pool.lock",
     "git/pool/",
     "worktrees/.pool/",
 )
