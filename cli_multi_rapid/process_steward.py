@@ -99,17 +99,18 @@ class Steward:
         cannot run it.
         """
         become_subreaper()
-        for _ in range(_ATTEMPTS):  # a steward can be killed like any process
-            ours, theirs = socket.socketpair()
-            output, written = os.pipe()
-            with ExitStack() as unless_it_lives:
-                unless_it_lives.callback(ours.close)
-                unless_it_lives.callback(os.close, output)
-                answer = self._ask(ours, theirs, written)
-                if answer:
-                    pid = _pid_in(answer)
-                    unless_it_lives.pop_all()
-                    return Warden(pid, os.fdopen(output, "rb", buffering=0), ours)
+        with self._lock:
+            for _ in range(_ATTEMPTS):  # a steward can be killed like any process
+                ours, theirs = socket.socketpair()
+                output, written = os.pipe()
+                with ExitStack() as unless_it_lives:
+                    unless_it_lives.callback(ours.close)
+                    unless_it_lives.callback(os.close, output)
+                    answer = self._ask(ours, theirs, written)
+                    if answer:
+                        pid = _pid_in(answer)
+                        unless_it_lives.pop_all()
+                        return Warden(pid, os.fdopen(output, "rb", buffering=0), ours)
         raise _no_answer()
 
     def dismiss(self) -> None:
@@ -124,16 +125,15 @@ class Steward:
         """
         answer = b""
         try:
-            with self._lock:
-                asked = self._channel()
-                try:
-                    with suppress(ConnectionError, TimeoutError):
-                        socket.send_fds(asked, [b"\0"], [theirs.fileno(), output])
-                        answer = _answer(asked)
-                finally:
-                    if not answer:  # also if we were interrupted: what it says now is for nobody
-                        ours.close()
-                        self._forget()
+            asked = self._channel()
+            try:
+                with suppress(ConnectionError, TimeoutError):
+                    socket.send_fds(asked, [b"\0"], [theirs.fileno(), output])
+                    answer = _answer(asked)
+            finally:
+                if not answer:  # also if we were interrupted: what it says now is for nobody
+                    ours.close()
+                    self._forget()
         finally:
             theirs.close()
             os.close(output)
