@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 from msgspec import DecodeError, Struct
-from msgspec.json import decode, encode
+from msgspec.json import Decoder, encode
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.ids import Branch, Commit
@@ -35,6 +36,11 @@ class SlotRecord(Struct, frozen=True, kw_only=True):
     """The last snapshot that a lane holds."""
 
 
+_DECODER: Final = Decoder(SlotRecord)
+"""Made while only one thread is here: two that read the same type for the first time end in a segmentation
+fault (msgspec 0.22)."""
+
+
 class SlotRecords:
     """The records and the pristine indexes, one of each per slot, in a folder of ours.
 
@@ -62,7 +68,7 @@ class SlotRecords:
     def load(self, name: str) -> SlotRecord | None:
         """The record of a slot; None when there is none or when it cannot be read."""
         try:
-            return decode(self._file_of(name).read_bytes(), type=SlotRecord)
+            return _DECODER.decode(self._file_of(name).read_bytes())
         except (FileNotFoundError, DecodeError, UnicodeDecodeError, RecursionError):
             return None
 

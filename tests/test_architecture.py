@@ -136,6 +136,14 @@ def dataclasses(tree: ast.Module) -> Places:
             yield line, "a dataclass takes a millisecond of every start: use msgspec.Struct"
 
 
+def late_decoders(tree: ast.Module) -> Places:
+    for call in calls(tree):
+        if last_name(call.func) in {"decode", "convert"} and any(
+            word.arg == "type" for word in call.keywords
+        ):
+            yield call.lineno, "two threads that decode a type first crash msgspec: make a Decoder on import"
+
+
 def changed_fields(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """What `msgspec.structs.replace` is told to change; unlike dataclasses', mypy does not know its names."""
     for call in calls(tree):
@@ -243,6 +251,10 @@ def test_records_are_structs() -> None:
     none_of(broken(dataclasses, package_modules()))
 
 
+def test_types_are_decoded_by_decoders_that_are_made_on_import() -> None:
+    none_of(broken(late_decoders, package_modules()))
+
+
 def test_only_fields_that_some_record_has_are_replaced() -> None:
     known = {name for path in package_modules() for name in fields(parsed(path))}
     none_of(
@@ -311,6 +323,8 @@ def test_a_command_does_not_pay_for_what_it_does_not_need() -> None:
         (swallowed_errors, "with contextlib.suppress(Exception):\n    f()"),
         (long_functions, "def f():\n" + "    g()\n" * 60),
         (dataclasses, "from dataclasses import dataclass"),
+        (late_decoders, "decode(text, type=Plan)"),
+        (late_decoders, "msgspec.convert(data, type=Plan)"),
         (changed_fields, "replace(plan, nodes=())"),
         (impurities, "datetime.now(UTC)"),
         (impurities, 'open("x")'),
@@ -331,6 +345,7 @@ def test_a_broken_habit_is_found(habit: Habit, source: str) -> None:
         (swallowed_errors, "with contextlib.suppress(FileNotFoundError):\n    f()"),
         (long_functions, "def f():\n" + "    g()\n" * 59),
         (dataclasses, "from msgspec import Struct"),
+        (late_decoders, 'text.decode("utf-8")\nDecoder(Plan).decode(text)'),
         (changed_fields, 'text.replace("a", "b")\nreplace(plan)'),
         (impurities, "plan.opened(now)"),
     ],

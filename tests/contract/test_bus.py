@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from itertools import pairwise
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -206,7 +207,8 @@ def test_sockets_are_private_and_gone_when_the_bus_is_closed(folder: Path) -> No
 
 def test_a_subscriber_that_wants_nothing_costs_nothing(folder: Path) -> None:
     """The thread sleeps in the kernel: it is not scheduled while no hint comes."""
-    with start_subscriber(folder) as program:
+    with start_subscriber(folder) as program, ExitStack() as at_the_end:
+        at_the_end.callback(program.kill)
         threads = Path(f"/proc/{program.pid}/task")
 
         def switches() -> int:
@@ -222,12 +224,13 @@ def test_a_subscriber_that_wants_nothing_costs_nothing(folder: Path) -> None:
         bus = LocalBus(folder)
         heard: SimpleQueue[RunId] = SimpleQueue()
         bus.subscribe(heard.put)
-        before = switches()
-        for _ in range(20):  # our own round trips take some time, in which a poller would have woken up
-            subprocess.run(["true"], check=True)
-        assert switches() - before <= 1
+        counts = [switches()]
+        for _ in range(5):  # a busy machine lets it fall asleep late, but a poller would wake up each time
+            for _ in range(20):  # our own round trips take some time
+                subprocess.run(["true"], check=True)
+            counts.append(switches())
+        assert min(later - before for before, later in pairwise(counts)) <= 1, counts
         bus.close()
-        program.kill()
 
 
 def test_a_message_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
