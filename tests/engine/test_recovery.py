@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cli_multi_rapid.core.ids import RunId
+from cli_multi_rapid.core.ids import NodeId, RunId
 from cli_multi_rapid.core.merge_events import MergeLanded
 from cli_multi_rapid.core.node_events import NodeStarted, NodeSucceeded
-from cli_multi_rapid.core.run_events import BudgetSettled
+from cli_multi_rapid.core.run_events import BudgetSettled, CommandGiven
 from tests.engine.process.bench import is_alive, linux_only, until
 from tests.fakes.moments import Moment, start_work
 from tests.fakes.worlds import Story, World
@@ -183,3 +183,19 @@ nodes:
     assert crash(world, 99, "after") == -signal.SIGKILL
     assert world.drive(run_id).finished.exit_code == 0
     until(lambda: not is_alive(int(pid.read_text())), "the end of the child")
+
+
+def test_a_lane_whose_commit_was_pruned_does_not_stop_a_run_that_is_taken_up_again(world: World) -> None:
+    passes = world.repository.path.parent / "passes"
+    run_id = world.accept(
+        f'nodes: [{{id: n1, tool: shell, run: "test -e {passes} && echo 1 > a.txt", path_claims: [a.txt],'
+        " retries: 0}]\n"
+    )
+    assert world.drive(run_id).node("n1").failure is not None
+    hollow = world.repository.path / ".git/refs/heads/lane" / run_id / "n2"
+    hollow.parent.mkdir(parents=True, exist_ok=True)
+    hollow.write_text(f"{'e' * 40}\n")
+    passes.touch()
+    world.tell(run_id, CommandGiven(command="retry", by="me", node_id=NodeId("n1")))
+    assert world.drive(run_id).node("n1").landed
+    assert not hollow.exists()
