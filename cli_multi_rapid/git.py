@@ -44,19 +44,18 @@ from cli_multi_rapid.git_history import (
     ChangeKind,
     CommitFacts,
     FileChange,
-    LogEntry,
     changes,
     commit_facts,
     count_commits,
     first_parents,
     is_ancestor,
     list_files,
-    log_first_parent,
     merge_base,
     missing,
     patch,
     read_file,
     resolve,
+    subject_of,
     tree_of,
 )
 from cli_multi_rapid.git_landing import (
@@ -105,7 +104,7 @@ __all__ = [
     "ANY", "HEADS", "OURS", "AlreadyLanded", "Busy", "ChangeKind", "CheckedOut", "Checkout", "Conflicted",
     "FastForwardRefused", "FastForwarded", "FileChange", "Fold", "Folded", "Identity", "InStep", "Landed",
     "LandedThereOnly", "LandingEvidence", "LandingOutcome", "LandingRefused", "LandingRequest",
-    "LogEntry", "Merged", "NotCheckedOut", "OutOfStep", "PushedLandingOutcome", "RefChange",
+    "Merged", "NotCheckedOut", "OutOfStep", "PushedLandingOutcome", "RefChange",
     "RefUnchanged", "RefsRefused", "RefsUpdated", "Refusal", "RemoteRefused", "Repository", "TargetMoved",
     "follow", "is_branch", "land_and_push", "landed_there", "open_repository",
 ]  # fmt: skip
@@ -140,6 +139,9 @@ def open_repository(path: Path, scratch: Path) -> "Repository":
 
 def _has_commits(git: Git, own_dir: Path) -> bool:
     """Whether there is anything to work on: a branch, or a HEAD without one."""
+    current = head_branch(own_dir)
+    if current is not None and is_branch(current) and tip_of(git, branch_ref(current)):
+        return True
     if git.tell("for-each-ref", "--count=1", "--format=x", HEADS).text:
         return True
     return resolve(git.at(git_dir=own_dir, work_tree=git.work_tree, index=git.index), "HEAD") is not None
@@ -256,9 +258,9 @@ class Repository:
         """How many commits `tip` contains that none of the others contain; 0 when one of them is gone."""
         return count_commits(self._git, tip, without)
 
-    def log_first_parent(self, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
-        """The newest commits of a branch along the first parents, the newest first."""
-        return log_first_parent(self._git, branch, limit)
+    def subject(self, commit: Commit) -> str:
+        """The first paragraph of a commit's message, as one line."""
+        return subject_of(self._git, commit)
 
     def first_parents(self, tip: Commit, *, without: Commit, limit: int) -> tuple[Commit, ...]:
         """The commits from `tip` along the first parents that `without` does not contain, the oldest first.

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -33,19 +32,30 @@ class Found(Struct, frozen=True, kw_only=True):
 def find_git(environment: Mapping[str, str]) -> str:
     """The git on the PATH, which has to be able to merge without a work tree. Raises `EnvironmentFault`."""
     program = shutil.which("git", path=environment.get("PATH", os.defpath)) or "git"
-    _check_version(program, tuple(sorted(environment.items())))
+    git_version(program, environment)
     return program
 
 
 def git_version(program: str, environment: Mapping[str, str]) -> str:
-    """The version of a git that `find_git` found, like `2.47.3`."""
-    return _check_version(program, tuple(sorted(environment.items())))
+    """The version of a git, like `2.47.3`; of the same file it is asked once per process.
+
+    Raises `EnvironmentFault` for one that is too old or cannot be run.
+    """
+    try:
+        facts = Path(program).stat()
+        identity = (program, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    except OSError:
+        return _ask_version(program, environment)
+    if identity not in _versions:
+        _versions[identity] = _ask_version(program, environment)
+    return _versions[identity]
 
 
-@cache
-def _check_version(program: str, environment: tuple[tuple[str, str], ...]) -> str:
-    """The version, once per process; with the whole environment, which a stand-in for git may need."""
-    done = run([program, "version"], env=dict(environment))
+_versions: dict[tuple[str, int, int, int], str] = {}
+
+
+def _ask_version(program: str, environment: Mapping[str, str]) -> str:
+    done = run([program, "version"], env=environment)
     found = re.search(r"(\d+)\.(\d+)\S*", done.text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))

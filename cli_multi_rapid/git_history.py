@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
-from cli_multi_rapid.core.ids import Branch, Commit, Tree
+from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, git_failed, joined, split
-from cli_multi_rapid.git_names import branch_ref, is_inside, is_ref
+from cli_multi_rapid.git_files import commit_in_file, header_of, is_near_ancestor, refs_in_files
+from cli_multi_rapid.git_names import HEADS, is_inside, is_ref
 
 GITLINK = 0o160000
 SYMLINK = 0o120000
@@ -57,30 +57,24 @@ class FileChange(Struct, frozen=True, kw_only=True):
         return (self.path,) if self.old_path is None else (self.old_path, self.path)
 
 
-class LogEntry(Struct, frozen=True, kw_only=True):
-    """One commit as a list shows it."""
-
-    commit: Commit
-    tree: Tree
-    parents: tuple[Commit, ...]
-    author: str
-    when: datetime
-    subject: str
-
-
 def resolve(git: Git, revision: str) -> Commit | None:
     """The commit that a branch, a tag or any revision means, a branch before a tag of the same name."""
     if not revision or any(letter < " " for letter in revision):
         return None
-    named = [f"{room}{revision}" for room in ("refs/heads/", "refs/tags/") if is_ref(room + revision)]
+    branch = HEADS + revision
+    tip = (refs_in_files(git.git_dir, branch) or {}).get(branch) if is_ref(branch) else None
+    if tip is not None and commit_in_file(git, tip) is not None:
+        return tip
+    named = [f"{room}{revision}" for room in (HEADS, "refs/tags/") if is_ref(room + revision)]
     candidates = [*named, revision]
     return next((found for found in _commits(git, candidates) if found is not None), None)
 
 
 def missing(git: Git, commits: Sequence[Commit]) -> set[Commit]:
     """Those of these commits that the object store does not have."""
-    found = _commits(git, commits) if commits else ()
-    return {commit for commit, there in zip(commits, found, strict=True) if there is None}
+    unclear = [commit for commit in commits if commit_in_file(git, commit) is None]
+    found = _commits(git, unclear) if unclear else ()
+    return {commit for commit, there in zip(unclear, found, strict=True) if there is None}
 
 
 def _commits(git: Git, revisions: Sequence[str]) -> Iterator[Commit | None]:
@@ -94,6 +88,8 @@ def _commits(git: Git, revisions: Sequence[str]) -> Iterator[Commit | None]:
 
 def tree_of(git: Git, commit: Commit) -> Tree:
     """The tree of a commit. Raises `EnvironmentFault` when there is no such commit."""
+    if (body := commit_in_file(git, commit)) is not None:
+        return _facts(body).tree
     answer = git.tell(
         "cat-file", "--batch-check=%(objecttype) %(objectname)", "-z", stdin=joined([f"{commit}^{{tree}}"])
     ).text
@@ -111,17 +107,37 @@ class CommitFacts(Struct, frozen=True, kw_only=True):
 
 def commit_facts(git: Git, commit: Commit) -> CommitFacts:
     """Read the commit object, not what we believe of it. Raises `EnvironmentFault` when there is none."""
-    head = git.tell("cat-file", "commit", commit).stdout.partition(b"\n\n")[0].decode("ascii", "replace")
-    lines = [line.partition(" ") for line in head.split("\n")]
+    return _facts(_body_of(git, commit))
+
+
+def subject_of(git: Git, commit: Commit) -> str:
+    """The first paragraph of a commit's message as one line. Raises `EnvironmentFault` without the commit."""
+    body = _body_of(git, commit)
+    encoding = next((value for key, value in header_of(body) if key == "encoding"), "utf-8")
+    message = body.partition(b"\n\n")[2].strip(b"\n").partition(b"\n\n")[0]
+    try:
+        text = message.decode(encoding, "replace")
+    except LookupError:  # a name of an encoding that only git knows
+        text = message.decode("utf-8", "replace")
+    return " ".join(line.rstrip() for line in text.split("\n"))
+
+
+def _body_of(git: Git, commit: Commit) -> bytes:
+    body = commit_in_file(git, commit)
+    return git.tell("cat-file", "commit", commit).stdout if body is None else body
+
+
+def _facts(body: bytes) -> CommitFacts:
+    header = list(header_of(body))
     return CommitFacts(
-        tree=next(Tree(value) for key, _, value in lines if key == "tree"),
-        parents=tuple(Commit(value) for key, _, value in lines if key == "parent"),
+        tree=next(Tree(value) for key, value in header if key == "tree"),
+        parents=tuple(Commit(value) for key, value in header if key == "parent"),
     )
 
 
 def is_ancestor(git: Git, ancestor: Commit, descendant: Commit) -> bool:
     """Whether `descendant` contains `ancestor`; a commit contains itself."""
-    if ancestor == descendant:
+    if ancestor == descendant or is_near_ancestor(git, ancestor, descendant):
         return True
     done = git.ask("merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant)
     if done.returncode not in {0, 1}:
@@ -211,27 +227,6 @@ def first_parents(git: Git, tip: Commit, without: Commit, limit: int) -> tuple[C
         *("--end-of-options", tip, f"^{without}"),
     )
     return tuple(Commit(line) for line in done.text.split())
-
-
-def log_first_parent(git: Git, branch: Branch, limit: int) -> tuple[LogEntry, ...]:
-    """The newest commits of a branch along the first parents, the newest first."""
-    form = "%H%x00%T%x00%P%x00%an%x00%ct%x00%s"
-    done = git.tell(
-        *("log", "--first-parent", f"--max-count={limit}", "-z", f"--format=tformat:{form}", "--no-color"),
-        *("--no-mailmap", "--encoding=UTF-8", "--end-of-options", branch_ref(branch)),
-    )
-    fields = [part.decode("utf-8", "replace") for part in done.stdout.split(b"\0")[:-1]]
-    return tuple(
-        LogEntry(
-            commit=Commit(commit),
-            tree=Tree(tree),
-            parents=tuple(Commit(parent) for parent in parents.split()),
-            author=author,
-            when=datetime.fromtimestamp(int(when), UTC),
-            subject=subject,
-        )
-        for commit, tree, parents, author, when, subject in zip(*[iter(fields)] * 6, strict=True)
-    )
 
 
 def read_blobs(git: Git, names: Sequence[str]) -> list[bytes | None]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.git_command import Git, blame_machine
+from cli_multi_rapid.git_files import refs_in_files
 from cli_multi_rapid.git_history import missing
 from cli_multi_rapid.git_names import checked_ref
 
@@ -59,8 +60,6 @@ class RefsRefused(Struct, frozen=True, kw_only=True):
     kind: Refusal
     reason: str
 
-
-_OBJECT_ID = re.compile(rb"[0-9a-f]{40}([0-9a-f]{24})?")
 
 _REFUSALS = (
     (Refusal.LOCKED, re.compile(r"Unable to create '.*\.lock'")),
@@ -116,13 +115,7 @@ def _refused(words: str) -> RefsRefused:
 
 
 def tip_of(git: Git, ref: str) -> Commit | None:
-    """Where one ref is, None when there is none. A loose branch is read without git: it always counts."""
-    try:
-        content = (git.git_dir / checked_ref(ref)).read_bytes().strip()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        content = b""
-    if ref.startswith("refs/heads/") and _OBJECT_ID.fullmatch(content):
-        return Commit(content.decode())
+    """Where one ref is, None when there is none."""
     return read_refs(git, ref).get(ref)
 
 
@@ -132,10 +125,14 @@ def drop_hollow(git: Git, folder: str) -> tuple[str, ...]:
     They come of a `git prune` between a commit and its ref. While they are there git lists no refs beside
     them and packs nothing.
     """
-    listing = git.tell("for-each-ref", "--format=%(objectname)%00%(refname)", "--", checked_ref(folder)).text
-    found = [line.split("\0") for line in listing.split("\n") if line]
-    gone = missing(git, [Commit(at) for at, _ in found]) if found else set()
-    hollow = [RefChange(ref=ref, old=Commit(at), new=None) for at, ref in found if at in gone]
+    found = refs_in_files(git.git_dir, folder)
+    if found is None:
+        form = "--format=%(objectname)%00%(refname)"
+        listing = git.tell("for-each-ref", form, "--", checked_ref(folder)).text
+        lines = (line.split("\0") for line in listing.split("\n") if line)
+        found = {ref: Commit(at) for at, ref in lines}
+    gone = missing(git, list(found.values()))
+    hollow = [RefChange(ref=ref, old=at, new=None) for ref, at in found.items() if at in gone]
     if hollow:
         update_refs(git, hollow)
     return tuple(change.ref for change in hollow)
@@ -143,6 +140,8 @@ def drop_hollow(git: Git, folder: str) -> tuple[str, ...]:
 
 def read_refs(git: Git, *prefixes: str) -> Mapping[str, Commit]:
     """The refs with these full names or below these folders, each with the commit that it means."""
+    if (found := refs_in_files(git.git_dir, *prefixes)) is not None:
+        return found
     for prefix in prefixes:
         checked_ref(prefix + "x" if prefix.endswith("/") else prefix)
     form = "%(objectname)%00%(*objectname)%00%(refname)"

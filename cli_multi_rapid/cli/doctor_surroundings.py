@@ -89,8 +89,11 @@ def _checks(place: Place, repository: "Repository") -> Iterator[Finding]:
     try:
         settings = load_settings(place.root)
         tip = repository.resolve(repository.default_branch())
-        files = repository.list_files(tip) if tip else ()
-        checks = required_checks(settings.merge_policy.checklist, settings.checks, files)
+        checks = required_checks(
+            settings.merge_policy.checklist,
+            settings.checks,
+            lambda: repository.list_files(tip) if tip else (),
+        )
     except UserError as error:
         yield problem("checks", _words(error))
         return

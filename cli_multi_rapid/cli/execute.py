@@ -236,8 +236,9 @@ def _checks(plan: Plan, policies: "Policies", repository: "Repository") -> tuple
     from cli_multi_rapid.engine.check_discovery import checks_of_plan
 
     tip = repository.branch_tip(plan.merge_policy.target) or repository.resolve("HEAD")
-    files = repository.list_files(tip) if tip else ()
-    return checks_of_plan(plan, policies.checks, policies.checklist, files)
+    return checks_of_plan(
+        plan, policies.checks, policies.checklist, lambda: repository.list_files(tip) if tip else ()
+    )
 
 
 def _hold_to_budget(expected: Estimate, consent: Consent) -> None:

@@ -1,6 +1,6 @@
 """Which checks a repository has: configured, or found from what it contains."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from cli_multi_rapid.core.errors import UserError
@@ -44,17 +44,17 @@ def standard_check(name: CheckId, found: Mapping[CheckId, CheckSpec]) -> CheckSp
 def required_checks(
     checklist: Sequence[CheckId] | None,
     definitions: Mapping[CheckId, CheckSpec],
-    files: Iterable[str],
+    list_files: Callable[[], Iterable[str]],
 ) -> tuple[CheckSpec, ...]:
     """The checks that must pass before anything lands.
 
-    `checklist` None means every check that is defined, or else found. Raises `UserError` for a name without a
-    command.
+    `checklist` None means every check that is defined, or else found. The files are listed only where that
+    decides. Raises `UserError` for a name without a command.
     """
-    found = found_checks(files)
     if checklist is None:
-        return tuple((definitions or found).values())
-    specs = []
+        return tuple((definitions or found_checks(list_files())).values())
+    specs: list[CheckSpec] = []
+    found = {} if definitions.keys() >= set(checklist) else found_checks(list_files())
     for name in checklist:
         spec = definitions.get(name) or standard_check(name, found)
         if spec is None:
@@ -70,12 +70,12 @@ def checks_of_plan(
     plan: Plan,
     configured: Mapping[CheckId, CheckSpec],
     checklist: Sequence[CheckId] | None,
-    files: Iterable[str],
+    list_files: Callable[[], Iterable[str]],
 ) -> tuple[CheckSpec, ...]:
     """The checks of a plan: what it says itself counts more than what is configured."""
     definitions = {**configured, **{check.id: check for check in plan.checks}}
     chosen = plan.merge_policy.checklist
-    return required_checks(checklist if chosen is None else chosen, definitions, files)
+    return required_checks(checklist if chosen is None else chosen, definitions, list_files)
 
 
 def _is_test(path: PurePosixPath) -> bool:

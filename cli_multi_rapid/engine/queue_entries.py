@@ -81,12 +81,12 @@ def entry_for(
     tip, head = tip_of(repository, wish.target), _head_of(shop, wish.branch)
     if wish.branch == wish.target:
         raise UserError(f"{wish.branch} cannot land on itself", hint="name the target: --target BRANCH")
-    if repository.is_ancestor(head, tip):
+    base = repository.merge_base(tip, head)
+    if base == head:
         return OnTargetAlready(commit=head)
     waiting = [state.entries[entry_id] for entry_id in state.open]
     same = [known for known in waiting if known.entry.branch == wish.branch]
     _refuse_run_entries(same)
-    base = repository.merge_base(tip, head)
     if base is None:
         raise UserError(
             f"{wish.branch} and {wish.target} have no common history",
@@ -138,9 +138,9 @@ def _entry(shop: Workshop, state: QueueState, wish: QueueWish, sealed: _Sealed) 
         target=wish.target,
         priority=wish.priority,
         deps=sealed.deps,
-        checks=required_checks(checklist, policies.checks, repository.list_files(sealed.head)),
+        checks=required_checks(checklist, policies.checks, lambda: repository.list_files(sealed.head)),
         marker=f"refs/cli-orchestrator/landed/queue/{wish.branch}/{sealed.head[:_SHORT]}",
-        label=_subject(shop, wish.branch),
+        label=repository.subject(sealed.head),
         needs_approval=wish.needs_approval,
         update_checkout=policies.update_checkout,
         urgent=wish.urgent,
@@ -180,8 +180,3 @@ def _free_id(state: QueueState, wanted: str) -> EntryId:
         number += 1
         name = f"{wanted}.{number}"
     return EntryId(name)
-
-
-def _subject(shop: Workshop, branch: Branch) -> str:
-    newest = shop.repository.log_first_parent(branch, 1)
-    return newest[0].subject if newest else ""

@@ -130,7 +130,7 @@ class Session:
         shop = self._shop
         tip = tip_of(shop.repository, plan.merge_policy.target)
         checks = checks_of_plan(
-            plan, shop.policies.checks, shop.policies.checklist, shop.repository.list_files(tip)
+            plan, shop.policies.checks, shop.policies.checklist, lambda: shop.repository.list_files(tip)
         )
         lanes = Lanes(
             shop.repository,

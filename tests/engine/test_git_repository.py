@@ -230,23 +230,6 @@ def test_files_are_read_from_commits_and_never_from_outside(
     assert repository.list_files(builder.head, "..") == ()
 
 
-def test_the_log_follows_the_first_parents(repository: Repository, builder: RepositoryBuilder) -> None:
-    first = builder.head
-    builder.commit_on("side", {"s.txt": "s\n"}, "on the side")
-    builder.git("merge", "-q", "--no-ff", "-m", "train of one: ümlaut", "side")
-    newest, oldest = repository.log_first_parent(Branch("main"), 10)
-    assert (newest.commit, newest.subject, newest.author) == (
-        builder.head,
-        "train of one: ümlaut",
-        "Ada Example",
-    )
-    assert newest.parents == (first, builder.commit_of("side"))
-    assert newest.tree == builder.tree_of("HEAD")
-    assert newest.when.tzinfo is not None
-    assert (oldest.commit, oldest.parents) == (first, ())
-    assert len(repository.log_first_parent(Branch("main"), 1)) == 1
-
-
 def test_a_sha256_repository_works_alike(tmp_path: Path) -> None:
     builder = make_empty_repository(tmp_path / "r", "--object-format=sha256")
     head = builder.commit({"a": "1\n"})

@@ -28,6 +28,7 @@ from msgspec import Struct
 from msgspec.json import decode, encode
 
 import cli_multi_rapid
+from cli_multi_rapid.git_discovery import find_git
 
 _PROJECT: Final = Path(__file__).resolve().parents[2]
 _ENTRIES: Final = {
@@ -233,6 +234,7 @@ def _load_everything() -> None:
             importlib.import_module(module.name)
     for entry in _ENTRIES.values():
         importlib.import_module(entry.partition(":")[0])
+    find_git(os.environ)  # its version is asked once for all programs
 
 
 if __name__ == "__main__":

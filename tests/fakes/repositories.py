@@ -1,8 +1,10 @@
 """Real git repositories in temporary folders, made in one call and untouched by anybody's settings."""
 
 import atexit
+import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -106,8 +108,7 @@ class RepositoryBuilder(Struct, frozen=True, kw_only=True):
         if self._head_file() == f"ref: refs/heads/{branch}":
             return self.commit(files, message)
         name = f"refs/heads/{branch}"
-        known = self._tip_of(branch) or not self.try_git("rev-parse", "-q", "--verify", name).returncode
-        parent = name if known else start
+        parent = name if self._is_there(branch) else start
         return Commit(
             self.git(
                 "fast-import",
@@ -130,6 +131,13 @@ class RepositoryBuilder(Struct, frozen=True, kw_only=True):
         """The commit of a branch where that can be read from a file: git is asked half as often."""
         file = self.path / ".git" / "refs" / "heads" / branch
         return Commit(file.read_text().strip()) if file.is_file() else None
+
+    def _is_there(self, branch: str) -> bool:
+        if self._tip_of(branch):
+            return True
+        if (self.path / ".git" / "refs").is_dir() and not (self.path / ".git" / "packed-refs").exists():
+            return False
+        return not self.try_git("rev-parse", "-q", "--verify", f"refs/heads/{branch}").returncode
 
     def _head_file(self) -> str:
         """What `HEAD` says; empty where the repository is not an ordinary one."""
@@ -190,10 +198,31 @@ def make_empty_repository(path: Path, *options: str) -> RepositoryBuilder:
 
 def _copy_of(original: RepositoryBuilder, path: Path) -> RepositoryBuilder:
     shutil.copytree(original.path, path, symlinks=True, dirs_exist_ok=True)
-    copy = RepositoryBuilder(path=path)
-    if (path / ".git" / "index").exists():  # it knows the inodes of the original's files
-        copy.git("update-index", "-q", "--refresh")
-    return copy
+    index = path / ".git" / "index"
+    if index.exists():
+        index.write_bytes(_refreshed(index.read_bytes(), path))
+    return RepositoryBuilder(path=path)
+
+
+def _refreshed(index: bytes, work_tree: Path) -> bytes:
+    """An index (gitformat-index(5), version 2) that knows the work tree's inodes, as `update-index` makes it.
+
+    Extensions are left out: git can do without each of them.
+    """
+    signature, version, count = struct.unpack(">4sII", index[:12])
+    assert (signature, version) == (b"DIRC", 2)
+    parts, place = [index[:12]], 12
+    for _ in range(count):
+        end = index.index(b"\0", place + 62)
+        facts = (work_tree / os.fsdecode(index[place + 62 : end])).lstat()
+        times = (*divmod(facts.st_ctime_ns, 10**9), *divmod(facts.st_mtime_ns, 10**9))
+        words = (*times, facts.st_dev, facts.st_ino)
+        following = place + (end - place + 8) // 8 * 8
+        parts.append(struct.pack(">6I", *(word & 0xFFFFFFFF for word in words)))
+        parts.append(index[place + 24 : following])
+        place = following
+    content = b"".join(parts)
+    return content + hashlib.sha1(content, usedforsecurity=False).digest()
 
 
 @cache
