@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Branch, Commit, Tree
 from cli_multi_rapid.core.verdicts import TreeFile
-from cli_multi_rapid.git_agent import Origin
 from cli_multi_rapid.git_checkout import (
     Busy,
     CheckedOut,
@@ -99,6 +99,9 @@ from cli_multi_rapid.git_refs import (
 )
 from cli_multi_rapid.git_remote import quiet, require_remote
 from cli_multi_rapid.git_tree import changed_paths, make_tree, tree_files
+
+if TYPE_CHECKING:
+    from cli_multi_rapid.git_agent import Origin
 
 __all__ = [
     "ANY", "HEADS", "OURS", "AlreadyLanded", "Busy", "ChangeKind", "CheckedOut", "Checkout", "Conflicted",
@@ -188,8 +191,10 @@ class Repository:
         """Whether the person's file system takes `a` and `A` for one name."""
         return is_on(self.settings, "core.ignorecase")
 
-    def origin(self) -> Origin:
+    def origin(self) -> "Origin":
         """What an agent's own repository needs to know of this one."""
+        from cli_multi_rapid.git_agent import Origin  # noqa: PLC0415  # not for those who only look
+
         return Origin(
             common_dir=self.git_dir,
             object_format=self.object_format,

@@ -61,21 +61,20 @@ def _read(git_dir: Path, prefixes: list[str]) -> dict[str, Commit]:
 
 
 def _loose(git_dir: Path, prefix: str) -> Iterator[tuple[str, Commit]]:
-    path = git_dir / prefix
     try:
-        if not prefix.endswith("/"):
-            yield prefix, _commit_id(path.read_bytes().strip())
-            return
-    except (FileNotFoundError, NotADirectoryError):
-        return
+        if prefix.endswith("/"):
+            yield from _loose_below(git_dir, prefix.rstrip("/"))
+        else:
+            yield prefix, _commit_id((git_dir / prefix).read_bytes().strip())
     except IsADirectoryError:
-        pass
-    folder = prefix.rstrip("/")
-    try:
-        with os.scandir(path) as entries:
-            inside = list(entries)
+        yield from _loose_below(git_dir, prefix)
     except (FileNotFoundError, NotADirectoryError):
         return
+
+
+def _loose_below(git_dir: Path, folder: str) -> Iterator[tuple[str, Commit]]:
+    with os.scandir(git_dir / folder) as entries:
+        inside = list(entries)
     for entry in inside:
         name = f"{folder}/{entry.name}"
         if entry.is_symlink():

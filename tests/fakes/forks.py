@@ -2,7 +2,7 @@
 
 A hundred tests need another process at work, and its imports would cost each of them a sixth of a second of a
 processor: here a server that has imported everything forks it. As a module it is that server. It has no
-threads, and for each program a keeper, which waits for the program's end.
+threads: deaths are told to it on a pipe, beside the errands that it waits for.
 """
 
 import atexit
@@ -37,10 +37,18 @@ _ENTRIES: Final = {
     "drivers": "tests.fakes.drivers:start",
 }
 """Programs: what is called with the words of the command line, and returns the exit code."""
-_UNNEEDED: Final = ("web", "schema.published", "adapters.run_", "process_warden", "__main__")
+_UNNEEDED: Final = (
+    *("web", "schema.published", "adapters.run_", "process_warden", "__main__"),
+    *(
+        "store.projections",
+        "store.queries",
+        "store.read_models",
+        "store.tables",
+    ),  # they double what a fork copies
+)
 _MOST_BYTES: Final = 1 << 20
 _NUMBER: Final = 4
-"""Bytes of a process id or a return code on their way from the keeper."""
+"""Bytes of a process id or a return code on their way from the server."""
 
 
 class _Errand(Struct, frozen=True, kw_only=True):
@@ -164,38 +172,52 @@ def _server() -> socket.socket:
 
 
 def _serve(way: socket.socket) -> None:
-    """Fork what is asked for, until nobody can ask any more."""
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(way, _MOST_BYTES, 3)
-        if not message:
-            return
-        _forget_the_dead()
-        if os.fork() == 0:
-            _keep(decode(message, type=_Errand), *descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+    """Fork what is asked for and tell of each beginning and end, until nobody can ask any more."""
+    ends: dict[int, int] = {}
+    deaths, knell = os.pipe()
+    os.set_blocking(knell, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(knell)
+    with selectors.DefaultSelector() as selector:
+        selector.register(way, selectors.EVENT_READ)
+        selector.register(deaths, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in selector.select()}
+            if deaths in ready:
+                os.read(deaths, _MOST_BYTES)
+                _tell_of_the_dead(ends)
+            if way in ready:
+                message, descriptors, _, _ = socket.recv_fds(way, _MOST_BYTES, 3)
+                if not message:
+                    return
+                child, end = _fork(decode(message, type=_Errand), *descriptors)
+                ends[child] = end
 
 
-def _forget_the_dead() -> None:
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
-
-
-def _keep(errand: _Errand, out: int, err: int, end: int) -> NoReturn:
-    """Fork the program, and tell of its beginning and of its end."""
+def _fork(errand: _Errand, out: int, err: int, end: int) -> tuple[int, int]:
     child = os.fork()
     if child == 0:
-        os.close(end)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _be(errand, out, err)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the program
     os.close(out)
     os.close(err)
-    os.write(end, child.to_bytes(_NUMBER, "little", signed=True))
-    _, status = os.waitpid(child, 0)
+    _tell(end, child)
+    return child, end
+
+
+def _tell_of_the_dead(ends: dict[int, int]) -> None:
+    with suppress(ChildProcessError):
+        while (death := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            end = ends.pop(death[0])
+            _tell(end, os.waitstatus_to_exitcode(death[1]))
+            os.close(end)
+
+
+def _tell(end: int, number: int) -> None:
     with suppress(BrokenPipeError):
-        os.write(end, os.waitstatus_to_exitcode(status).to_bytes(_NUMBER, "little", signed=True))
-    os._exit(0)
+        os.write(end, number.to_bytes(_NUMBER, "little", signed=True))
 
 
 def _be(errand: _Errand, out: int, err: int) -> NoReturn:
@@ -240,5 +262,5 @@ def _load_everything() -> None:
 if __name__ == "__main__":
     _load_everything()
     gc.freeze()  # no child looks through all of it for garbage
-    with suppress(KeyboardInterrupt):
-        _serve(socket.socket(fileno=int(sys.argv[1])))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the programs
+    _serve(socket.socket(fileno=int(sys.argv[1])))
