@@ -142,8 +142,7 @@ def open_repository(path: Path, scratch: Path) -> "Repository":
 
 def _has_commits(git: Git, own_dir: Path) -> bool:
     """Whether there is anything to work on: a branch, or a HEAD without one."""
-    current = head_branch(own_dir)
-    if current is not None and is_branch(current) and tip_of(git, branch_ref(current)):
+    if is_branch(current := head_branch(own_dir) or Branch("")) and tip_of(git, branch_ref(current)):
         return True
     if git.tell("for-each-ref", "--count=1", "--format=x", HEADS).text:
         return True
@@ -212,8 +211,7 @@ class Repository:
 
     def branch_tip(self, branch: Branch) -> Commit | None:
         """The commit of a branch, or None when there is no such branch."""
-        ref = branch_ref(branch)
-        return tip_of(self._git, ref)
+        return tip_of(self._git, branch_ref(branch))
 
     def default_branch(self) -> Branch:
         """The branch that the person is on; on a detached HEAD `main` or `master`, whichever is there.
