@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from signal import Signals
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import Struct, field
 
@@ -15,6 +14,7 @@ from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import EventId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
+from cli_multi_rapid.stop_steps import STOP_STEPS, StopStep
 
 
 class Clock(Protocol):
@@ -153,20 +153,6 @@ class Brief(Struct, frozen=True, kw_only=True):
     """A JSON schema: an answer of this form is wanted, and no work. For tools of `routing.ANSWERERS`."""
     may_read: bool = False
     """With `answer_schema`: it may look at the files of the slot, and change none of them."""
-
-
-class StopStep(Struct, frozen=True, kw_only=True):
-    """A signal to a program that has to end, and how long it may take over it."""
-
-    signal: Signals
-    wait_s: float
-
-
-STOP_STEPS: Final = (
-    StopStep(signal=Signals.SIGINT, wait_s=2.0),
-    StopStep(signal=Signals.SIGTERM, wait_s=3.0),
-)
-"""After SIGINT agents write their last record. What is there after the last step is killed with its tree."""
 
 
 class Invocation(Struct, frozen=True, kw_only=True):

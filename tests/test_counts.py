@@ -34,7 +34,7 @@ from tests.fakes.repositories import RepositoryBuilder, make_repository
 FEW, MANY = 1, 4
 """Nodes of the two runs."""
 
-GIT_PER_RUN, GIT_PER_NODE, GIT_PER_TRAIN = 12, 10, 7
+GIT_PER_RUN, GIT_PER_NODE, GIT_PER_TRAIN = 5, 9, 7
 """Most git processes: of a run once, of a node up to its sealed lane, of a train with one check."""
 
 CHECKS = {1: 0.29, 4: 0.44, 8: 0.60}

@@ -12,6 +12,7 @@ MODULE = """\
 import sys
 
 def greet(name, times=1):
+    import typing_extensions  # which is hidden from a library of ours while we start
     print("greeting")
     return {"text": "hello " * times + name}
 

@@ -118,8 +118,8 @@ def test_a_ref_is_there_in_every_moment_of_packing(
     builder: RepositoryBuilder, repository: Repository
 ) -> None:
     """Git writes the packed file first and removes the loose one then; other branches move meanwhile."""
-    watched = builder.branch("watched")
-    other = RefChange(ref="refs/heads/other", old=ANY, new=builder.head)
+    watched, head = builder.branch("watched"), builder.head
+    other = RefChange(ref="refs/heads/other", old=ANY, new=head)
 
     def pack() -> None:
         for _ in range(8):
@@ -131,7 +131,7 @@ def test_a_ref_is_there_in_every_moment_of_packing(
         packing = pool.submit(pack)
         looks = 0
         while not packing.done():
-            assert repository.branch_tip(watched) == builder.head
+            assert repository.branch_tip(watched) == head
             looks += 1
         packing.result()
     assert looks > 0
