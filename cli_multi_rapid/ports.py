@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from signal import Signals
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct, field
 
 from cli_multi_rapid.core.errors import InternalError
-from cli_multi_rapid.core.events import Event, NewEvent
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import EventId, RunId, ToolName
 from cli_multi_rapid.core.money import MicroUsd
 from cli_multi_rapid.core.plan import Node
-from cli_multi_rapid.stop_steps import STOP_STEPS, StopStep
+
+if TYPE_CHECKING:  # our own small programs need the ports and no event
+    from cli_multi_rapid.core.events import Event, NewEvent
 
 
 class Clock(Protocol):
@@ -82,11 +84,11 @@ class EventLog(Protocol):
     def append(
         self,
         run_id: RunId,
-        events: Sequence[NewEvent],
+        events: Sequence["NewEvent"],
         *,
         expected_seq: int | None,
         fence: int | None = None,
-    ) -> list[Event]:
+    ) -> list["Event"]:
         """Append all events or none, and return them with their places.
 
         `expected_seq` is the last `seq` the writer has seen; None appends without an expectation (a person's
@@ -94,7 +96,7 @@ class EventLog(Protocol):
         stream's lease. Events of `core.events.DURABLE` types are on disk when this returns.
         """
 
-    def read(self, run_id: RunId, after_seq: int = 0, *, limit: int | None = None) -> list[Event]:
+    def read(self, run_id: RunId, after_seq: int = 0, *, limit: int | None = None) -> list["Event"]:
         """The events of a stream after a place, in order."""
 
     def last_seq(self, run_id: RunId) -> int:
@@ -153,6 +155,20 @@ class Brief(Struct, frozen=True, kw_only=True):
     """A JSON schema: an answer of this form is wanted, and no work. For tools of `routing.ANSWERERS`."""
     may_read: bool = False
     """With `answer_schema`: it may look at the files of the slot, and change none of them."""
+
+
+class StopStep(Struct, frozen=True, kw_only=True):
+    """A signal to a program that has to end, and how long it may take over it."""
+
+    signal: Signals
+    wait_s: float
+
+
+STOP_STEPS: Final = (
+    StopStep(signal=Signals.SIGINT, wait_s=2.0),
+    StopStep(signal=Signals.SIGTERM, wait_s=3.0),
+)
+"""After SIGINT agents write their last record. What is there after the last step is killed with its tree."""
 
 
 class Invocation(Struct, frozen=True, kw_only=True):

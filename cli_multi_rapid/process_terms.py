@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cli_multi_rapid.ports import STOP_STEPS, StopStep
 from cli_multi_rapid.process_tree import Leftover
-from cli_multi_rapid.stop_steps import STOP_STEPS, StopStep
 
 
 class Supervision(Struct, frozen=True, kw_only=True):

@@ -13,10 +13,9 @@ from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.plan import Prompt
 from cli_multi_rapid.core.price_list import LIST_PRICES
 from cli_multi_rapid.core.prices import PriceTable
-from cli_multi_rapid.ports import Brief, Invocation
+from cli_multi_rapid.ports import STOP_STEPS, Brief, Invocation, StopStep
 from cli_multi_rapid.process import which
 from cli_multi_rapid.schema.tools import ToolConfig
-from cli_multi_rapid.stop_steps import STOP_STEPS, StopStep
 
 _NAMESPACE: Final = uuid.UUID("6f2f0d5e-8a52-4b53-9d55-0c8a8d6f2a11")
 

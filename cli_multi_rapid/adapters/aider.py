@@ -25,8 +25,7 @@ from cli_multi_rapid.core.claims import ClaimMode, parse_glob
 from cli_multi_rapid.core.facts import Usage
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import ZERO
-from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
-from cli_multi_rapid.stop_steps import StopStep
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = (
     "ANTHROPIC_API_KEY",

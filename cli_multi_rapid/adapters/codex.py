@@ -25,8 +25,7 @@ from cli_multi_rapid.adapters.token_costs import priced_in_session
 from cli_multi_rapid.adapters.tool_output import count_at, read_jsonl, text_at, value_at
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
-from cli_multi_rapid.stop_steps import StopStep
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_API_KEY", "CODEX_HOME")
 STOPS: Final = (StopStep(signal=Signals.SIGINT, wait_s=2.0), StopStep(signal=Signals.SIGTERM, wait_s=2.0))

@@ -31,8 +31,7 @@ from cli_multi_rapid.adapters.tool_output import (
 )
 from cli_multi_rapid.core.facts import UNKNOWN, Usage
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
-from cli_multi_rapid.stop_steps import StopStep
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = (
     "COPILOT_GITHUB_TOKEN",

@@ -19,8 +19,7 @@ from cli_multi_rapid.adapters.agent_end import AgentEnd, judge
 from cli_multi_rapid.adapters.tool_output import read_jsonl, text_at
 from cli_multi_rapid.core.facts import UNKNOWN, Usage
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
-from cli_multi_rapid.stop_steps import StopStep
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = ("CURSOR_API_KEY",)
 STOPS: Final = (StopStep(signal=Signals.SIGTERM, wait_s=2.0),)

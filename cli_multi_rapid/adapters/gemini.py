@@ -25,8 +25,7 @@ from cli_multi_rapid.adapters.tool_output import count_at, entries_at, read_obje
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
-from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
-from cli_multi_rapid.stop_steps import StopStep
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = (
     "GEMINI_API_KEY",

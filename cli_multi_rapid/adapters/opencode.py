@@ -21,8 +21,7 @@ from cli_multi_rapid.adapters.tool_output import as_cost, count_at, read_jsonl, 
 from cli_multi_rapid.core.facts import FailureClass, Usage
 from cli_multi_rapid.core.ids import ToolName
 from cli_multi_rapid.core.money import ZERO, MicroUsd
-from cli_multi_rapid.ports import Brief, CostClass, Invocation, ToolReading
-from cli_multi_rapid.stop_steps import StopStep
+from cli_multi_rapid.ports import Brief, CostClass, Invocation, StopStep, ToolReading
 
 VARIABLES: Final = (
     "ANTHROPIC_API_KEY",

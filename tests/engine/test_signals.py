@@ -8,8 +8,8 @@ import pytest
 
 from cli_multi_rapid.core.facts import FailureClass
 from cli_multi_rapid.core.node_events import NodeStarted
+from cli_multi_rapid.ports import STOP_STEPS
 from cli_multi_rapid.process_tree import find_marked
-from cli_multi_rapid.stop_steps import STOP_STEPS
 from tests.fakes.drivers import driving
 from tests.fakes.meanwhile import shell_wait, wait_for
 from tests.fakes.wardens import kill_with_wardens

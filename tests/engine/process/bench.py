@@ -10,10 +10,10 @@ from signal import Signals
 import pytest
 from msgspec.structs import replace
 
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import CancelToken, Exit, Supervision, inherited_environment, supervise
 from cli_multi_rapid.process_table import command_of, read_process
 from cli_multi_rapid.redaction import Redactor
-from cli_multi_rapid.stop_steps import StopStep
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 

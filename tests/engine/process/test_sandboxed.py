@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import ExitOutcome, Supervision
 from cli_multi_rapid.process_tree import find_marked
 from cli_multi_rapid.sandbox import View, find_bubblewrap
-from cli_multi_rapid.stop_steps import StopStep
 from tests.engine.process.bench import Bench
 from tests.fakes.sandboxes import needs_bwrap
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli_multi_rapid.core.errors import EnvironmentFault
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import MARKER_VARIABLE, CancelToken, ExitOutcome, Supervision
-from cli_multi_rapid.stop_steps import StopStep
 from tests.engine.process.bench import HASTY, PATIENCE_S, SECRET, Bench, is_alive, linux_only, until
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from cli_multi_rapid import process_steward
 from cli_multi_rapid.core.errors import EnvironmentFault, UserError
+from cli_multi_rapid.ports import StopStep
 from cli_multi_rapid.process import (
     CancelToken,
     ExitOutcome,
@@ -25,7 +26,6 @@ from cli_multi_rapid.process import (
 from cli_multi_rapid.process_start import start_guarded
 from cli_multi_rapid.process_steward import STEWARD, order_of
 from cli_multi_rapid.process_table import MARKER_VARIABLE, command_of, living_processes
-from cli_multi_rapid.stop_steps import StopStep
 from tests.engine.process.bench import PATIENCE_S, Bench, children, is_alive, linux_only, until
 from tests.fakes.wardens import kill_with_wardens
 
