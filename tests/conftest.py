@@ -122,10 +122,6 @@ def _install_home_guard() -> HomeGuard:
 _home_guard = _install_home_guard()
 
 
-def _new_home(homes: Path) -> Path:
-    return Path(tempfile.mkdtemp(dir=homes))
-
-
 def _point_home_to(home: Path, environment: pytest.MonkeyPatch) -> None:
     git_config = home / ".gitconfig"
     git_config.write_text(GIT_CONFIG)
@@ -150,23 +146,48 @@ def _forget_the_caller(environment: pytest.MonkeyPatch) -> None:
             environment.delenv(name)
 
 
+class _Homes:
+    """Home folders, each in use until something was left in it: most tests leave nothing."""
+
+    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._home = self._make()
+
+    def clean(self) -> Path:
+        """The home that the environment names, as new."""
+        if self._look() != self._as_made:
+            self._home = self._make()
+        return self._home
+
+    def _make(self) -> Path:
+        self._home = Path(tempfile.mkdtemp(dir=self._folder))
+        _point_home_to(self._home, self._environment)
+        self._as_made = self._look()
+        return self._home
+
+    def _look(self) -> object:
+        """What a change of the folder would change."""
+        try:
+            git_config = (self._home / ".gitconfig").stat()
+            names = [sorted(folder.iterdir()) for folder in (self._home, self._home / "run")]
+        except OSError:
+            return None
+        return names, git_config.st_ino, git_config.st_mtime_ns, git_config.st_ctime_ns
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home for module-wide fixtures, which are made before those of a single test."""
-    homes = tmp_path_factory.mktemp("homes")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Homes]:
+    """Homes also for module-wide fixtures, which are made before those of a single test."""
     with pytest.MonkeyPatch.context() as environment:
         _forget_the_caller(environment)
-        _point_home_to(_new_home(homes), environment)
-        yield homes
+        yield _Homes(tmp_path_factory.mktemp("homes"), environment)
 
 
 @pytest.fixture(autouse=True)
-def sandbox_home(
-    _session_home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def sandbox_home(_homes: _Homes) -> Iterator[Path]:
     """An empty home folder with a git identity, for this test alone; writes to the real one fail."""
-    home = _new_home(_session_home)
-    _point_home_to(home, monkeypatch)
     _home_guard.active = True
-    yield home
+    yield _homes.clean()
     _home_guard.active = False
+    _homes.clean()

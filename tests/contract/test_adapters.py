@@ -151,6 +151,9 @@ HOSTILE = {
     "nothing": "",
     "a long text": "x" * 200_000,
 }
+HOSTILE["all of it"] = "".join(HOSTILE.values())
+WHOLE = ("an option", "nothing", "all of it")
+"""Enough for a text that travels by file: nothing on its way takes it apart, and each try starts a Python."""
 
 
 @pytest.fixture(params=SUBJECTS, scope="module")
@@ -234,14 +237,18 @@ def test_the_program_runs_in_the_slot_with_the_attempts_environment(
     assert invocation.env["PATH"] == brief.environment["PATH"]
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [(name, kind) for name, subject in SUBJECTS.items() for kind in (WHOLE if subject.by_file else HOSTILE)],
+    indirect=["subject"],
+)
 def test_hostile_text_stays_data(subject: Subject, kind: str, world: AdapterWorld) -> None:
     text = HOSTILE[kind]
     try:
         attempt = world.attempt(subject.adapter, brief_to_save(world, subject, text))
     except UserError:
         assert not subject.by_file
-        assert kind in {"a NUL", "a long text"}
+        assert kind in {"a NUL", "a long text", "all of it"}
         return
     assert attempt.reading.ok, attempt.text
     assert world.files().keys() - {"got.txt"} == {"work_of_test.py"}
