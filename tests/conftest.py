@@ -122,21 +122,17 @@ def _install_home_guard() -> HomeGuard:
 _home_guard = _install_home_guard()
 
 
-def _point_home_to(home: Path, environment: pytest.MonkeyPatch) -> None:
-    git_config = home / ".gitconfig"
-    git_config.write_text(GIT_CONFIG)
-    environment.setenv("HOME", str(home))
-    environment.setenv("GIT_CONFIG_GLOBAL", str(git_config))
-    environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for name, folder in {
-        "XDG_CONFIG_HOME": ".config",
-        "XDG_CACHE_HOME": ".cache",
-        "XDG_DATA_HOME": ".local/share",
-        "XDG_STATE_HOME": ".local/state",
-        "XDG_RUNTIME_DIR": "run",
-    }.items():
-        environment.setenv(name, str(home / folder))
-    (home / "run").mkdir(mode=0o700)
+def _variables(home: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "XDG_RUNTIME_DIR": str(home / "run"),
+    }
 
 
 def _forget_the_caller(environment: pytest.MonkeyPatch) -> None:
@@ -152,19 +148,23 @@ class _Homes:
     def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
         self._folder = folder
         self._environment = environment
-        self._home = self._make()
+        self._make()
 
     def clean(self) -> Path:
-        """The home that the environment names, as new."""
+        """The home as new, named by the environment again if a test changed that by hand."""
         if self._look() != self._as_made:
-            self._home = self._make()
+            self._make()
+        for name, value in self._variables.items():
+            if os.environ.get(name) != value:
+                self._environment.setenv(name, value)
         return self._home
 
-    def _make(self) -> Path:
+    def _make(self) -> None:
         self._home = Path(tempfile.mkdtemp(dir=self._folder))
-        _point_home_to(self._home, self._environment)
+        self._variables = _variables(self._home)
+        (self._home / ".gitconfig").write_text(GIT_CONFIG)
+        (self._home / "run").mkdir(mode=0o700)
         self._as_made = self._look()
-        return self._home
 
     def _look(self) -> object:
         """What a change of the folder would change."""
@@ -181,7 +181,9 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Homes]:
     """Homes also for module-wide fixtures, which are made before those of a single test."""
     with pytest.MonkeyPatch.context() as environment:
         _forget_the_caller(environment)
-        yield _Homes(tmp_path_factory.mktemp("homes"), environment)
+        homes = _Homes(tmp_path_factory.mktemp("homes"), environment)
+        homes.clean()
+        yield homes
 
 
 @pytest.fixture(autouse=True)
