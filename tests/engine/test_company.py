@@ -56,6 +56,12 @@ def queued_entries(world: World) -> list[str]:
     return [fact.entry.id for fact in facts if isinstance(fact, MergeEnqueued)]
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that somebody left behind is waited for a moment only; processes beside this one wait longer."""
+    monkeypatch.setattr("cli_multi_rapid.git_checkout._WAITS_FOR_INDEX_LOCK_S", (0.01, 0.05))
+
+
 # --- two runs on one target -------------------------------------------------------------------------------
 
 
@@ -297,6 +303,7 @@ def test_a_person_who_switches_branches_meanwhile_stays_there_undisturbed(
     assert not (world.repository.path / "src" / "n1").exists()
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_left_behind_index_lock_keeps_the_work_ready_and_resume_lands_it_when_the_lock_is_gone(
     world: World,
 ) -> None:
@@ -319,6 +326,7 @@ def test_a_left_behind_index_lock_keeps_the_work_ready_and_resume_lands_it_when_
     world.assert_nothing_left(story.run_id)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_the_named_command_finishes_the_landing_by_hand_and_resume_knows_it(world: World) -> None:
     lock = world.repository.path / ".git" / "index.lock"
     lock.touch()
