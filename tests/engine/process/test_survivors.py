@@ -47,7 +47,8 @@ def test_an_orphan_without_any_trace_is_killed_because_it_was_adopted(bench: Ben
         "env -i setsid sh -c 'echo $$ >pid; exec sleep 1000' & until [ -s pid ]; do :; done"
     )
     assert not is_alive(bench.pid("pid"))
-    assert [left.command for left in end.leftovers] == ["sleep 1000"]
+    (left,) = end.leftovers
+    assert left.command.endswith("sleep 1000")  # the shell that becomes it may not be that far
 
 
 @linux_only
