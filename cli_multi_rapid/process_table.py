@@ -42,8 +42,13 @@ class Process(Struct, frozen=True, kw_only=True):
     """It is a thread of the kernel, not a program."""
 
 
+def next_pid() -> int:
+    """The least id that the next process can get, unless the ids begin anew."""
+    return _last_pid() + 1
+
+
 def pids_since(first: int, age_s: float) -> Iterator[int]:
-    """The ids given out since `first` was, `age_s` ago; possibly also those of threads and older processes.
+    """The ids given out from `first` on, `age_s` ago; possibly also those of threads and older processes.
 
     Ids are given out in ascending order, so for a young program this is a short range. A list of all
     processes would cost more than the rest of a short check, and many kernels lack proc(5) children.

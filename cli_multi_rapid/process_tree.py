@@ -28,6 +28,7 @@ from cli_multi_rapid.process_table import (
     is_thread,
     living_processes,
     marker_of,
+    next_pid,
     pids_since,
     read_process,
     self_and_ancestors,
@@ -101,6 +102,8 @@ class Family:
     def __init__(self, marker: str) -> None:
         self.marker = marker
         self.began = time.monotonic()
+        self.first = next_pid()
+        """All its processes have this id or a later one. No leader's: who enters first may start last."""
         self.leader = 0
         """The process that leads its session; 0 while it is being started."""
         self.program = 0
@@ -152,7 +155,7 @@ class Family:
         with _ROSTER.lock:
             oldest = _ROSTER.oldest_if_alone(self)
             since = oldest or self
-            strangers = strangers_among(pids_since(since.leader, time.monotonic() - since.began))
+            strangers = strangers_among(pids_since(since.first, time.monotonic() - since.began))
             self._reap(process for process in strangers if process.dead)
             living = [process for process in strangers if not process.dead]
             adopted_from = start_ticks(oldest.began) if oldest else sys.maxsize

@@ -1,6 +1,7 @@
 """Whatever a program does to outlive its end, nothing of it is left; and it disturbs nobody beside it."""
 
 import os
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +9,8 @@ import pytest
 
 from cli_multi_rapid.core.errors import InternalError
 from cli_multi_rapid.process import ExitOutcome, run
+from cli_multi_rapid.process_table import MARKER_VARIABLE
+from cli_multi_rapid.process_tree import Family
 from tests.engine.process.bench import PATIENCE_S, SECRET, Bench, is_alive, linux_only
 
 ESCAPES = {
@@ -96,6 +99,29 @@ def test_four_at_once_do_not_disturb_each_other(bench: Bench) -> None:
             told = [] if bench.guarded else [pids[number]]
             assert (end.code, [left.pid for left in end.leftovers]) == (number, told)
             assert not is_alive(pids[number])
+
+
+@linux_only
+def test_who_comes_first_may_start_last_and_no_orphan_of_the_others_is_overlooked(bench: Bench) -> None:
+    """Each end is looked for among the ids given out since the first of those that run together began."""
+
+    def start(family: Family, script: str) -> subprocess.Popen[bytes]:
+        env = {**bench.env, MARKER_VARIABLE: family.marker}
+        program = subprocess.Popen(["sh", "-c", script], cwd=bench.here, env=env, start_new_session=True)
+        family.leader = family.program = program.pid
+        return program
+
+    with (
+        Family(f"{bench.marker}/first") as first,
+        Family(f"{bench.marker}/second") as second,
+        start(second, "setsid sleep 1000 & echo $! >pid"),
+    ):
+        orphan = bench.pid("pid")
+        with start(first, ":"):
+            first.end()
+        second.end()
+    assert [left.pid for left in second.leftovers] == [orphan]
+    assert not is_alive(orphan)
 
 
 @linux_only
