@@ -5,18 +5,32 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec.json import Encoder
+
 from cli_multi_rapid.core.codec import CorruptDocument, read_time
 from cli_multi_rapid.core.events import Event, NewEvent, Unknown, payload_from_data, payload_to_data
 from cli_multi_rapid.core.facts import Payload
 from cli_multi_rapid.core.ids import RunId
 
+_encode_quickly: Final = Encoder().encode
 # ASCII: text from tools may hold lone surrogates, which UTF-8 has no form for.
-encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
-"""Compact JSON text of plain values. Raises `ValueError` for what JSON has no form for: NaN, infinities."""
+_encode_exactly: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
 
 _HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 _LARGEST_NUMBER: Final = 2**63 - 1
 """What SQLite holds."""
+
+
+def encode(value: object) -> str:
+    """Compact JSON text of plain values, in ASCII.
+
+    Raises `ValueError` for what JSON has no form for: NaN and infinities, which the quick encoder calls null.
+    """
+    try:
+        text = _encode_quickly(value).decode("ascii")
+    except (UnicodeError, OverflowError):
+        return _encode_exactly(value)
+    return _encode_exactly(value) if "null" in text else text
 
 
 def type_and_version(payload: Payload) -> tuple[str, int]:
@@ -28,7 +42,7 @@ def type_and_version(payload: Payload) -> tuple[str, int]:
 
 def utc_text(time: datetime) -> str:
     """A time as it is kept: UTC, always equally long, so that text sorts as time does."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+    return (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def placed(run_id: RunId, seq: int, event: NewEvent) -> Event:
