@@ -244,7 +244,10 @@ def test_a_parent_that_a_shallow_clone_has_cut_off_is_no_ancestor(
 
 @pytest.mark.parametrize(
     "message",
-    ["one line", "ümlaut", "two\nlines\n\nand a body", "\n\n  late\n start \n\nbody", "", "tabs\there"],
+    [
+        *("one line", "ümlaut", "two\nlines\n\nand a body", "\n\n  late\n start \n\nbody", "", "tabs\there"),
+        *(" \n\t\nlate", "title\n \t\nbody", "title\r\nline\r\n\r\nbody\r\n"),
+    ],
 )
 def test_the_subject_of_a_commit_is_that_of_git(
     builder: RepositoryBuilder, repository: Repository, message: str
@@ -261,3 +264,22 @@ def test_the_subject_of_a_commit_in_another_encoding_is_read(
         stdin="größer".encode("latin-1"),
     )  # fmt: skip
     assert repository.subject(builder.head) == "größer"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message", "subject"),
+    [
+        *(("undefined", b"hi", "hi"), ("idna", b"hi", "hi"), ("a\0b", b"hi", "hi"), ("hex", b"hi", "hi")),
+        ("punycode", b"\xff", "\ufffd"),
+        ("punycode", b"a" * 200_000, "\x80" * 4096),
+        ("unicode_escape", rb"\ud800", "?"),
+        ("utf-7", b"+2AA-", "?"),
+    ],
+)
+def test_a_commit_cannot_say_that_its_message_is_no_text(
+    builder: RepositoryBuilder, repository: Repository, encoding: str, message: bytes, subject: str
+) -> None:
+    body = builder.try_git("cat-file", "commit", builder.head).stdout.partition(b"\n\n")[0]
+    body += b"\nencoding %s\n\n%s\n" % (encoding.encode(), message)
+    name = builder.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=body)
+    assert repository.subject(Commit(name)) == subject
