@@ -7,6 +7,7 @@ and git itself has to be asked. The formats are those of gitrepository-layout(5)
 
 import os
 import re
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -24,6 +25,9 @@ _REPLACEMENTS: Final = "refs/replace/"
 
 _LONGEST_COMMIT: Final = 1 << 16
 """Bytes of a commit that is read here. A longer one, or a big file's content, is left to git."""
+
+_SETTLED_NS: Final = 3 * 10**9
+"""The age of a file that tells its versions apart: some file systems keep whole seconds, FAT every other."""
 
 _NEAR: Final = 8
 """Commits that are looked at for a near ancestor; for a far one git is asked."""
@@ -43,7 +47,7 @@ def refs_in_files(git_dir: Path, *prefixes: str) -> Mapping[str, Commit] | None:
     that may name what is no commit. Whether the commits are there is not looked at.
     """
     wanted = [checked_ref(prefix + "x" if prefix.endswith("/") else prefix) and prefix for prefix in prefixes]
-    if not all(prefix.startswith((HEADS, OURS)) for prefix in wanted):
+    if not wanted or not all(prefix.startswith((HEADS, OURS)) for prefix in wanted):
         return None
     try:
         return _read(git_dir, wanted)
@@ -52,11 +56,12 @@ def refs_in_files(git_dir: Path, *prefixes: str) -> Mapping[str, Commit] | None:
 
 
 def _read(git_dir: Path, prefixes: list[str]) -> dict[str, Commit]:
-    if not (git_dir / "refs").is_dir() or (git_dir / "reftable").exists():
-        raise _Unclear
     # The loose ones first: what is packed meanwhile is then found in the other place.
     loose = {name: at for prefix in prefixes for name, at in _loose(git_dir, prefix)}
     packed = {name: at for prefix in prefixes for name, at in _packed(git_dir, prefix)}
+    # Looked at last: a move to another storage empties these places first. That leaves a file `refs/heads`.
+    if not (git_dir / HEADS).is_dir() or (git_dir / "reftable").exists():
+        raise _Unclear
     return dict(sorted({**packed, **loose}.items()))
 
 
@@ -65,7 +70,7 @@ def _loose(git_dir: Path, prefix: str) -> Iterator[tuple[str, Commit]]:
         if prefix.endswith("/"):
             yield from _loose_below(git_dir, prefix.rstrip("/"))
         else:
-            yield prefix, _commit_id((git_dir / prefix).read_bytes().strip())
+            yield prefix, _commit_id((git_dir / prefix).read_bytes().rstrip())
     except IsADirectoryError:
         yield from _loose_below(git_dir, prefix)
     except (FileNotFoundError, NotADirectoryError):
@@ -76,11 +81,12 @@ def _loose_below(git_dir: Path, folder: str) -> Iterator[tuple[str, Commit]]:
     with os.scandir(git_dir / folder) as entries:
         inside = list(entries)
     for entry in inside:
+        if entry.name.startswith(".") or entry.name.endswith(".lock"):
+            continue  # git looks over these too
         name = f"{folder}/{entry.name}"
-        if entry.is_symlink():
+        if entry.is_symlink() or not is_ref(name):  # git may know a name that we would not accept
             raise _Unclear
-        if is_ref(name):  # git looks over the others too, such as a lock
-            yield from _loose(git_dir, name)
+        yield from _loose(git_dir, name)
 
 
 def _packed(git_dir: Path, prefix: str) -> Iterator[tuple[str, Commit]]:
@@ -102,13 +108,25 @@ def _packed_refs(git_dir: Path) -> bytes:
         now = path.stat()
     except FileNotFoundError:
         return b""
-    return _content(path, now.st_ino, now.st_mtime_ns, now.st_size)
+    if time.time_ns() - now.st_mtime_ns < _SETTLED_NS:
+        return _whole(path)
+    return _kept(path, now.st_ino, now.st_mtime_ns, now.st_size)
 
 
 @lru_cache(maxsize=4)
-def _content(path: Path, *_identity: int) -> bytes:
-    """Git replaces the whole file, so that its identity tells when to read it again."""
-    return path.read_bytes().rstrip(b"\n") + b"\n"
+def _kept(path: Path, *_identity: int) -> bytes:
+    """Git replaces the whole file, so that its identity tells when to read it again.
+
+    Not at once: the inode of the last version but one is free for the next, which may come in the same tick.
+    """
+    return _whole(path)
+
+
+def _whole(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):  # cut off: git refuses such a file
+        raise _Unclear
+    return content
 
 
 def _commit_id(content: bytes) -> Commit:
@@ -134,7 +152,7 @@ def commit_in_file(git: Git, commit: Commit) -> bytes | None:
         is_whole = unpacking.eof and head == b"commit %d" % len(body)
         is_itself = is_whole and hashed(git, "commit", body).hexdigest() == commit
         return body if is_itself and not _has_replacements(git.git_dir) else None
-    except (OSError, zlib.error):
+    except (OSError, zlib.error, _Unclear):
         return None
 
 

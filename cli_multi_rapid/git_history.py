@@ -1,8 +1,10 @@
 """What the object store knows: commits, trees, files, and the changes between two commits."""
 
+import operator
 import os
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import dropwhile, takewhile
 
 from msgspec import Struct
 
@@ -11,6 +13,9 @@ from cli_multi_rapid.core.ids import Commit, Tree
 from cli_multi_rapid.git_command import Git, git_failed, joined, split
 from cli_multi_rapid.git_files import commit_in_file, header_of, is_near_ancestor, refs_in_files
 from cli_multi_rapid.git_names import HEADS, is_inside, is_ref
+
+_LONGEST_START = 4096
+"""Bytes of a message that are looked at for its subject: its author may name a very slow encoding."""
 
 GITLINK = 0o160000
 SYMLINK = 0o120000
@@ -114,12 +119,18 @@ def subject_of(git: Git, commit: Commit) -> str:
     """The first paragraph of a commit's message as one line. Raises `EnvironmentFault` without the commit."""
     body = _body_of(git, commit)
     encoding = next((value for key, value in header_of(body) if key == "encoding"), "utf-8")
-    message = body.partition(b"\n\n")[2].strip(b"\n").partition(b"\n\n")[0]
+    text = _decoded(body.partition(b"\n\n")[2][:_LONGEST_START], encoding)
+    lines = (line.rstrip(" \t\r") for line in text.split("\n"))
+    return " ".join(takewhile(bool, dropwhile(operator.not_, lines)))
+
+
+def _decoded(message: bytes, encoding: str) -> str:
+    """The text of a message, whatever its author says that it is written in."""
     try:
         text = message.decode(encoding, "replace")
-    except LookupError:  # a name of an encoding that only git knows
+    except (LookupError, ValueError):  # a name that only git knows, or of something that decodes no such text
         text = message.decode("utf-8", "replace")
-    return " ".join(line.rstrip() for line in text.split("\n"))
+    return text.encode("utf-8", "replace").decode()  # without the half characters that some encodings allow
 
 
 def _body_of(git: Git, commit: Commit) -> bytes:

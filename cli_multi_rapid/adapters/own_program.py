@@ -13,10 +13,12 @@ _PACKAGE_PARENT: Final = Path(__file__).resolve().parents[2]
 # own cannot take our place. The package that started us is imported from its own folder and nowhere else.
 # msgspec takes what it needs from `typing` where there is no `typing_extensions`, and nothing is lost by that
 # on the Pythons that we support; the import would be a fifth of what a short action costs. It is hidden from
-# msgspec alone: a person's function finds it.
+# msgspec alone: a person's function finds it, and the same one that a start-up hook has loaded.
 _BOOT: Final = (
     "import sys; "
-    "sys.modules['typing_extensions'] = None; import msgspec; del sys.modules['typing_extensions']; "
+    "name = 'typing_extensions'; before = sys.modules.get(name); "
+    "sys.modules[name] = None; import msgspec; del sys.modules[name]; "
+    "before and sys.modules.update({name: before}); "
     "root, module = sys.argv[1:3]; del sys.argv[1:3]; "
     "sys.path.insert(0, root); import cli_multi_rapid; sys.path.remove(root); "
     "from runpy import run_module; run_module(module, run_name='__main__', alter_sys=True)"

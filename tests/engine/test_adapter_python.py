@@ -1,9 +1,12 @@
 """Functions called in a process of their own."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.adapters.own_program import own_program
 from cli_multi_rapid.adapters.python import PythonAdapter
 from cli_multi_rapid.core.plan import Json, PythonCall
 from tests.contract.adapter_world import AdapterWorld, Attempt
@@ -120,3 +123,15 @@ def test_the_slots_own_modules_come_first_even_those_with_our_name(world: Adapte
 def test_no_bytecode_is_left_in_the_slot(world: AdapterWorld) -> None:
     call(world, "job:nothing")
     assert set(world.files()) == {"job.py"}
+
+
+def test_a_library_that_a_start_up_hook_has_loaded_stays_the_same(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import typing_extensions as first\n")
+    (tmp_path / "probe.py").write_text(
+        "import sitecustomize, typing_extensions\nprint(typing_extensions is sitecustomize.first)\n"
+    )
+    argv = [*own_program("of_ours", tmp_path / "job.json")[:-2], "probe", ""]
+    done = subprocess.run(
+        argv, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")

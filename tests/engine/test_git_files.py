@@ -1,12 +1,15 @@
 """What is read from git's files is what git itself says, and where the files do not tell, git is asked."""
 
+import os
 import subprocess
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Branch, Commit
 from cli_multi_rapid.git import ANY, RefChange, Repository, open_repository
 from cli_multi_rapid.git_files import commit_in_file, header_of, is_near_ancestor, refs_in_files
@@ -81,6 +84,20 @@ def test_what_is_no_ref_is_looked_over(builder: RepositoryBuilder) -> None:
     assert in_files(builder, "refs/heads/") == as_git_says(builder, "refs/heads/")
 
 
+@pytest.mark.parametrize("name", [b"a./b", b"caf\xe9", b"/".join([b"d" * 200] * 6)])
+def test_a_name_that_is_refused_here_is_listed_all_the_same(
+    builder: RepositoryBuilder, repository: Repository, name: bytes
+) -> None:
+    ref = f"refs/heads/{os.fsdecode(name)}"
+    first = builder.head
+    builder.git("update-ref", ref, first)
+    assert repository.refs("refs/heads/") == {ref: first, "refs/heads/main": first}
+    builder.git("pack-refs", "--all", "--prune")
+    second = builder.commit({"a.txt": "a\n"})
+    builder.git("update-ref", ref, second)
+    assert repository.refs("refs/heads/") == {ref: second, "refs/heads/main": second}
+
+
 def test_where_the_files_do_not_tell_git_is_asked(builder: RepositoryBuilder, repository: Repository) -> None:
     builder.git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
     assert in_files(builder, "refs/heads/") is None
@@ -91,21 +108,68 @@ def test_where_the_files_do_not_tell_git_is_asked(builder: RepositoryBuilder, re
     }
 
 
-@pytest.mark.parametrize("content", ["", "0" * 40, "ref: refs/heads/main", "f" * 39, "\xff"])
+@pytest.mark.parametrize("content", ["", "0" * 40, "ref: refs/heads/main", "f" * 39, "\xff", " " + "f" * 40])
 def test_a_damaged_ref_is_for_git_to_judge(builder: RepositoryBuilder, content: str) -> None:
     (builder.path / ".git/refs/heads/bad").write_text(content)
     assert in_files(builder, "refs/heads/bad") is None
     assert in_files(builder, "refs/heads/main") == {"refs/heads/main": builder.head}
 
 
+@pytest.mark.parametrize("zeros", [False, True])
+def test_packed_refs_that_were_cut_off_are_for_git_to_judge(
+    builder: RepositoryBuilder, repository: Repository, zeros: bool
+) -> None:
+    head = builder.head
+    builder.git("pack-refs", "--all", "--prune")
+    packed = builder.path / ".git/packed-refs"
+    content = packed.read_bytes()
+    packed.write_bytes(bytes(len(content)) if zeros else content[:-3])
+    assert in_files(builder, "refs/heads/main") is None
+    assert commit_in_file(repository.plumbing, head) is None
+    with pytest.raises(EnvironmentFault, match="unterminated line"):
+        repository.branch_tip(Branch("main"))
+
+
+def test_packed_refs_are_read_again_though_the_clock_stood_still(builder: RepositoryBuilder) -> None:
+    """The version after the next may have the inode of this one, and its size."""
+    packed = builder.path / ".git/packed-refs"
+    moment = int(time.time()) + 60
+    for digit in "12":
+        packed.write_text(f"{digit * 40} refs/heads/lane\n")
+        os.utime(packed, (moment, moment))
+        assert in_files(builder, "refs/heads/lane") == {"refs/heads/lane": digit * 40}
+
+
+def test_settled_packed_refs_are_read_once(
+    builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder.git("pack-refs", "--all", "--prune")
+    os.utime(builder.path / ".git/packed-refs", (1_600_000_000, 1_600_000_000))
+    expected = {"refs/heads/main": builder.head}
+    assert in_files(builder, "refs/heads/main") == expected
+    monkeypatch.setattr("cli_multi_rapid.git_files._whole", None)
+    assert in_files(builder, "refs/heads/main") == expected
+
+
 def test_tags_may_name_no_commit_and_are_left_to_git(builder: RepositoryBuilder) -> None:
     builder.git("tag", "v1")
     assert in_files(builder, "refs/tags/v1") is None
     assert in_files(builder, "refs/heads/main", "refs/") is None
+    assert in_files(builder) is None
 
 
 def test_another_storage_is_left_to_git(builder: RepositoryBuilder) -> None:
+    assert in_files(builder, "refs/heads/none") == {}
     (builder.path / ".git/reftable").mkdir()
+    assert in_files(builder, "refs/heads/main") is None
+
+
+def test_refs_that_lie_in_another_place_are_left_to_git(builder: RepositoryBuilder) -> None:
+    """Newer gits leave a file there, so that older ones find no branches by mistake."""
+    heads = builder.path / ".git/refs/heads"
+    heads.rename(builder.path / "elsewhere")
+    assert in_files(builder, f"{OURS}/landed/r/n") is None
+    heads.write_text("this repository uses another format\n")
     assert in_files(builder, "refs/heads/main") is None
 
 
@@ -244,7 +308,10 @@ def test_a_parent_that_a_shallow_clone_has_cut_off_is_no_ancestor(
 
 @pytest.mark.parametrize(
     "message",
-    ["one line", "ümlaut", "two\nlines\n\nand a body", "\n\n  late\n start \n\nbody", "", "tabs\there"],
+    [
+        *("one line", "ümlaut", "two\nlines\n\nand a body", "\n\n  late\n start \n\nbody", "", "tabs\there"),
+        *(" \n\t\nlate", "title\n \t\nbody", "title\r\nline\r\n\r\nbody\r\n"),
+    ],
 )
 def test_the_subject_of_a_commit_is_that_of_git(
     builder: RepositoryBuilder, repository: Repository, message: str
@@ -261,3 +328,22 @@ def test_the_subject_of_a_commit_in_another_encoding_is_read(
         stdin="größer".encode("latin-1"),
     )  # fmt: skip
     assert repository.subject(builder.head) == "größer"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message", "subject"),
+    [
+        *(("undefined", b"hi", "hi"), ("idna", b"hi", "hi"), ("a\0b", b"hi", "hi"), ("hex", b"hi", "hi")),
+        ("punycode", b"\xff", "\ufffd"),
+        ("punycode", b"a" * 200_000, "\x80" * 4096),
+        ("unicode_escape", rb"\ud800", "?"),
+        ("utf-7", b"+2AA-", "?"),
+    ],
+)
+def test_a_commit_cannot_say_that_its_message_is_no_text(
+    builder: RepositoryBuilder, repository: Repository, encoding: str, message: bytes, subject: str
+) -> None:
+    body = builder.try_git("cat-file", "commit", builder.head).stdout.partition(b"\n\n")[0]
+    body += b"\nencoding %s\n\n%s\n" % (encoding.encode(), message)
+    name = builder.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=body)
+    assert repository.subject(Commit(name)) == subject

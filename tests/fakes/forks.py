@@ -83,7 +83,7 @@ class Fork:
         for descriptor in theirs:
             os.close(descriptor)
         self.stdout, self.stderr, self._end = (os.fdopen(reading, "rb", buffering=0) for reading, _ in pipes)
-        self.pid = int.from_bytes(self._end.read(_NUMBER), "little", signed=True)
+        self.pid = self._next_number()
         self.returncode: int | None = None
 
     def send_signal(self, number: int) -> None:
@@ -109,9 +109,14 @@ class Fork:
                 selector.register(self._end, selectors.EVENT_READ)
                 if not selector.select(timeout):
                     raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-            self.returncode = int.from_bytes(self._end.read(_NUMBER), "little", signed=True)
+            self.returncode = self._next_number()
             self._end.close()
         return self.returncode
+
+    def _next_number(self) -> int:
+        said = self._end.read(_NUMBER)
+        assert said, "the server of the forks is gone"  # and no zero, which would be a success
+        return int.from_bytes(said, "little", signed=True)
 
     def read_line(self) -> str:
         """The next line on its stdout, when it is there; empty when there is none any more."""
