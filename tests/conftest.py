@@ -177,7 +177,7 @@ class _Homes:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Homes]:
+def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Homes]:
     """Homes also for module-wide fixtures, which are made before those of a single test."""
     with pytest.MonkeyPatch.context() as environment:
         _forget_the_caller(environment)
@@ -187,9 +187,9 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Homes]:
 
 
 @pytest.fixture(autouse=True)
-def sandbox_home(_homes: _Homes) -> Iterator[Path]:
+def sandbox_home(_session_home: _Homes) -> Iterator[Path]:
     """An empty home folder with a git identity, for this test alone; writes to the real one fail."""
     _home_guard.active = True
-    yield _homes.clean()
+    yield _session_home.clean()
     _home_guard.active = False
-    _homes.clean()
+    _session_home.clean()
