@@ -156,6 +156,11 @@ def commit_in_file(git: Git, commit: Commit) -> bytes | None:
         return None
 
 
+def lies_in_file(git: Git, commit: Commit) -> bool:
+    """Whether an object of this id lies in a file of its own; if not, git has to be asked for it."""
+    return (git.git_dir / "objects" / commit[:2] / commit[2:]).is_file()
+
+
 def _has_replacements(git_dir: Path) -> bool:
     """Whether git would show some objects in the place of others (git-replace(1))."""
     if b" " + _REPLACEMENTS.encode() in _packed_refs(git_dir) or (git_dir / "reftable").exists():

@@ -9,7 +9,7 @@ from msgspec import Struct
 from cli_multi_rapid.core.errors import UserError
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.git_command import Git, blame_machine
-from cli_multi_rapid.git_files import refs_in_files
+from cli_multi_rapid.git_files import lies_in_file, refs_in_files
 from cli_multi_rapid.git_history import missing
 from cli_multi_rapid.git_names import checked_ref
 
@@ -115,8 +115,9 @@ def _refused(words: str) -> RefsRefused:
 
 
 def tip_of(git: Git, ref: str) -> Commit | None:
-    """Where one ref is, None when there is none."""
-    return read_refs(git, ref).get(ref)
+    """Where one ref is, None when there is none. Whether its commit is there is not looked at."""
+    found = refs_in_files(git.git_dir, ref)
+    return (read_refs(git, ref) if found is None else found).get(ref)
 
 
 def drop_hollow(git: Git, folder: str) -> tuple[str, ...]:
@@ -139,8 +140,12 @@ def drop_hollow(git: Git, folder: str) -> tuple[str, ...]:
 
 
 def read_refs(git: Git, *prefixes: str) -> Mapping[str, Commit]:
-    """The refs with these full names or below these folders, each with the commit that it means."""
-    if (found := refs_in_files(git.git_dir, *prefixes)) is not None:
+    """The refs with these full names or below these folders, each with the commit that it means.
+
+    Raises `EnvironmentFault` when one of the commits is gone (a `git prune` came between).
+    """
+    found = refs_in_files(git.git_dir, *prefixes)
+    if found is not None and all(lies_in_file(git, commit) for commit in found.values()):
         return found
     for prefix in prefixes:
         checked_ref(prefix + "x" if prefix.endswith("/") else prefix)

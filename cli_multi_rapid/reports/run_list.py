@@ -1,14 +1,16 @@
 """The list of runs, the newest first."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import TypedDict
+from datetime import UTC, datetime
+from typing import Final, TypedDict
 
 from cli_multi_rapid.core.node_state import MergeStatus, NodeStatus
 from cli_multi_rapid.core.state import RunState
 from cli_multi_rapid.reports.document import SCHEMA_VERSION
 from cli_multi_rapid.reports.safe_text import one_line
 from cli_multi_rapid.reports.times import from_iso, iso_or_none, span
+
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class RunLine(TypedDict):
@@ -58,9 +60,9 @@ def run_line(state: RunState) -> RunLine:
 
 def run_list(states: Iterable[RunState]) -> RunList:
     """The document of several runs, the most recently begun first."""
-    lines = [run_line(state) for state in states]
-    lines.sort(key=lambda line: line["created_at"] or "", reverse=True)
-    return RunList(schema_version=SCHEMA_VERSION, runs=lines)
+    # Not by the text: a whole second has no milliseconds there, and its Z comes after every point.
+    newest = sorted(states, key=lambda state: state.created_at or _BEFORE_ALL, reverse=True)
+    return RunList(schema_version=SCHEMA_VERSION, runs=[run_line(state) for state in newest])
 
 
 def run_list_text(runs: Sequence[RunLine], *, now: datetime) -> str:

@@ -116,6 +116,17 @@ def test_runs_are_listed_newest_first() -> None:
     assert "5 min 00 s ago" in text
 
 
+def test_a_run_that_began_on_the_second_is_older_than_one_of_a_moment_later() -> None:
+    """As texts, `…:05Z` comes after `…:05.400Z`."""
+    story = STORIES["success"]()
+    second = story.now.replace(microsecond=0)
+    begun = [
+        History(story.plan, run=RunId(name), start=second + timedelta(milliseconds=after)).begin().state
+        for name, after in (("on-the-second", 0), ("later", 400))
+    ]
+    assert [run["run_id"] for run in run_list(begun)["runs"]] == ["later", "on-the-second"]
+
+
 def test_no_runs_is_a_sentence() -> None:
     assert run_list_text([], now=STORIES["running"]().now) == "no runs yet\n"
 
