@@ -43,6 +43,9 @@ SLOT_SETTINGS = (
 _GONE = re.compile(r"not something we can merge|nonexistent object|bad object|unable to read (tree|sha1)")
 """How git says that an object is not there."""
 
+OBJECT_IS_GONE = "an object is gone; after a `git gc --prune=now` during a run, resume makes it again"
+"""What to do then."""
+
 _KEPT_VARIABLES = frozenset(
     {
         "GIT_ALLOW_PROTOCOL",
@@ -148,7 +151,7 @@ def _hint(words: str) -> str:
     if "dubious ownership" in words:
         return "the repository belongs to another user; see `git config --global --add safe.directory`"
     if _GONE.search(words):
-        return "an object is gone; after a `git gc --prune=now` during a run, resume makes it again"
+        return OBJECT_IS_GONE
     remedy = remedy_in(words)
     return f"{remedy}, then try again" if remedy else ""
 

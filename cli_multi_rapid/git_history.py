@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cli_multi_rapid.core.errors import EnvironmentFault
 from cli_multi_rapid.core.ids import Commit, Tree
-from cli_multi_rapid.git_command import Git, git_failed, joined, split
+from cli_multi_rapid.git_command import OBJECT_IS_GONE, Git, git_failed, joined, split
 from cli_multi_rapid.git_files import commit_in_file, header_of, is_near_ancestor, refs_in_files
 from cli_multi_rapid.git_names import HEADS, is_inside, is_ref
 
@@ -99,7 +99,7 @@ def tree_of(git: Git, commit: Commit) -> Tree:
         "cat-file", "--batch-check=%(objecttype) %(objectname)", "-z", stdin=joined([f"{commit}^{{tree}}"])
     ).text
     if not answer.startswith("tree "):
-        raise EnvironmentFault(f"the repository has no commit {commit}")
+        raise EnvironmentFault(f"the repository has no commit {commit}", hint=OBJECT_IS_GONE)
     return Tree(answer.removeprefix("tree "))
 
 
