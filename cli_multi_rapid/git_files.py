@@ -17,7 +17,7 @@ from typing import Final
 from cli_multi_rapid.core.ids import Commit
 from cli_multi_rapid.git_command import Git
 from cli_multi_rapid.git_names import HEADS, OURS, checked_ref, is_ref
-from cli_multi_rapid.git_objects import hashed
+from cli_multi_rapid.git_objects import hashed, loose_object
 
 _OBJECT_ID: Final = re.compile(rb"[0-9a-f]{40}([0-9a-f]{24})?")
 _NOTHING: Final = re.compile(rb"0+")
@@ -146,9 +146,9 @@ def commit_in_file(git: Git, commit: Commit) -> bytes | None:
     if _OBJECT_ID.fullmatch(os.fsencode(commit)) is None:
         return None
     try:
-        packed = (git.git_dir / "objects" / commit[:2] / commit[2:]).read_bytes()
+        compressed = loose_object(git, commit).read_bytes()
         unpacking = zlib.decompressobj()
-        head, _, body = unpacking.decompress(packed, _LONGEST_COMMIT).partition(b"\0")
+        head, _, body = unpacking.decompress(compressed, _LONGEST_COMMIT).partition(b"\0")
         is_whole = unpacking.eof and head == b"commit %d" % len(body)
         is_itself = is_whole and hashed(git, "commit", body).hexdigest() == commit
         return body if is_itself and not _has_replacements(git.git_dir) else None
@@ -158,7 +158,7 @@ def commit_in_file(git: Git, commit: Commit) -> bytes | None:
 
 def lies_in_file(git: Git, commit: Commit) -> bool:
     """Whether an object of this id lies in a file of its own; if not, git has to be asked for it."""
-    return (git.git_dir / "objects" / commit[:2] / commit[2:]).is_file()
+    return loose_object(git, commit).is_file()
 
 
 def _has_replacements(git_dir: Path) -> bool:

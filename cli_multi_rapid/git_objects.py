@@ -89,9 +89,14 @@ def _content(kind: str, body: bytes) -> bytes:
     return b"%s %d\0%s" % (kind.encode(), len(body), body)
 
 
+def loose_object(git: Git, name: str) -> Path:
+    """Where an object lies, or would lie, that is a file of its own."""
+    return git.git_dir / "objects" / name[:2] / name[2:]
+
+
 def _write_loose(git: Git, content: bytes, name: str) -> str:
     """Write a loose object as git does: a temporary file, read-only, renamed into place. Returns its id."""
-    path = git.git_dir / "objects" / name[:2] / name[2:]
+    path = loose_object(git, name)
     if path.exists():
         return name
     try:

@@ -23,6 +23,7 @@ from benchmarks.queue_sim.workloads import Workload
 from benchmarks.suite.dag_files import plan_file
 from benchmarks.suite.ground import layers
 from benchmarks.suite.pure_run import PureRun
+from cli_multi_rapid.adapters.own_program import own_program
 from cli_multi_rapid.core.events import Event
 from cli_multi_rapid.core.ids import Branch, queue_stream
 from cli_multi_rapid.core.merge_events import CheckStarted, MergeLanded
@@ -246,3 +247,20 @@ def test_a_node_of_a_large_plan_takes_no_more_calls_than_one_of_a_small_plan(tmp
     few, many = (calls_of_the_core(tmp_path, nodes) / nodes for nodes in (100, 400))
     assert many <= 1.05 * few
     assert many <= CALLS_PER_NODE
+
+
+@pytest.mark.parametrize("module", ["run_actions", "run_python", "run_script"])
+def test_a_program_of_ours_starts_without_what_it_does_not_need(module: str, tmp_path: Path) -> None:
+    """A node of actions costs little more than this start. Python itself tells what it imports."""
+    done = subprocess.run(
+        own_program(module, tmp_path / "no-job.json"),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert {"msgspec", "cli_multi_rapid.adapters.final_record"} <= imported
+    # `inspect` comes with `typing_extensions`, which is told of also where it is not there to be imported.
+    assert imported.isdisjoint({"inspect", "cli_multi_rapid.core.events", *HEAVY})
